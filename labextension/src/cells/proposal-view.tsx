@@ -9,6 +9,7 @@ import { SUPPRESS_SHORTCUTS } from '../view/controls/keys';
 import { ServicesProvider, useThread, useTrans, useWorkspace } from '../view/hooks';
 import {
   CellChangeView,
+  Misfits,
   acceptAllText,
   changeTitle,
   rejectAllText,
@@ -148,6 +149,7 @@ function Bar(props: ProposalBarProps): ReactElement {
   return (
     <section className="jp-ChatStream-proposalBarBody" aria-label={trans.__('Proposed changes')}>
       <span>{[text, left].filter(part => part !== '').join(' · ')}</span>
+      <Misfits changes={changes} choices={choices} isSpoken />
       <span className="jp-ChatStream-proposalButtons">
         <NextButton {...props} label={trans.__('Show the first change')} text="↓" by={1} />
         <Button

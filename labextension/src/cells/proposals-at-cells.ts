@@ -11,6 +11,7 @@ import { type Page } from '../page/page';
 import { type CellChange, changesOf } from '../workspace/cell-changes';
 import { type CellPlace } from '../workspace/cell-edits';
 import { focusActiveCell } from '../workspace/edits';
+import { openCells } from '../workspace/open-cells';
 import { type OpenProposal } from '../workspace/open-proposals';
 import { type Proposal } from '../workspace/patches';
 import { proposalOf } from '../workspace/proposal-calls';
@@ -87,8 +88,9 @@ export class ProposalsAtCells {
     }
   }
 
-  private _panelOf({ path }: Proposal): NotebookPanel | null {
-    const { tracker } = this._options;
+  private _panelOf(proposal: Proposal): NotebookPanel | null {
+    const { tracker, workspace } = this._options;
+    const path = workspace.openPath(proposal.path);
     const isIt = (panel: NotebookPanel): boolean => panel.context.path === path;
     const { currentWidget } = tracker;
     const panel =
@@ -98,11 +100,7 @@ export class ProposalsAtCells {
 
   private _draw(panel: NotebookPanel, proposal: ReadProposal, wanted: Set<string>): void {
     const { widgets } = panel.content;
-    const changes = changesOf(proposal.edits, cell => {
-      const index = widgets.findIndex(widget => widget.model.id === cell);
-      const source = widgets[index]?.model.sharedModel.getSource();
-      return source === undefined ? null : { index, source };
-    });
+    const changes = changesOf(proposal.edits, openCells(panel));
     this._options.workspace.reviews.show(proposal.requestId, changes);
     const go = (cell: string): void => this._go(panel, proposal, cell);
     for (const change of changes) {

@@ -2,7 +2,7 @@
 import { type JupyterFrontEnd } from '@jupyterlab/application';
 import { type IEditorLanguageRegistry } from '@jupyterlab/codemirror';
 import { PageConfig } from '@jupyterlab/coreutils';
-import { type INotebookTracker } from '@jupyterlab/notebook';
+import { type INotebookTracker, type NotebookPanel } from '@jupyterlab/notebook';
 import { type IRenderMimeRegistry } from '@jupyterlab/rendermime';
 
 import { StoredDrafts } from '../composer/drafts';
@@ -75,11 +75,27 @@ function workspaceOf(
 ): NotebookWorkspace {
   const reveal = (panelId: string): void => app.shell.activateById(panelId);
   const files = app.serviceManager.contents;
-  const elsewhere = openElsewhere(app, path => workspace.panel(path) !== null);
+  const isInEditor = (path: string): boolean => hasEditor(app, path);
+  const elsewhere = openElsewhere(app, path => workspace.panel(path) !== null || isInEditor(path));
   const isOpenElsewhere = (path: string): Promise<boolean> => elsewhere.has(path);
-  const options = { tracker, clock: PAGE_CLOCK, trans, reveal, files, isOpenElsewhere };
+  const options = { tracker, clock: PAGE_CLOCK, trans, reveal, files, isOpenElsewhere, isInEditor };
   const workspace = new NotebookWorkspace(options);
+  app.shell.currentChanged?.connect((_shell, { newValue }) => {
+    newValue?.disposed.connect(workspace.changed);
+    workspace.changed();
+  });
   return workspace;
+}
+
+/** Whether a tab shows a file: if it is no notebook, a text editor that would save over a change. */
+function hasEditor(
+  { shell, serviceManager: { contents } }: JupyterFrontEnd,
+  path: string
+): boolean {
+  const shown = contents.localPath(path);
+  return [...shell.widgets('main')].some(
+    widget => (widget as Partial<Pick<NotebookPanel, 'context'>>).context?.localPath === shown
+  );
 }
 
 /** Asks the other pages of this browser, and the server, which notebooks are open. */
@@ -205,6 +221,9 @@ export function createPage(
   const api = new ServerApi(serverSettings, language.trans);
   const connection = connectionOf(api);
   const workspace = tracker === null ? null : workspaceOf(app, tracker, language);
+  if (workspace === null) {
+    openElsewhere(app, path => hasEditor(app, path)); // Notebook 7 edits texts in pages of their own
+  }
   const preferences = new Preferences();
   return {
     api,

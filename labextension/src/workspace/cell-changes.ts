@@ -1,13 +1,14 @@
 /** What a proposal does to each cell, as a person sees it. Pure. */
-import { type CellEdit, type CellPlace, cellsOf, versionOf } from './cell-edits';
+import { type CellEdit, type CellPlace, cellsOf } from './cell-edits';
 import { type DiffLine, lineDiff } from './line-diff';
+import {
+  type CheckedCells,
+  type MisfitReason,
+  type Obstacle,
+  misfitsOf,
+  sourceOf
+} from './misfits';
 import { type CellKind } from './values';
-
-/** A cell of the notebook as it is now. */
-export interface PresentCell {
-  readonly source: string;
-  readonly index: number;
-}
 
 export interface CellChange {
   /** The id of the cell. */
@@ -24,32 +25,38 @@ export interface CellChange {
   readonly type: CellKind | null;
   /** The lines that differ; empty for a cell that only moves. */
   readonly lines: readonly DiffLine[];
-  /** Whether the cell has changed since the model has read it, so that nothing will be made. */
-  readonly isStale: boolean;
+  /** Why nothing of the proposal will be made; null if this change fits. */
+  readonly misfit: MisfitReason | Obstacle | null;
 }
 
-/** The changes of a proposal, one for each cell. `find` looks for a cell as it is now. */
+/** The changes of a proposal, one for each cell. `known` is null for a notebook that is not known here. */
 export function changesOf(
   edits: readonly CellEdit[],
-  find: (cell: string) => PresentCell | null
+  known: CheckedCells | null
 ): readonly CellChange[] {
   const fresh = new Set(edits.filter(edit => edit.op === 'insert').map(edit => edit.cell));
+  const misfits = known === null ? [] : misfitsOf(known, edits);
+  const numberOf = (cell: string): number | null => {
+    const index = known?.cells.findIndex(({ id }) => id === cell) ?? -1;
+    return index < 0 ? null : index + 1;
+  };
   return cellsOf(edits).map(cell => {
     const own = edits.filter(edit => edit.cell === cell);
-    const now = find(cell);
+    const number = numberOf(cell);
+    const now = number === null ? undefined : known?.cells[number - 1];
     const place = own.map(edit => ('place' in edit ? edit.place : null)).find(isGiven) ?? null;
-    const beside = place !== null && 'cell' in place ? find(place.cell) : null;
+    const beside = place !== null && 'cell' in place ? place.cell : null;
     const inserted = own.find(edit => edit.op === 'insert');
     return {
       cell,
       kind: kindOf(own),
-      number: now === null ? null : now.index + 1,
+      number,
       place,
-      besideNumber: beside === null ? null : beside.index + 1,
-      isBesideNew: place !== null && 'cell' in place && fresh.has(place.cell),
+      besideNumber: beside === null ? null : numberOf(beside),
+      isBesideNew: beside !== null && fresh.has(beside),
       type: inserted?.type ?? null,
-      lines: linesOf(own, now),
-      isStale: now !== null && own.some(edit => isStale(edit, now))
+      lines: linesOf(own, now === undefined ? null : sourceOf(now)),
+      misfit: known?.obstacle ?? misfits.find(misfit => misfit.cell === cell)?.reason ?? null
     };
   });
 }
@@ -62,8 +69,7 @@ function kindOf(own: readonly CellEdit[]): CellChange['kind'] {
   return ops.includes('replace') ? 'change' : 'move';
 }
 
-function linesOf(own: readonly CellEdit[], now: PresentCell | null): readonly DiffLine[] {
-  const before = now?.source ?? null;
+function linesOf(own: readonly CellEdit[], before: string | null): readonly DiffLine[] {
   for (const edit of own) {
     if (edit.op === 'insert' || edit.op === 'replace') {
       return lineDiff(edit.op === 'insert' ? null : before, edit.source);
@@ -73,10 +79,6 @@ function linesOf(own: readonly CellEdit[], now: PresentCell | null): readonly Di
     }
   }
   return [];
-}
-
-function isStale(edit: CellEdit, now: PresentCell): boolean {
-  return 'version' in edit && versionOf(now.source) !== edit.version;
 }
 
 function isGiven<T>(value: T | null): value is T {

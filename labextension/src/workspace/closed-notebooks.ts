@@ -5,6 +5,8 @@
  * the page, so that Undo writes it back byte for byte. Loaded with the first chat.
  */
 import { MisfitError } from './cell-edits';
+import { type CheckedCells } from './misfits';
+import { fileCells } from './notebook-validity';
 
 /** The part of JupyterLab's contents manager that this module uses. */
 export interface NotebookFiles {
@@ -47,6 +49,8 @@ export interface NotebookStorage {
   readonly isOpenHere: (path: string) => boolean;
   /** Whether another page has it open. */
   readonly isOpenElsewhere: (path: string) => Promise<boolean>;
+  /** Whether a text editor of this page has the file open: it would save over a change. */
+  readonly isInEditor: (path: string) => boolean;
 }
 
 /** The files of so many edits are kept; older ones cannot be undone. */
@@ -76,6 +80,22 @@ export class ClosedNotebooks {
     return (await this._get(path)).content;
   }
 
+  /** A notebook file as proposals are checked against it. */
+  async check(path: string): Promise<CheckedCells> {
+    const isRunning = (): boolean => false;
+    try {
+      const { content, writable } = await this._get(path);
+      const isInEditor = this._options.isInEditor(path);
+      const obstacle = !writable ? 'readonly' : isInEditor ? 'editor' : null;
+      return { cells: fileCells(content), isRunning, obstacle };
+    } catch (error) {
+      if (error instanceof MisfitError) {
+        return { cells: [], isRunning, obstacle: 'unreadable' };
+      }
+      throw error;
+    }
+  }
+
   /**
    * Change the cells of a file: `change` gets its JSON, and gives the new cells. `callId` names the
    * change for `undo`. Returns the JSON of the file afterwards.
@@ -102,6 +122,12 @@ export class ClosedNotebooks {
         'The notebook was opened just now. Nothing was changed. Read it again.'
       );
     }
+    if (this._options.isInEditor(path)) {
+      throw new MisfitError(
+        'The notebook is open in a text editor, which would save over the edit. Nothing was changed. ' +
+          'Ask the person to close the editor, or to open the file as a notebook.'
+      );
+    }
     const { last_modified } = await this._files.save(path, {
       type: 'notebook',
       format: 'json',
@@ -123,10 +149,10 @@ export class ClosedNotebooks {
       return 'changed';
     }
     const { path, text, last_modified } = kept;
-    const { isOpenHere, isOpenElsewhere } = this._options;
+    const { isOpenHere, isOpenElsewhere, isInEditor } = this._options;
     const isElsewhere = !isOpenHere(path) && (await isOpenElsewhere(path));
     const now = await this._files.get(path, { content: false });
-    if (isElsewhere || isOpenHere(path)) {
+    if (isElsewhere || isOpenHere(path) || isInEditor(path)) {
       return 'open';
     }
     const isSame = now.last_modified === last_modified;

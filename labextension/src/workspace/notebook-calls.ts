@@ -11,11 +11,13 @@ import { type CallResult, type PageCall } from '../tools/call-executor';
 import { type CellEdit, MisfitError, acceptedEdits, cellsOf, versionOf } from './cell-edits';
 import { type NotebookStorage, closedNotebooks } from './closed-notebooks';
 import { keptPlace } from './kept-place';
+import { sourceOf } from './misfits';
 import { readCells } from './notebook-reading';
 import { fileCells, invalidity } from './notebook-validity';
+import { isRunning } from './open-cells';
 import { outputImages } from './output-images';
 import { parseProposal } from './patches';
-import { type FileCell, editedCells, makeEdits, sharedCells, sourceOf } from './proposals';
+import { type FileCell, editedCells, makeEdits, sharedCells } from './proposals';
 
 /** Make a call on a notebook that this page has open. */
 export function callOnPanel(panel: NotebookPanel, call: PageCall): CallResult {
@@ -98,11 +100,7 @@ function propose(panel: NotebookPanel, call: PageCall): object {
   const { edits } = parseProposal(fieldsOf(call.input), call.id);
   const { made } = planned(sharedCells(sharedModel), edits, call);
   const restore = keptPlace(panel);
-  const isBusy = (cell: string): boolean =>
-    panel.content.widgets
-      .find(({ model: { id } }) => id === cell)
-      ?.promptNode?.textContent?.includes('*') === true;
-  makeEdits(sharedModel, made, isBusy);
+  makeEdits(sharedModel, made, cell => isRunning(panel, cell));
   restore();
   return { path: panel.context.path, ...outcome(sharedCells(sharedModel), edits, call) };
 }

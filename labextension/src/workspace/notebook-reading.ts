@@ -1,7 +1,8 @@
 /** What a model reads of a notebook's cells: each with its id, index and version. Bounded. Pure. */
 import { versionOf } from './cell-edits';
 import { outputTexts } from './outputs';
-import { type FileCell, sourceOf } from './proposals';
+import { sourceOf } from './misfits';
+import { type FileCell } from './proposals';
 
 /** So many bytes of cells are read; the server takes 256 kB, which count the JSON around them. */
 const MOST_READ_BYTES = 200_000;

@@ -35,6 +35,8 @@ export interface NotebookWorkspaceOptions {
   readonly files: NotebookFiles;
   /** Whether another page has a notebook open. */
   readonly isOpenElsewhere: (path: string) => Promise<boolean>;
+  /** Whether a text editor of this page has a file open. */
+  readonly isInEditor: (path: string) => boolean;
 }
 
 export class NotebookWorkspace implements Workspace {
@@ -46,18 +48,30 @@ export class NotebookWorkspace implements Workspace {
     this.storage = {
       files: options.files,
       isOpenHere: path => this.panel(path) !== null,
-      isOpenElsewhere: options.isOpenElsewhere
+      isOpenElsewhere: options.isOpenElsewhere,
+      isInEditor: options.isInEditor
     };
-    this._tracker.currentChanged.connect(() => this._announce());
+    this._tracker.currentChanged.connect(this.changed);
     this._tracker.widgetAdded.connect((_tracker, panel) => {
-      panel.disposed.connect(() => this._announce());
+      let { path } = panel.context;
+      panel.disposed.connect(this.changed);
+      panel.context.pathChanged.connect((_context, next) => {
+        this._renamed.set(path, panel);
+        path = next;
+        this.changed();
+      });
       panel.context.ready.then(
-        () => this._announce(),
+        this.changed,
         () => undefined // the page tells why it could not load the notebook
       );
-      this._announce();
+      this.changed();
     });
   }
+
+  /** Notebooks were opened, closed or renamed, or another tab is in front. */
+  readonly changed = (): void => {
+    [...this._listeners].forEach(listener => listener());
+  };
 
   readonly reviews = new Reviews();
 
@@ -200,15 +214,19 @@ export class NotebookWorkspace implements Workspace {
     return { isDone: true, cellId };
   }
 
+  openPath(path: string): string | null {
+    return this._find(path)?.context.path ?? null;
+  }
+
   /** The panel of an open notebook; with null, the current one. */
   panel(path: string | null): NotebookPanel | null {
     return path === null ? this._tracker.currentWidget : this._find(path);
   }
 
-  subscribe(listener: () => void): () => void {
+  readonly subscribe = (listener: () => void): (() => void) => {
     this._listeners.add(listener);
     return () => this._listeners.delete(listener);
-  }
+  };
 
   private _change(
     action: Exclude<CellAction, 'insert_at_end'>,
@@ -266,18 +284,16 @@ export class NotebookWorkspace implements Workspace {
     if (current?.context.path === path) {
       return current;
     }
-    return this._tracker.find(panel => panel.context.path === path) ?? null;
+    const renamed = this._renamed.get(path);
+    return (
+      this._tracker.find(panel => panel.context.path === path) ??
+      (renamed?.isDisposed === false ? renamed : null)
+    );
   }
 
   private _show(panel: NotebookPanel): void {
     this._reveal(panel.id);
     focusActiveCell(panel);
-  }
-
-  private _announce(): void {
-    for (const listener of [...this._listeners]) {
-      listener();
-    }
   }
 
   private readonly _tracker: INotebookTracker;
@@ -286,6 +302,8 @@ export class NotebookWorkspace implements Workspace {
   private readonly _variables: KernelVariables;
   private readonly _asked = new AskedPlaces();
   private readonly _listeners = new Set<() => void>();
+  /** By a path that it had: an open notebook that was renamed since. Bound: the renames of a page. */
+  private readonly _renamed = new Map<string, NotebookPanel>();
   /** By the id of a cell that was inserted here: the id of the cell above it. */
   private readonly _inserted = new Map<string, string>();
 }

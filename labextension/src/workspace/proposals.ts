@@ -8,7 +8,8 @@
  */
 import { type NotebookPanel } from '@jupyterlab/notebook';
 
-import { type CellEdit, MisfitError, type CellPlace, versionOf } from './cell-edits';
+import { type CellEdit, MisfitError, type CellPlace } from './cell-edits';
+import { type CheckedCells, type Misfit, misfitsOf } from './misfits';
 import { asOneStep } from './one-step';
 
 export type SharedNotebook = NonNullable<NotebookPanel['content']['model']>['sharedModel'];
@@ -19,15 +20,14 @@ type SharedCellJson = Parameters<SharedNotebook['insertCell']>[1];
 export type FileCell = Readonly<Record<string, unknown>> & { readonly id: string };
 
 /** Cells in their order, which edits change. */
-export interface CellList {
+interface CellList extends CheckedCells {
   readonly cells: readonly FileCell[];
-  isRunning(cell: string): boolean;
   insert(index: number, cell: FileCell): void;
   remove(index: number): void;
 }
 
 /**
- * Make edits in an open notebook. `isBusy` tells whether a cell looks as if it runs.
+ * Make edits in an open notebook. `isBusy` tells whether a cell runs.
  *
  * @throws MisfitError if an edit does not fit the notebook as it is now.
  */
@@ -57,11 +57,6 @@ export function sharedCells(notebook: SharedNotebook): readonly FileCell[] {
   return notebook.cells.map(cell => ({ ...cell.toJSON(), id: cell.getId() }));
 }
 
-/** The source of a cell, which files also write as a list of lines. */
-export function sourceOf({ source }: Readonly<Record<string, unknown>>): string {
-  return Array.isArray(source) ? source.join('') : typeof source === 'string' ? source : '';
-}
-
 class SharedCells implements CellList {
   constructor(
     private readonly _notebook: SharedNotebook,
@@ -73,10 +68,7 @@ class SharedCells implements CellList {
   readonly cells: readonly FileCell[];
 
   isRunning(id: string): boolean {
-    const cell = this._notebook.cells.find(other => other.getId() === id);
-    const isRunning =
-      cell !== undefined && 'executionState' in cell && cell.executionState === 'running';
-    return isRunning || this._isBusy(id); // JupyterLab before 4.3 has no executionState
+    return this._isBusy(id);
   }
 
   insert(index: number, cell: FileCell): void {
@@ -161,43 +153,24 @@ function newCell({ cell: id, type, source }: Extract<CellEdit, { op: 'insert' }>
 }
 
 function check(list: CellList, edits: readonly CellEdit[]): void {
-  const known = new Map(list.cells.map(cell => [cell.id, cell]));
-  const there = new Set(known.keys());
-  for (const edit of edits) {
-    const cell = known.get(edit.cell);
-    if (edit.op === 'insert') {
-      if (there.has(edit.cell)) {
-        throw new MisfitError(`The notebook has a cell ${edit.cell} already. Leave out the id.`);
-      }
-      there.add(edit.cell);
-    } else if (cell === undefined) {
-      throw new MisfitError(`The notebook has no cell ${edit.cell}. Read it again.`);
-    } else {
-      checkCell(cell, edit, list.isRunning(edit.cell));
-    }
-    const beside = edit.op === 'insert' || edit.op === 'move' ? edit.place : null;
-    if (beside !== null && 'cell' in beside && !there.has(beside.cell)) {
-      throw new MisfitError(`The notebook has no cell ${beside.cell}. Read it again.`);
-    }
+  const [first] = misfitsOf(list, edits);
+  if (first !== undefined) {
+    throw new MisfitError(sentenceOf(first));
   }
 }
 
-function checkCell(
-  cell: FileCell,
-  edit: Exclude<CellEdit, { op: 'insert' }>,
-  isRunning: boolean
-): void {
-  if (edit.op !== 'move' && versionOf(sourceOf(cell)) !== edit.version) {
-    throw new MisfitError(
-      `Cell ${edit.cell} has changed since it was read. Nothing was changed. Read the notebook again.`
-    );
-  }
-  const lock = edit.op === 'delete' ? 'deletable' : 'editable';
-  const metadata = cell['metadata'] as Readonly<Record<string, unknown>> | undefined;
-  if (edit.op !== 'move' && metadata?.[lock] === false) {
-    throw new MisfitError(`Cell ${edit.cell} is protected: its metadata says ${lock}: false.`);
-  }
-  if (isRunning) {
-    throw new MisfitError(`Cell ${edit.cell} is running. Try again when it has ended.`);
+/** What the model is told. */
+function sentenceOf({ about, reason }: Misfit): string {
+  switch (reason) {
+    case 'there':
+      return `The notebook has a cell ${about} already. Leave out the id.`;
+    case 'gone':
+      return `The notebook has no cell ${about}. Read it again.`;
+    case 'changed':
+      return `Cell ${about} has changed since it was read. Nothing was changed. Read the notebook again.`;
+    case 'running':
+      return `Cell ${about} is running. Try again when it has ended.`;
+    default:
+      return `Cell ${about} is protected: its metadata says ${reason}: false.`;
   }
 }

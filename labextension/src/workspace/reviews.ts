@@ -39,7 +39,7 @@ export class Reviews {
     const choices = new Map(this.of(requestId)).set(cell, isAccepted);
     kept(this._choices, requestId, choices);
     kept(this._cells, requestId, cells);
-    [...this._listeners].forEach(listener => listener());
+    this._tell();
     return answerOf(choices, cells);
   }
 
@@ -58,7 +58,14 @@ export class Reviews {
 
   /** Keep what is shown while the question is open. */
   show(requestId: string, changes: readonly CellChange[]): void {
-    kept(this._shown, requestId, changes);
+    if (JSON.stringify(this.shown(requestId)) !== JSON.stringify(changes)) {
+      kept(this._shown, requestId, changes);
+      this._tell();
+    }
+  }
+
+  private _tell(): void {
+    [...this._listeners].forEach(listener => listener());
   }
 
   private readonly _choices = new Map<string, Choices>();

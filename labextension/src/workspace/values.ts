@@ -115,6 +115,8 @@ export interface Workspace {
    * `replace` aims at the cell that was active when the question of the node's answer was sent.
    */
   placeOf(node: Node, action?: CellAction): Place | null;
+  /** The path that an open notebook has now, even if it was renamed in this page; null if not open. */
+  openPath(path: string): string | null;
   /** The cells of an open notebook; empty if it is not open. */
   cells(path: string): readonly NotebookCell[];
   /** One cell; null if it is gone or its notebook is not open. */
@@ -129,6 +131,6 @@ export interface Workspace {
   obstacle(action: CellAction, place: Place | null, block: CodeBlock): string | null;
   /** Change the notebook by one step that one undo takes back, or not at all. */
   act(action: CellAction, place: Place, block: CodeBlock): ActionResult;
-  /** Call `listener` when notebooks are opened, closed, or another one becomes the current one. */
-  subscribe(listener: () => void): () => void;
+  /** Call `listener` when notebooks are opened, closed or renamed, or another tab is in front. */
+  readonly subscribe: (listener: () => void) => () => void;
 }

@@ -19,7 +19,8 @@ class FakeWorkspace implements Workspace {
   readonly storage = {
     files: { get: refused, save: refused },
     isOpenHere: () => false,
-    isOpenElsewhere: refused
+    isOpenElsewhere: refused,
+    isInEditor: () => false
   };
 
   readonly done: [string, CodeBlock][] = [];
@@ -33,6 +34,7 @@ class FakeWorkspace implements Workspace {
     return this.isOpen ? [{ ...notebook, language: 'python', isCurrent: true }] : [];
   }
   placeOf = () => (this.isOpen ? PLACE : null);
+  openPath = () => (this.isOpen ? 'a.ipynb' : null);
   cells = () => [];
   cell = () => null;
   nameOf = () => 'cell [3] of a.ipynb';

@@ -6,9 +6,12 @@ import { ApiError } from '../../src/connection/api';
 import { type ToolUse, toolState } from '../../src/fold/tool-calls';
 import { revealed } from '../../src/text/hidden-characters';
 import { toolHint } from '../../src/view/tools/tool-hints';
+import { changesOf } from '../../src/workspace/cell-changes';
 import { versionOf } from '../../src/workspace/cell-edits';
+import { type CheckedCells } from '../../src/workspace/misfits';
+import { parseProposal } from '../../src/workspace/patches';
 import { Reviews } from '../../src/workspace/reviews';
-import { ENGLISH, conversation } from '../fakes';
+import { ENGLISH, conversation, flushPromises } from '../fakes';
 import {
   arrive,
   click,
@@ -233,17 +236,60 @@ describe('consent (L13)', () => {
   });
 
   describe('to a proposal', () => {
-    const sources = ['a = 1', 'b = 2\nb'];
-    const reviews = new Reviews();
-    const workspace = {
-      reviews,
-      notebooks: () => [{ path: 'n.ipynb' }],
-      cell: ({ cellId }: { readonly cellId: string | null }) => {
-        const index = ['a', 'b'].indexOf(cellId ?? '');
-        return index < 0 ? null : { index, source: sources[index] };
-      },
-      subscribe: () => () => undefined
+    const cells = [
+      { id: 'a', source: 'a = 1' },
+      { id: 'b', source: 'b = 2\nb' }
+    ];
+    const none = new Set<string>();
+    let reviews: Reviews;
+    let listeners: Set<() => void>;
+    let openPath: string | null;
+    /** The file of the notebook, for as long as it is not open. */
+    let file: { content: unknown; writable: boolean } | null;
+    let isInEditor: boolean;
+    /** The notebook as the document is now; `cells/` shows it to the card (tests/e2e). */
+    const known = async (
+      proposal: unknown,
+      request: string,
+      present: CheckedCells['cells'] = cells,
+      running = none
+    ): Promise<void> => {
+      const { edits } = parseProposal(proposal as never, 'c1');
+      const list = { cells: present, isRunning: (cell: string) => running.has(cell) };
+      await act(async () => reviews.show(request, changesOf(edits, list)));
     };
+    const tabsChange = async (): Promise<void> => {
+      await act(async () => {
+        listeners.forEach(listener => listener());
+        await flushPromises();
+      });
+    };
+    beforeEach(() => {
+      reviews = new Reviews();
+      listeners = new Set();
+      openPath = 'n.ipynb';
+      file = null;
+      isInEditor = false;
+      const workspace = {
+        reviews,
+        notebooks: () => (openPath === null ? [] : [{ path: openPath }]),
+        openPath: () => openPath,
+        subscribe: (listener: () => void) => {
+          listeners.add(listener);
+          return () => listeners.delete(listener);
+        },
+        storage: {
+          files: {
+            get: async () => file ?? Promise.reject(new Error('404')),
+            save: () => Promise.reject(new Error('not expected here'))
+          },
+          isOpenHere: () => openPath !== null,
+          isOpenElsewhere: async () => false,
+          isInEditor: () => isInEditor
+        }
+      };
+      Object.assign(services, { workspace });
+    });
     const pin = (index: number, value: string) => ({
       op: 'test',
       path: `/cells/${index}/id`,
@@ -266,10 +312,9 @@ describe('consent (L13)', () => {
       items()[cell]?.querySelector<HTMLButtonElement>(`[data-testid=${testid}]`);
     const answers = () => page.api.calls.filter(({ path }) => path.endsWith('/input'));
 
-    beforeEach(() => Object.assign(services, { workspace }));
-
     it('shows each cell as a diff, and what has changed meanwhile', async () => {
       await begin(call(0, 'c1', change), asks('c1', { choices }), waits);
+      await known(input, 'ask-c1');
       expect(items().map(item => item.getAttribute('aria-label'))).toEqual([
         'Change cell 1',
         'New code cell, below cell 2',
@@ -285,7 +330,7 @@ describe('consent (L13)', () => {
         ['−b = 2', '−b']
       ]);
       expect(items()[0]?.querySelector('mark')?.textContent).toBe('1');
-      expect(items().map(item => item.querySelector('[data-testid=stale]') !== null)).toEqual([
+      expect(items().map(item => item.querySelector('[data-testid=misfit]') !== null)).toEqual([
         false,
         false,
         true
@@ -294,6 +339,72 @@ describe('consent (L13)', () => {
       await toggle(card(), true);
       expect(lines(0)).toEqual(['−a = 1', '+a = 3']); // as the person saw it
       expect(card().textContent).not.toContain('jp-ChatStream');
+    });
+
+    describe('that does not fit any more (L17)', () => {
+      const fitting = { ...input, versions: { a: versionOf('a = 1'), b: versionOf('b = 2\nb') } };
+      const asked = { ...change, input: fitting };
+      const misfits = (): string => part('misfits').textContent ?? '';
+      const locked = (id: string, lock: string) =>
+        cells.map(cell => (cell.id === id ? { ...cell, metadata: { [lock]: false } } : cell));
+      beforeEach(() => begin(call(0, 'c1', asked), asks('c1', { choices }), waits));
+
+      it.each([
+        ['whose cell is gone', cells.slice(0, 1), none, 'a cell is gone'],
+        ['whose cell is locked', locked('a', 'editable'), none, 'cell 1 is protected'],
+        ['whose cell must stay', locked('b', 'deletable'), none, 'cell 2 is protected'],
+        ['whose cell runs', cells, new Set(['a']), 'cell 1 is running'],
+        [
+          'whose cells differ',
+          cells.map(cell => ({ ...cell, source: 'x' })),
+          none,
+          'cell 1 has changed since the model read it; cell 2 has changed since the model read it'
+        ]
+      ])(
+        'tells so before the consent, %s, and follows the document',
+        async (_what, now, runs, why) => {
+          await known(fitting, 'ask-c1');
+          expect(misfits()).toBe('');
+          await known(fitting, 'ask-c1', now, runs);
+          expect(misfits()).toBe(`Accepting will change nothing: ${why}.`);
+          await known(fitting, 'ask-c1'); // by an undo, or by the end of the run
+          expect(misfits()).toBe('');
+        }
+      );
+
+      it('fits again if the cell that runs is left as it is', async () => {
+        await known(fitting, 'ask-c1', cells, new Set(['a']));
+        await act(async () => button(0, 'reject-cell')?.click());
+        expect(misfits()).toBe('');
+      });
+
+      it('is compared with the file once its notebook is closed, and named as it is when renamed', async () => {
+        const name = () => part('proposed-edits').querySelector('p')?.textContent;
+        openPath = 'renamed.ipynb';
+        await tabsChange();
+        expect(name()).toBe('renamed.ipynb');
+        openPath = null;
+        await tabsChange();
+        expect(name()).toBe('n.ipynb, which is not open in this page');
+        expect(part('misfits').getAttribute('role')).toBe('status'); // no bar speaks for it
+        expect(misfits()).toBe(
+          'Accepting will change nothing: the notebook is not open, and its file could not be read.'
+        );
+        const fields = { metadata: {}, cell_type: 'raw' };
+        const content = {
+          nbformat: 4,
+          nbformat_minor: 5,
+          cells: cells.map(cell => ({ ...cell, ...fields }))
+        };
+        file = { content, writable: true };
+        isInEditor = true;
+        await tabsChange();
+        expect(misfits()).toContain('the notebook is open in a text editor');
+        isInEditor = false;
+        await tabsChange();
+        expect(misfits()).toBe('');
+        expect(items()[0]?.querySelector('del')?.textContent).toBe('−a = 1');
+      });
     });
 
     it('is accepted or rejected cell by cell, and the last choice sends them (L13)', async () => {

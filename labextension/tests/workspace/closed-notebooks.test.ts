@@ -62,16 +62,19 @@ let file: OneFile;
 let closed: ClosedNotebooks;
 let isElsewhere: boolean;
 let isHere: boolean;
+let isInEditor: boolean;
 let tool: NotebookTool;
 
 beforeEach(() => {
   file = new OneFile();
   isElsewhere = false;
   isHere = false;
+  isInEditor = false;
   const storage = {
     files: file,
     isOpenHere: () => isHere,
-    isOpenElsewhere: async () => isElsewhere
+    isOpenElsewhere: async () => isElsewhere,
+    isInEditor: () => isInEditor
   };
   closed = closedNotebooks(storage);
   tool = new NotebookTool({
@@ -97,6 +100,30 @@ const execute = (input: object, accepted: readonly string[] | null = null) =>
   tool.execute({ id: 'call', input, accepted });
 
 describe('a notebook that is open nowhere (L17)', () => {
+  it('is left alone while a text editor has it open, and read all the same', async () => {
+    isInEditor = true;
+    const before = file.text;
+    const { success, output } = await execute(PROPOSE);
+    expect([success, file.text]).toEqual([false, before]);
+    expect(output).toContain('Ask the person to close the editor');
+    expect((await execute(READ)).success).toBe(true);
+    isInEditor = false;
+    expect((await execute(PROPOSE)).success).toBe(true);
+    isInEditor = true;
+    expect(await closed.undo('call')).toBe('open');
+  });
+
+  it.each([
+    ['of a file that is gone', 'other.ipynb', 'unreadable'],
+    ['of a file that is read-only', 'n.ipynb', 'readonly'],
+    ['of a file in a text editor', 'n.ipynb', 'editor']
+  ])('tells before the consent that a proposal fails: %s', async (_what, path, obstacle) => {
+    expect((await closed.check('n.ipynb')).obstacle).toBeNull();
+    isInEditor = true;
+    file.writable = obstacle !== 'readonly';
+    expect((await closed.check(path)).obstacle).toBe(obstacle);
+  });
+
   it('is read from its file', async () => {
     expect(tool.canExecute(READ)).toBe(true);
     expect(await execute(READ)).toMatchObject({

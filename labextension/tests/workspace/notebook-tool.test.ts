@@ -57,7 +57,8 @@ const toolOf = (panel: NotebookPanel, isInFront = true): NotebookTool =>
     storage: {
       files: { get: unused, save: unused },
       isOpenHere: () => false,
-      isOpenElsewhere: unused
+      isOpenElsewhere: unused,
+      isInEditor: () => false
     }
   });
 /** Execute a call on an open notebook, in one turn of the page: no key comes between. */
@@ -130,15 +131,20 @@ it('fails if an accepted cell is not in the proposal, instead of making nothing 
   expect(sourcesIn(panel)).toEqual(['a']);
 });
 
-it('leaves a running cell alone, also where only its prompt tells that it runs (L17)', () => {
+it('leaves a running cell alone, which its state tells or only its prompt (L17)', () => {
   const cell = { cell_type: 'code', id: 'a', metadata: {}, source: 'a', outputs: [] };
   const promptNode = { textContent: '[*]:' };
-  const panel = panelWith([cell], { widgets: [{ model: { id: 'a' }, promptNode }] });
+  const widgets: object[] = [{ model: { id: 'a' }, promptNode }];
+  const panel = panelWith([cell], { widgets });
   const input = proposal({ a: 'a' }, [pin(0, 'a'), replace(0, 'A')]);
   const { success, output } = executed(panel, input);
   expect([success, output]).toEqual([false, expect.stringContaining('is running')]);
   expect(sourcesIn(panel)).toEqual(['a']);
   promptNode.textContent = '[1]:';
+  const shared = { executionState: 'running' };
+  widgets[0] = { model: { id: 'a', sharedModel: shared } };
+  expect(executed(panel, input).output).toContain('is running');
+  shared.executionState = 'idle';
   expect(executed(panel, input).success).toBe(true);
 });
 
@@ -219,18 +225,59 @@ it('is asked again when a notebook is opened, and when it is loaded', async () =
     trans,
     reveal: () => undefined,
     files,
-    isOpenElsewhere: unused
+    isOpenElsewhere: unused,
+    isInEditor: () => false
   };
   let looks = 0;
   new NotebookWorkspace(options).subscribe(() => (looks += 1));
   let load = (): void => undefined;
   const ready = new Promise<void>(resolve => (load = resolve));
-  added.emit({ disposed: never, context: { ready } });
+  added.emit({ disposed: never, context: { ready, pathChanged: never } });
   await flushPromises();
   expect(looks).toBe(1);
   load();
   await flushPromises();
   expect(looks).toBe(2);
+});
+
+it('finds a notebook by a path that it had before it was renamed, until it is closed', () => {
+  const added = new Signal<object, unknown>({});
+  const pathChanged = new Signal<object, string>({});
+  const disposed = new Signal<object, void>({});
+  const ready = new Promise<void>(() => undefined);
+  const panel = { disposed, isDisposed: false, context: { ready, pathChanged, path: 'a.ipynb' } };
+  const tracker = {
+    widgetAdded: added,
+    currentChanged: new Signal({}),
+    currentWidget: null,
+    find: (isIt: (panel: unknown) => boolean) =>
+      !panel.isDisposed && isIt(panel) ? panel : undefined
+  } as unknown as INotebookTracker;
+  const workspace = new NotebookWorkspace({
+    tracker,
+    clock: new FakeClock(),
+    trans: ENGLISH.trans,
+    reveal: () => undefined,
+    files: { get: unused, save: unused },
+    isOpenElsewhere: unused,
+    isInEditor: () => false
+  });
+  added.emit(panel);
+  const rename = (path: string): void => {
+    panel.context.path = path;
+    pathChanged.emit(path);
+  };
+  rename('b.ipynb');
+  rename('c.ipynb');
+  const paths = ['a.ipynb', 'b.ipynb', 'c.ipynb', 'd.ipynb'];
+  expect(paths.map(path => workspace.openPath(path))).toEqual([
+    'c.ipynb',
+    'c.ipynb',
+    'c.ipynb',
+    null
+  ]);
+  panel.isDisposed = true;
+  expect(paths.map(path => workspace.openPath(path))).toEqual([null, null, null, null]);
 });
 
 it('lets the page in front go first, if the call names no notebook', () => {

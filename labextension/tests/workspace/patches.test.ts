@@ -6,7 +6,8 @@ import { describe, expect, it } from 'vitest';
 import { MisfitError, acceptedEdits, cellsOf, versionOf } from '../../src/workspace/cell-edits';
 import { invalidity } from '../../src/workspace/notebook-validity';
 import { parseProposal } from '../../src/workspace/patches';
-import { type FileCell, editedCells, sourceOf } from '../../src/workspace/proposals';
+import { sourceOf } from '../../src/workspace/misfits';
+import { type FileCell, editedCells } from '../../src/workspace/proposals';
 
 const CASES = join(
   __dirname,

@@ -45,14 +45,62 @@ export function CellChangeView(props: CellChangeProps): ReactElement {
         )}
         <Choice {...props} />
       </header>
-      {change.isStale ? (
-        <p className="jp-ChatStream-toolNote" data-testid="stale">
-          {trans.__('The cell has changed since the model read it, so nothing will be changed.')}
+      {change.misfit === null || verdict !== null ? null : (
+        <p className="jp-ChatStream-toolNote" data-testid="misfit">
+          {misfitText(change, trans)}
         </p>
-      ) : null}
+      )}
       {change.lines.length === 0 ? null : <Diff lines={change.lines} />}
     </section>
   );
+}
+
+/** Why nothing will be made, if a change does not fit; screen readers hear it if `isSpoken`. */
+export function Misfits(props: {
+  readonly changes: readonly CellChange[];
+  readonly choices: Choices;
+  readonly isSpoken: boolean;
+}): ReactElement {
+  const trans = useTrans();
+  const misfits = props.changes.filter(
+    // A cell that runs may stay as it is.
+    ({ misfit, cell }) =>
+      misfit !== null && (misfit !== 'running' || props.choices.get(cell) !== false)
+  );
+  const reasons = new Set(misfits.map(change => misfitText(change, trans)));
+  return (
+    <p
+      className="jp-ChatStream-misfits"
+      data-testid="misfits"
+      role={props.isSpoken ? 'status' : undefined}
+    >
+      {reasons.size === 0
+        ? ''
+        : trans.__('Accepting will change nothing: %1.', [...reasons].join('; '))}
+    </p>
+  );
+}
+
+function misfitText({ misfit, number }: CellChange, trans: TranslationBundle): string {
+  const cell = number === null ? trans.__('a cell') : trans.__('cell %1', number);
+  switch (misfit) {
+    case 'changed':
+      return trans.__('%1 has changed since the model read it', cell);
+    case 'running':
+      return trans.__('%1 is running', cell);
+    case 'there':
+      return trans.__('%1 has the id of a new cell', cell);
+    case 'gone':
+      return trans.__('a cell is gone');
+    case 'readonly':
+      return trans.__('the notebook is read-only');
+    case 'editor':
+      return trans.__('the notebook is open in a text editor, which would save over the edit');
+    case 'unreadable':
+      return trans.__('the notebook is not open, and its file could not be read');
+    default:
+      return trans.__('%1 is protected', cell);
+  }
 }
 
 function Choice(props: CellChangeProps): ReactElement | null {

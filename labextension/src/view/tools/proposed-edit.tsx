@@ -1,16 +1,14 @@
 /** The edits that a call proposes, in its card: what changes in each cell, and what became of that. */
-import { type ReactElement, useEffect, useState, useSyncExternalStore } from 'react';
+import { type ReactElement, useEffect, useMemo, useState, useSyncExternalStore } from 'react';
 
 import { type ToolUse } from '../../fold/tool-calls';
-import { type CellChange, type PresentCell, changesOf } from '../../workspace/cell-changes';
+import { type CellChange, changesOf } from '../../workspace/cell-changes';
 import { type ClosedNotebooks, closedNotebooks } from '../../workspace/closed-notebooks';
-import { fileCells } from '../../workspace/notebook-validity';
 import { type Proposal } from '../../workspace/patches';
-import { sourceOf } from '../../workspace/proposals';
 import { type Choices } from '../../workspace/reviews';
 import { Button } from '../controls/button';
 import { useTrans, useWorkspace } from '../hooks';
-import { CellChangeView, type Verdict, useChoices } from './cell-change';
+import { CellChangeView, Misfits, type Verdict, useChoices } from './cell-change';
 import { type ConsentScope, keepFocus } from './consent';
 
 interface ProposedEditsProps {
@@ -30,18 +28,24 @@ export function ProposedEdits(props: ProposedEditsProps): ReactElement {
   const reviews = workspace?.reviews;
   const choices = useChoices(requestId);
   const isAsking = use.consent !== null && use.consent.by === null && use.result === null;
-  const isOpen = workspace?.notebooks().some(notebook => notebook.path === path) === true;
-  const inFile = useFileCells(isAsking && !isOpen ? path : null);
-  const find = (cell: string): PresentCell | null =>
-    isOpen ? (workspace?.cell({ path, cellId: cell }) ?? null) : (inFile?.get(cell) ?? null);
-  const changes = isAsking
-    ? changesOf(edits, find)
-    : (reviews?.shown(requestId) ?? changesOf(edits, () => null));
+  const subscribe = workspace?.subscribe ?? never;
+  const openPath = useSyncExternalStore(subscribe, () => workspace?.openPath(path) ?? null);
+  const isClosed = isAsking && openPath === null;
+  const isInFront = workspace?.notebooks()[0]?.path === openPath; // its bar speaks
+  const inFile = useChangesOfFile(proposal, isClosed);
+  const shown = useSyncExternalStore(
+    reviews?.subscribe ?? never,
+    () => reviews?.shown(requestId) ?? null
+  );
+  const changes = useMemo(
+    () => (isClosed ? inFile : shown) ?? changesOf(edits, null),
+    [edits, inFile, isClosed, shown]
+  );
   useEffect(() => {
-    if (isAsking && (isOpen || inFile !== null)) {
-      reviews?.show(requestId, changes);
+    if (isClosed && inFile !== null) {
+      reviews?.show(requestId, inFile);
     }
-  });
+  }, [inFile, isClosed, requestId, reviews]);
   const isPartial = use.consent?.choices?.includes('some') === true;
   const cells = changes.map(({ cell }) => cell);
   const choose = (cell: string, isAccepted: boolean, node: HTMLElement): void => {
@@ -54,8 +58,9 @@ export function ProposedEdits(props: ProposedEditsProps): ReactElement {
   return (
     <div className="jp-ChatStream-cellChanges" data-testid="proposed-edits">
       <p className="jp-ChatStream-toolPart" dir="auto">
-        {isAsking && !isOpen ? trans.__('%1, which is not open in this page', path) : path}
+        {isClosed ? trans.__('%1, which is not open in this page', path) : (openPath ?? path)}
       </p>
+      {isAsking ? <Misfits changes={changes} choices={choices} isSpoken={!isInFront} /> : null}
       {changes.map(change => (
         <CellChangeView
           key={change.cell}
@@ -74,31 +79,35 @@ export function ProposedEdits(props: ProposedEditsProps): ReactElement {
   );
 }
 
-/** The cells of a notebook that this page has not open, by id, as its file has them; null if not known. */
-function useFileCells(path: string | null): ReadonlyMap<string, PresentCell> | null {
+/** The changes against the file of a notebook that this page has not open; null if not known. */
+function useChangesOfFile(
+  { path, edits }: Proposal,
+  isClosed: boolean
+): readonly CellChange[] | null {
   const closed = useClosedNotebooks();
-  const [found, setFound] = useState<ReadonlyMap<string, PresentCell> | null>(null);
+  const workspace = useWorkspace();
+  const isInEditor = useSyncExternalStore(
+    workspace?.subscribe ?? never,
+    () => isClosed && workspace?.storage.isInEditor(path)
+  );
+  const [found, setFound] = useState<readonly CellChange[] | null>(null);
   useEffect(() => {
-    if (path === null || closed === undefined) {
-      return undefined;
-    }
     let isShown = true;
-    closed.read(path).then(
-      content => {
-        if (isShown) {
-          const entries = fileCells(content).map(
-            (cell, index) => [cell.id, { index, source: sourceOf(cell) }] as const
-          );
-          setFound(new Map(entries));
-        }
-      },
-      () => undefined // the edits are shown without what they replace
-    );
+    if (isClosed) {
+      closed?.check(path).then(
+        cells => {
+          if (isShown) {
+            setFound(changesOf(edits, cells));
+          }
+        },
+        (reason: unknown) => console.warn('A proposal could not be compared:', reason)
+      );
+    }
     return () => {
       isShown = false;
     };
-  }, [closed, path]);
-  return path === null ? null : found;
+  }, [closed, edits, isClosed, isInEditor, path]);
+  return found;
 }
 
 /** The button that writes back a notebook file as it was before the call. */
