@@ -132,6 +132,9 @@ export class ProposalsAtCells {
     return drawn;
   }
 
+    if (spot === null) {
+      makeRoom(panel, drawn.node);
+    }
   private _go(panel: NotebookPanel, proposal: ReadProposal, cell: string): void {
     const node = this._drawn.get(keyOf(proposal, cell))?.drawn.node;
     const index = panel.content.widgets.findIndex(widget => widget.node.contains(node ?? null));
@@ -174,6 +177,16 @@ function spotOf(
   changes: readonly CellChange[],
   widgets: readonly Cell[]
 ): Spot | null {
+/** Keep the bar in a row of its own, so that it covers nothing; a removed node has no height. */
+function makeRoom(panel: NotebookPanel, bar: HTMLElement): void {
+  new ResizeObserver(() => {
+    const bars = panel.node.querySelectorAll<HTMLElement>(':scope > .jp-ChatStream-proposalBar');
+    const heights = [...bars].map(node => node.offsetHeight);
+    panel.node.style.paddingBottom = `${Math.max(0, ...heights)}px`;
+    panel.fit();
+  }).observe(bar);
+}
+
   const own = widgets.find(widget => widget.model.id === cell);
   if (kind !== 'insert') {
     return own === undefined ? null : { widget: own, at: 'input' };
