@@ -5,7 +5,7 @@
  */
 import { type TranslationBundle } from '@jupyterlab/translation';
 
-import { type Message, type Run, isEnd } from '../protocol/records';
+import { type Message, type Run, type ToolCallPart, isEnd } from '../protocol/records';
 import { revealed } from '../text/hidden-characters';
 import { stoppedText } from '../text/texts';
 import { incompleteOf } from './endings';
@@ -58,19 +58,23 @@ function stageOf(reply: Message, run: Run | undefined): Stage {
   return reply.status === 'processing' ? 'answering' : 'quiet';
 }
 
-/** The sentence for the stages of replies that are new; null if nothing is to be told. */
+/**
+ * The sentence for the stages of replies that are new; null if nothing is to be told. `askedOf` describes
+ * a call that needs consent; null for the usual text.
+ */
 export function announcement(
   isNew: (id: string, stage: string) => boolean,
   messages: readonly Message[],
   runOf: (message: Message) => Run | undefined,
-  trans: TranslationBundle
+  trans: TranslationBundle,
+  askedOf: (call: ToolCallPart) => string | null = () => null
 ): string | null {
   const texts: string[] = [];
   for (const reply of messages) {
     if (reply.role === 'assistant') {
       const stage = stageOf(reply, runOf(reply));
       if (stage !== 'quiet' && isNew(reply.id, keyOf(reply, runOf(reply)))) {
-        texts.push(textOf(stage, reply, runOf(reply), trans));
+        texts.push(textOf(stage, reply, runOf(reply), trans, askedOf));
       }
     }
   }
@@ -81,13 +85,14 @@ function textOf(
   stage: Exclude<Stage, 'quiet'>,
   reply: Message,
   run: Run | undefined,
-  trans: TranslationBundle
+  trans: TranslationBundle,
+  askedOf: (call: ToolCallPart) => string | null
 ): string {
   switch (stage) {
     case 'answering':
       return trans.__('Answering');
     case 'asks':
-      return trans.__('Asks you: %1', quoted(askedText(reply, run, trans)));
+      return trans.__('Asks you: %1', quoted(askedText(reply, run, trans, askedOf)));
     case 'finished':
       return trans.__('Finished');
     case 'incomplete':
@@ -101,13 +106,19 @@ function textOf(
   }
 }
 
-/** A model's question, or the name of the tool call that needs consent. */
-function askedText(reply: Message, run: Run | undefined, trans: TranslationBundle): string {
+/** A model's question, or the tool call that needs consent: its own text, else its name. */
+function askedText(
+  reply: Message,
+  run: Run | undefined,
+  trans: TranslationBundle,
+  askedOf: (call: ToolCallPart) => string | null
+): string {
   const question = openQuestion(reply, run);
   const use = question?.request_kind === 'consent' ? askingCall(reply, false) : undefined;
+  const own = use?.call == null ? null : askedOf(use.call);
   return use === undefined
     ? (question?.prompt ?? '')
-    : trans.__('May the model call %1?', revealed(callName(use)));
+    : (own ?? trans.__('May the model call %1?', revealed(callName(use))));
 }
 
 function quoted(text: string): string {

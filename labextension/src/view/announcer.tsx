@@ -4,12 +4,16 @@
  * It is polite and not seen. Of several views that show a reply, one speaks: the first that is on the
  * screen.
  */
+import { type TranslationBundle } from '@jupyterlab/translation';
 import { type ReactElement, useEffect, useRef, useState } from 'react';
 
+import { shownName } from '../composer/files';
 import { type Stages, announcement, stagesOf } from '../fold/boundaries';
 import { runOf } from '../fold/branch';
-import { type Message } from '../protocol/records';
+import { type Message, type ToolCallPart } from '../protocol/records';
 import { type ThreadClient, type ThreadState } from '../thread/model';
+import { cellsOf } from '../workspace/cell-edits';
+import { proposalOf } from '../workspace/proposal-calls';
 import { useTrans, useVisibility } from './hooks';
 import { type Visibility } from './visibility';
 
@@ -45,7 +49,7 @@ export function Announcer(props: {
       return;
     }
     const isNew = (id: string, stage: string) => before.get(id) !== stage && told.get(id) !== stage;
-    const text = announcement(isNew, messages, run, trans);
+    const text = announcement(isNew, messages, run, trans, call => proposedText(call, trans));
     if (text !== null) {
       stages.forEach((stage, id) => told.set(id, stage));
       setSaid(({ count }) => ({ count: count + 1, text }));
@@ -61,6 +65,22 @@ export function Announcer(props: {
     >
       <span key={said.count}>{said.text}</span>
     </div>
+  );
+}
+
+/** What is said of a call that proposes edits, and the keys that lead to them; null for another one. */
+function proposedText(call: ToolCallPart, trans: TranslationBundle): string | null {
+  const proposal = proposalOf(call);
+  if (proposal === null) {
+    return null;
+  }
+  const count = cellsOf(proposal.edits).length;
+  const name = shownName(proposal.path.split('/').at(-1) ?? '');
+  return trans._n(
+    'An edit of %1 cell is proposed in notebook %2. Alt+Shift+Down leads there and back.',
+    'An edit of %1 cells is proposed in notebook %2. Alt+Shift+Down leads there and back.',
+    count,
+    name
   );
 }
 

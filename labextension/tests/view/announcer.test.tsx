@@ -79,6 +79,34 @@ describe('the announcer', () => {
     expect(part('announcer').querySelector('b')).toBeNull();
   });
 
+  it('tells of a proposal how many cells of which notebook, and how to get there, once', async () => {
+    await show();
+    await arrive(conversation().slice(0, 4));
+    const run = { thread_id: 't', at: 'x', run_id: 'r', message_id: 'a', attempt: 1 };
+    const add = (id: string) => ({ cell_type: 'code', source: 'x', id });
+    const patch = ['one', 'two'].map(id => ({ op: 'add', path: '/cells/0', value: add(id) }));
+    const input = { operation: 'propose', path: 'reports/sales.ipynb', versions: {}, patch };
+    const call = { part: 0, tool_call_id: 'c', name: 'notebook', where: 'page', effect: 'change' };
+    await arrive([
+      { ...run, seq: 5, type: 'tool_start', ...call, input },
+      {
+        ...run,
+        seq: 6,
+        type: 'input_request',
+        request_id: 'i',
+        prompt: '',
+        kind: 'consent',
+        tool_call_id: 'c'
+      }
+    ]);
+    expect(said()).toBe(
+      'Asks you: An edit of 2 cells is proposed in notebook sales.ipynb. Alt+Shift+Down leads there and back.'
+    );
+    const node = part('announcer').firstChild;
+    await arrive([{ ...run, seq: 7, type: 'status', phase: 'waiting' }]);
+    expect(part('announcer').firstChild).toBe(node);
+  });
+
   it('speaks once for two views of a thread', async () => {
     await show();
     const other = document.createElement('div');
