@@ -17,7 +17,8 @@ import {
   type LiveSource,
   StoredChoices
 } from '../src/thread/live-context';
-import { type PageOptions, Threads } from '../src/thread/model';
+import { type PageOptions } from '../src/thread/page-options';
+import { Threads } from '../src/thread/page-threads';
 import { Preferences } from '../src/thread/preferences';
 import { type OtherPages } from '../src/tools/standing-consents';
 import { Ticker } from '../src/view/ticker';

@@ -199,9 +199,9 @@ def test_a_proposal_about_a_cell_that_was_typed_in_meanwhile_changes_nothing(
     assert not any(found.values()), found
 
     at_cell = notebook.page.locator("[data-testid=proposal] [data-cell=cell-1]")
-    expect(at_cell.get_by_test_id("stale")).to_have_count(0)
+    expect(at_cell.get_by_test_id("misfit")).to_have_count(0)
     notebook.on_panel("panel => panel.content.model.sharedModel.cells[1].setSource('mine')")
-    expect(at_cell.get_by_test_id("stale")).to_be_visible()
+    expect(at_cell.get_by_test_id("misfit")).to_be_visible()
     card.get_by_test_id("consent-thread").press("Enter")
     chat.expect_status(run, "completed")
     assert [one["source"] for one in notebook.cells()] == ["0", "mine"]

@@ -47,7 +47,8 @@ export const cellsPlugin: JupyterFrontEndPlugin<void> = {
       tracker,
       page,
       workspace,
-      onFrame: action => void requestAnimationFrame(action)
+      onFrame: action => void requestAnimationFrame(action),
+      reveal: panelId => app.shell.activateById(panelId)
     });
     offerAtErrors({ tracker, commands, trans, areWanted, onChange: wanted.onChange });
     const category = chatText(trans);

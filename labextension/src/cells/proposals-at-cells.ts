@@ -44,10 +44,14 @@ export interface ProposalOptions {
   readonly workspace: Workspace;
   /** Calls `action` once, before the next frame is drawn. */
   readonly onFrame: (action: () => void) => void;
+  /** Brings a notebook to the front. */
+  readonly reveal: (panelId: string) => void;
 }
 
 export class ProposalsAtCells {
-  constructor(private readonly _options: ProposalOptions) {}
+  constructor(private readonly _options: ProposalOptions) {
+    _options.workspace.proposals.goTo = () => this._goToBar();
+  }
 
   /** Something has changed that may be drawn: a proposal, a notebook, or a cell. */
   readonly updateSoon = (): void => {
@@ -128,13 +132,24 @@ export class ProposalsAtCells {
     before?.drawn.dispose();
     const drawn = draw(this._options.page, spot === null ? 'bar' : 'cell');
     parent.insertBefore(drawn.node, spot === null ? null : nodeBelow(spot));
+    if (spot === null) {
+      makeRoom(panel, drawn.node);
+    }
     this._drawn.set(key, { drawn, panel });
     return drawn;
   }
 
-    if (spot === null) {
-      makeRoom(panel, drawn.node);
+  /** Focus the first button of a bar, which leads to the first change. */
+  private _goToBar(): boolean {
+    const bars = this._options.workspace.proposals.list().map(open => keyOf(open, null));
+    const bar = bars.map(key => this._drawn.get(key)).find(drawn => drawn !== undefined);
+    if (bar !== undefined) {
+      this._options.reveal(bar.panel.id);
+      this._options.onFrame(() => bar.drawn.node.querySelector('button')?.focus());
     }
+    return bar !== undefined;
+  }
+
   private _go(panel: NotebookPanel, proposal: ReadProposal, cell: string): void {
     const node = this._drawn.get(keyOf(proposal, cell))?.drawn.node;
     const index = panel.content.widgets.findIndex(widget => widget.node.contains(node ?? null));
@@ -162,6 +177,16 @@ export class ProposalsAtCells {
   private _isWaiting = false;
 }
 
+/** Keep the bar in a row of its own, so that it covers nothing; a removed node has no height. */
+function makeRoom(panel: NotebookPanel, bar: HTMLElement): void {
+  new ResizeObserver(() => {
+    const bars = panel.node.querySelectorAll<HTMLElement>(':scope > .jp-ChatStream-proposalBar');
+    const heights = [...bars].map(node => node.offsetHeight);
+    panel.node.style.paddingBottom = `${Math.max(0, ...heights)}px`;
+    panel.fit();
+  }).observe(bar);
+}
+
 function keyOf({ requestId }: OpenProposal, cell: string | null): string {
   return cell === null ? requestId : `${requestId} ${cell}`;
 }
@@ -177,16 +202,6 @@ function spotOf(
   changes: readonly CellChange[],
   widgets: readonly Cell[]
 ): Spot | null {
-/** Keep the bar in a row of its own, so that it covers nothing; a removed node has no height. */
-function makeRoom(panel: NotebookPanel, bar: HTMLElement): void {
-  new ResizeObserver(() => {
-    const bars = panel.node.querySelectorAll<HTMLElement>(':scope > .jp-ChatStream-proposalBar');
-    const heights = [...bars].map(node => node.offsetHeight);
-    panel.node.style.paddingBottom = `${Math.max(0, ...heights)}px`;
-    panel.fit();
-  }).observe(bar);
-}
-
   const own = widgets.find(widget => widget.model.id === cell);
   if (kind !== 'insert') {
     return own === undefined ? null : { widget: own, at: 'input' };

@@ -24,6 +24,11 @@ export function branch(transcript: Transcript): readonly Message[] {
   return path.reverse();
 }
 
+/** Whether a thread has an answer that has not ended; a scheduled one has not, either. */
+export function hasOpenRun({ runs }: Transcript): boolean {
+  return [...runs.values()].some(({ status }) => !isEnd(status));
+}
+
 function newest(transcript: Transcript): Message | undefined {
   return [...transcript.messages.values()]
     .filter(message => !isUnsent(message) && !isReplyToUnsent(transcript, message))

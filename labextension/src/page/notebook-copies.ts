@@ -17,7 +17,7 @@ import { type PartialJSONObject } from '@lumino/coreutils';
 import { type Clock } from '../connection/connection';
 import { type CopyExtent, snapshot } from '../fold/snapshot';
 import { MIME_TYPE, parseAddress } from '../protocol/address';
-import { type Threads } from '../thread/model';
+import { type Threads } from '../thread/page-threads';
 
 export interface NotebookCopiesOptions {
   readonly tracker: INotebookTracker;

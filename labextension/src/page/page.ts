@@ -5,6 +5,7 @@ import { PageConfig } from '@jupyterlab/coreutils';
 import { type INotebookTracker, type NotebookPanel } from '@jupyterlab/notebook';
 import { type IRenderMimeRegistry } from '@jupyterlab/rendermime';
 
+import { hasOpenRun } from '../fold/branch';
 import { StoredDrafts } from '../composer/drafts';
 import { type Api, newKey } from '../connection/api';
 import { type Clock, Connection } from '../connection/connection';
@@ -13,7 +14,8 @@ import { ServerApi } from '../connection/server-api';
 import { StoredRecentModels } from '../models/recent-models';
 import { type Language } from '../text/language';
 import { ContextChoices, StoredChoices } from '../thread/live-context';
-import { type PageOptions, Threads } from '../thread/model';
+import { type PageOptions } from '../thread/page-options';
+import { Threads } from '../thread/page-threads';
 import { Preferences } from '../thread/preferences';
 import { CallExecutor } from '../tools/call-executor';
 import { CHANNEL } from '../tools/standing-consents';
@@ -94,7 +96,9 @@ function hasEditor(
 ): boolean {
   const shown = contents.localPath(path);
   return [...shell.widgets('main')].some(
-    widget => (widget as Partial<Pick<NotebookPanel, 'context'>>).context?.localPath === shown
+    widget =>
+      !widget.isDisposed &&
+      (widget as Partial<Pick<NotebookPanel, 'context'>>).context?.localPath === shown
   );
 }
 
@@ -124,7 +128,8 @@ function openElsewhere(app: JupyterFrontEnd, isOpenHere: (path: string) => boole
 function notebookOptions(
   api: Api,
   workspace: NotebookWorkspace | null,
-  { trans }: Language
+  { trans }: Language,
+  onBusy: () => void
 ): Pick<PageOptions, 'questions' | 'executor'> {
   if (workspace === null) {
     return {};
@@ -138,19 +143,23 @@ function notebookOptions(
   const label = trans.__('a page of Jupyter');
   const executor = new CallExecutor({ api, clock: PAGE_CLOCK, tools: [tool], id: newKey(), label });
   workspace.subscribe(() => executor.lookAgain());
-  return { questions: workspace, executor: withProposals(executor, workspace.proposals) };
+  return { questions: workspace, executor: withProposals(executor, workspace.proposals, onBusy) };
 }
 
 /** An executor beside the list of proposals that wait for consent: both follow every thread. */
 function withProposals(
   executor: CallExecutor,
-  proposals: NotebookWorkspace['proposals']
+  proposals: NotebookWorkspace['proposals'],
+  onBusy: () => void
 ): NonNullable<PageOptions['executor']> {
   return {
     offerIn: follower => executor.offerIn(follower),
     moved: state => {
       executor.moved(state);
       proposals.moved(state);
+      if (hasOpenRun(state)) {
+        onBusy();
+      }
     },
     forget: threadId => {
       executor.forget(threadId);
@@ -206,6 +215,8 @@ function browserOptions(
 export interface Page extends ChatPage {
   readonly api: Api;
   readonly connection: Connection;
+  /** Resolved when the page has first followed an answer that has not ended: it may come to ask. */
+  readonly whenBusy: Promise<void>;
 }
 
 /** Make the shared parts. They live as long as the page. */
@@ -225,9 +236,12 @@ export function createPage(
     openElsewhere(app, path => hasEditor(app, path)); // Notebook 7 edits texts in pages of their own
   }
   const preferences = new Preferences();
+  let onBusy = (): void => undefined;
+  const whenBusy = new Promise<void>(resolve => (onBusy = resolve));
   return {
     api,
     connection,
+    whenBusy,
     threads: new Threads({
       api,
       connection,
@@ -239,7 +253,7 @@ export function createPage(
       trans: language.trans,
       locale: language.locale,
       ...browserOptions(preferences),
-      ...notebookOptions(api, workspace, language),
+      ...notebookOptions(api, workspace, language, () => onBusy()),
       ...liveContextOptions(tracker, preferences, language)
     }),
     services: { ...labServices(rendermime, languages, frames), frames, language, workspace },

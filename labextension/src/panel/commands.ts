@@ -6,7 +6,7 @@
  * | `open` | `threadId`, `place?` (`panel` or `tab`), `messageId?` |
  * | `open-for-notebook` | `path?` (else the current notebook), `draft?`, `context?`: `[{name, text, id?, origin?}]` |
  * | `new` | `place?` |
- * | `show`, `focus-composer`, `back-to-cell`, `focus-last-message`, `about-cell`, `consents` | none |
+ * | `show`, `focus-composer`, `back-to-cell`, `focus-last-message`, `about-cell`, `consents`, `go-to-question` | none |
  */
 import { type JupyterFrontEnd } from '@jupyterlab/application';
 import { showErrorMessage } from '@jupyterlab/apputils';
@@ -14,6 +14,7 @@ import { type INotebookTracker } from '@jupyterlab/notebook';
 import { type ReadonlyJSONObject, type ReadonlyPartialJSONObject } from '@lumino/coreutils';
 import { type Widget } from '@lumino/widgets';
 
+import { type ThreadRow } from '../protocol/records';
 import { type Mention } from '../composer/context-items';
 import { explain } from '../connection/thread-ends';
 import { type IChatPage } from '../page/tokens';
@@ -36,7 +37,8 @@ export const COMMANDS = {
   backToCell: 'chat-stream:back-to-cell',
   focusLastMessage: 'chat-stream:focus-last-message',
   aboutCell: 'chat-stream:about-cell',
-  consents: 'chat-stream:consents'
+  consents: 'chat-stream:consents',
+  goToQuestion: 'chat-stream:go-to-question'
 } as const;
 
 export interface CommandsOptions {
@@ -44,6 +46,8 @@ export interface CommandsOptions {
   readonly page: IChatPage;
   readonly places: ChatPlaces;
   readonly tracker: INotebookTracker | null;
+  /** The chats that wait for an answer. */
+  readonly asking: () => Promise<readonly ThreadRow[]>;
 }
 
 type Args = ReadonlyPartialJSONObject;
@@ -55,6 +59,7 @@ function described(properties: Args): { args: ReadonlyJSONObject } {
 
 /** An empty thread is looked for among so many of the newest ones. */
 const NEWEST = 20;
+const PROPOSAL = '[data-testid=proposal], [data-testid=proposal-bar]';
 const TEXT = { type: 'string' } as const;
 const PLACE = { type: 'string', enum: ['panel', 'tab'] } as const;
 const ITEM = {
@@ -68,6 +73,7 @@ export function addCommands(options: CommandsOptions): void {
   addForNotebooks(options);
   addFocusing(options);
   addConsents(options);
+  addQuestions(options);
 }
 
 function addOpening(options: CommandsOptions): void {
@@ -98,13 +104,48 @@ function addOpening(options: CommandsOptions): void {
   });
 }
 
+/** The way to what waits for an answer, and from a proposal at cells back to where it began. */
+function addQuestions({ app, page, places, asking }: CommandsOptions): void {
+  const { language, workspace } = page.services;
+  const { trans } = language;
+  let from: HTMLElement | null = null;
+  app.commands.addCommand(COMMANDS.goToQuestion, {
+    describedBy: described({}),
+    label: trans.__('Go to What Waits for Your Answer'),
+    icon: chatIcon,
+    execute: async () => {
+      const { activeElement } = document;
+      if (activeElement?.closest(PROPOSAL) != null) {
+        goBack(app, places, from);
+        return;
+      }
+      from = activeElement instanceof HTMLElement ? activeElement : null;
+      if (workspace?.proposals.goTo() !== true) {
+        const [first] = await asking();
+        if (first === undefined) {
+          places.showPanel();
+        } else {
+          places.openInPanel({ threadId: first.id, messageId: null });
+        }
+      }
+    }
+  });
+}
+
+/** Focus an element again; the panel, if it is gone. */
+function goBack(app: JupyterFrontEnd, places: ChatPlaces, node: HTMLElement | null): void {
+  const around = [...app.shell.widgets('main')].find(widget => widget.node.contains(node));
+  app.shell.activateById((around ?? places.panel).id);
+  requestAnimationFrame(() => node?.focus());
+}
+
 function addConsents({ app, page, places }: CommandsOptions): void {
   const { trans } = page.services.language;
   app.commands.addCommand(COMMANDS.consents, {
     describedBy: described({}),
     label: trans.__('Tools Allowed Without Asking…'),
     execute: async () => {
-      const { showConsents } = await import('./consents-dialog');
+      const { showConsents } = await import(/* webpackChunkName: "view" */ './consents-dialog');
       await showConsents(page, threadId => openThread(places, { threadId }));
     }
   });
@@ -225,12 +266,23 @@ async function openForNotebook(options: CommandsOptions, args: Args): Promise<vo
   page.threads.release(client); // the panel holds it now
 }
 
+/** Whether one of the newest threads asks something, or may soon. */
+export async function isAnyBusy(page: IChatPage): Promise<boolean> {
+  const rows = await newestRows(page).catch(() => []);
+  return rows.map(parseRow).some(({ asks, busy }) => asks || busy);
+}
+
+async function newestRows({ api }: IChatPage): Promise<readonly unknown[]> {
+  const value = await api.request({ method: 'GET', path: `threads?limit=${NEWEST}` });
+  const { threads } = asObject(value, 'The list of threads');
+  const rows: readonly unknown[] = Array.isArray(threads) ? threads : [];
+  return rows;
+}
+
 /** The newest thread in which nobody has done anything yet: another empty one would be of no use. */
 async function emptyThread(page: IChatPage): Promise<string | null> {
   try {
-    const value = await page.api.request({ method: 'GET', path: `threads?limit=${NEWEST}` });
-    const { threads } = asObject(value, 'The list of threads');
-    const rows: readonly unknown[] = Array.isArray(threads) ? threads : [];
+    const rows = await newestRows(page);
     const { toolMode } = page.threads.preferences.get();
     const found = rows.find(row => isUntouched(row, toolMode));
     if (found === undefined) {

@@ -82,6 +82,7 @@ function Panel({ page, places, list, actions, onNew }: PanelParts): ReactElement
           opened={opened}
           place="panel"
           onBack={() => places.inPanel.set(null)}
+          onOpen={next => places.openInPanel(next)}
           onMove={places.hasTabs ? onMove : null}
         />
       )}
@@ -101,6 +102,7 @@ function Tab({ page, places, list, actions, tab }: PanelParts & { tab: TabConten
           opened={opened}
           place="tab"
           onBack={null}
+          onOpen={next => places.openInPanel(next)}
           onMove={() => places.openInPanel(opened)}
           onTitle={tab.retitle}
         />

@@ -10,8 +10,9 @@ import { ILauncher } from '@jupyterlab/launcher';
 import { INotebookTracker } from '@jupyterlab/notebook';
 import { IStateDB } from '@jupyterlab/statedb';
 
+import { type ThreadRow } from '../protocol/records';
 import { IChatPage } from '../page/tokens';
-import { addCommands, COMMANDS } from './commands';
+import { addCommands, COMMANDS, isAnyBusy } from './commands';
 import { type PanelParts } from './content';
 import { listenToKeys } from './keys';
 import { ChatPlaces, type PlacesOptions } from './places';
@@ -35,8 +36,12 @@ export const panelPlugin: JupyterFrontEndPlugin<void> = {
   ) => {
     // Notebook 7 has a state database, but no workspace that it outlives a reload in.
     const kept = labShell === null ? null : state;
-    const places = makePlaces({ app, page, labShell, state: kept, tracker });
-    addCommands({ app, page, places, tracker });
+    const { places, asking } = makePlaces({ app, page, labShell, state: kept, tracker });
+    addCommands({ app, page, places, tracker, asking });
+    // A page without a chat loads the list only if it may have something to tell.
+    const begin = (): void => void asking().catch(() => undefined); // the panel tells the reason
+    void page.whenBusy.then(begin);
+    void app.restored.then(() => isAnyBusy(page)).then(isBusy => isBusy && begin());
     places.add(restorer, COMMANDS.open);
     listenToKeys(app.commands);
     const category = chatText(page.services.language.trans);
@@ -54,11 +59,17 @@ type PlaceParts = Pick<PlacesOptions, 'app' | 'page' | 'labShell' | 'state'> & {
   readonly tracker: INotebookTracker | null;
 };
 
+interface Places {
+  readonly places: ChatPlaces;
+  /** The chats that wait for an answer; from then on the panel's icon tells them, too. */
+  readonly asking: () => Promise<readonly ThreadRow[]>;
+}
+
 /** Make the places; what they draw is loaded with the first of them that is seen. */
-function makePlaces({ tracker, ...options }: PlaceParts): ChatPlaces {
+function makePlaces({ tracker, ...options }: PlaceParts): Places {
   let parts: PanelParts | null = null;
   const load = async () => {
-    const content = await import('./content');
+    const content = await import(/* webpackChunkName: "view" */ './content');
     const onNew = (): void => void options.app.commands.execute(COMMANDS.create);
     parts ??= content.makeParts(options.page, places, tracker, onNew);
     return { content, parts };
@@ -74,5 +85,15 @@ function makePlaces({ tracker, ...options }: PlaceParts): ChatPlaces {
       return content.drawTab(host, made, tab);
     }
   });
-  return places;
+  let isWatching = false;
+  const asking = async (): Promise<readonly ThreadRow[]> => {
+    const { list } = (await load()).parts;
+    if (!isWatching) {
+      isWatching = true;
+      list.subscribe(() => places.setAsking(list.getState().asking.length));
+      await list.refresh();
+    }
+    return list.getState().asking;
+  };
+  return { places, asking };
 }

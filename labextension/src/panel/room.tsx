@@ -27,6 +27,8 @@ export interface RoomProps {
   readonly place: 'panel' | 'tab';
   /** Goes back to the list; null where no list is. */
   readonly onBack: (() => void) | null;
+  /** Opens another thread. */
+  readonly onOpen: (opened: Opened) => void;
   /** Opens the thread in the other place; null if there is none. */
   readonly onMove: (() => void) | null;
   readonly onTitle?: (title: string) => void;
@@ -41,7 +43,8 @@ function Shown(props: RoomProps & { readonly client: ThreadClient }): ReactEleme
   const { client, list, actions, place, onTitle } = props;
   const trans = useTrans();
   const { transcript } = useThread(client);
-  const { rows } = useSyncExternalStore(list.subscribe, list.getState);
+  const { rows, asking } = useSyncExternalStore(list.subscribe, list.getState);
+  const waiting = asking.find(({ id }) => id !== client.threadId);
   const row = rows.find(({ id }) => id === client.threadId) ?? rowOf(transcript.thread);
   const title = row === null ? '' : rowTitle(row, trans);
   useEffect(() => {
@@ -66,6 +69,17 @@ function Shown(props: RoomProps & { readonly client: ThreadClient }): ReactEleme
         <h2 className="jp-ChatStream-roomTitle" dir="auto" title={title} data-testid="room-title">
           {title}
         </h2>
+        {waiting === undefined ? null : (
+          <Button
+            testid="open-asking"
+            className="jp-mod-quiet"
+            label={trans.__('Open “%1”, which waits for your answer', rowTitle(waiting, trans))}
+            then="stay"
+            onClick={() => props.onOpen({ threadId: waiting.id, messageId: null })}
+          >
+            <span className="jp-ChatStream-mark jp-mod-asks">?</span>
+          </Button>
+        )}
         {props.onMove === null ? null : (
           <Button
             testid="move"

@@ -1,28 +1,27 @@
 /**
- * The threads of a page: one `ThreadClient` for each, shared by all views of the thread.
+ * A thread of a page: one `ThreadClient`, shared by all views of the thread (`page-threads.ts`).
  *
  * A view shows only what the log holds: a sent message appears when its event arrives. Listeners are
- * called for new events at most once per frame, and for the reader's own actions at once. `Threads`
- * counts the views of a client and ends the client 5 s after its last view.
+ * called for new events at most once per frame, and for the reader's own actions at once.
  */
-import { AttachmentFiles } from '../composer/attachment-files';
 import { MAX_CONTEXT_ITEMS, type Mention } from '../composer/context-items';
 import { sentTexts } from '../composer/history';
 import { MAX_ATTACHMENTS, type NamedBlob, type UploadQueue } from '../composer/uploads';
 import { ApiError } from '../connection/api';
 import { type Follower } from '../connection/follower';
 import { type ThreadEnd, explain, explainEnd, probedEnd } from '../connection/thread-ends';
+import { hasOpenRun } from '../fold/branch';
 import { type LostAnswer } from '../fold/questions';
 import { type Transcript } from '../fold/transcript';
-import { ModelChoices } from '../models/model-choices';
+import { type ModelChoices } from '../models/model-choices';
 import { NO_PARAMS } from '../models/offer';
 import { type ThreadFields, ThreadSettings } from '../models/thread-settings';
-import { parseMaxBytes } from '../protocol/parse';
-import { StandingConsents } from '../tools/standing-consents';
+import { type StandingConsents } from '../tools/standing-consents';
 import { ThreadToolList } from '../tools/thread-tools';
 import { Branching } from './branching';
 import { Composition } from './composition';
 import { type PageOptions } from './page-options';
+import { type Threads } from './page-threads';
 import { type Preferences } from './preferences';
 import { ReadMark } from './read-mark';
 import { ScheduleList } from './schedules';
@@ -31,77 +30,6 @@ import { NOT_FOLLOWED, type ThreadState } from './thread-state';
 import { ThreadUsageList } from './usage';
 
 export { type PageOptions, type ThreadState };
-
-const LINGER_MS = 5_000;
-
-/** All threads of the page. */
-export class Threads {
-  constructor(options: PageOptions) {
-    this._options = options;
-    this.files = new AttachmentFiles(options.api);
-    this.models = new ModelChoices(options);
-    this.preferences = options.preferences;
-    this.consents = new StandingConsents(options.api, options.trans, options.otherPages);
-  }
-
-  /** What a person has set for all chats, and the standing consents to tools. */
-  readonly preferences: Preferences;
-  readonly consents: StandingConsents;
-
-  /** The bytes of the attachments of all threads. */
-  readonly files: AttachmentFiles;
-
-  /** The models that all threads can choose from. */
-  readonly models: ModelChoices;
-
-  /** The client of a thread. Each call needs one `release`. */
-  acquire(threadId: string): ThreadClient {
-    let entry = this._entries.get(threadId);
-    if (entry === undefined) {
-      entry = { client: new ThreadClient(threadId, this._options, this), uses: 0, cancel: null };
-      this._entries.set(threadId, entry);
-    }
-    entry.cancel?.();
-    entry.cancel = null;
-    entry.uses += 1;
-    return entry.client;
-  }
-
-  release(client: ThreadClient): void {
-    const entry = this._entries.get(client.threadId);
-    if (entry === undefined || entry.client !== client || --entry.uses > 0) {
-      return;
-    }
-    entry.cancel = this._options.clock.later(() => {
-      this._entries.delete(client.threadId);
-      client.dispose();
-    }, LINGER_MS);
-  }
-
-  /** The client of a thread, if this page has one. */
-  find(threadId: string): ThreadClient | undefined {
-    return this._entries.get(threadId)?.client;
-  }
-
-  /** The largest attachment that the server takes, in bytes; null if it did not tell. */
-  readonly maxBytes = async (): Promise<number | null> => {
-    this._maxBytes ??= this._options.api.request({ method: 'GET', path: 'status' }).then(
-      parseMaxBytes,
-      () => (this._maxBytes = null) // the next upload asks again
-    );
-    return this._maxBytes;
-  };
-
-  private readonly _options: PageOptions;
-  private readonly _entries = new Map<string, ClientEntry>();
-  private _maxBytes: Promise<number | null> | null = null;
-}
-
-interface ClientEntry {
-  readonly client: ThreadClient;
-  uses: number;
-  cancel: (() => void) | null;
-}
 
 /** One thread: its state for views, and the reader's commands. */
 export class ThreadClient {
@@ -172,6 +100,11 @@ export class ThreadClient {
   /** The newest state of the log, whether listeners were told of it or not. */
   get transcript(): Transcript {
     return this._follower.transcript;
+  }
+
+  /** Whether an answer of the thread has not ended. */
+  get isBusy(): boolean {
+    return this._follower.ended === null && hasOpenRun(this.transcript);
   }
 
   /** Whether `transcript` is up to date, as far as the page can know. */

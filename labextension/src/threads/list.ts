@@ -32,6 +32,8 @@ export interface ListState {
   /** When the state was made: the groups depend on the day. */
   readonly now_ms: number;
   readonly rows: readonly ThreadRow[];
+  /** The threads that wait for an answer, newest first, whether the filter shows them or not. */
+  readonly asking: readonly ThreadRow[];
   /** By thread: where the search found its words. */
   readonly matches: ReadonlyMap<string, readonly Match[]>;
   readonly isLoading: boolean;
@@ -197,6 +199,7 @@ export class ThreadList {
     }
     const known = this._rows.get(row.id);
     const newest = known === undefined ? row : newerRow(known, row, false);
+    this._note(newest);
     if (!isListed(newest, this._filter)) {
       this._rows.delete(row.id);
     } else if (known !== undefined || newest.pinned || !this._isBeyondEnd(newest)) {
@@ -212,7 +215,15 @@ export class ThreadList {
     return at !== undefined && row.updated_at < at;
   }
 
+  private _note(row: ThreadRow): void {
+    this._asking.delete(row.id);
+    if (row.asks) {
+      this._asking.set(row.id, row);
+    }
+  }
+
   private _forget(id: string): void {
+    this._asking.delete(id);
     this._gone.add(id);
     if (this._gone.size > MAX_GONE) {
       const [oldest] = this._gone;
@@ -306,6 +317,7 @@ export class ThreadList {
     for (const row of rows) {
       const mine = known.get(row.id);
       const newest = mine === undefined ? row : newerRow(mine, row, this._isFresh(row.id, begun));
+      this._note(newest);
       if (!this._gone.has(row.id) && isListed(newest, this._filter)) {
         this._rows.set(row.id, newest);
       }
@@ -322,6 +334,9 @@ export class ThreadList {
       filter: this._filter,
       now_ms: this._options.clock.now(),
       rows: all.map(row => changes.shown(row)).filter(isShown),
+      asking: [...this._asking.values()]
+        .sort(compareRows)
+        .filter(({ id }) => !changes.isHidden(id)),
       matches: this._found?.matches ?? NO_MATCHES,
       isLoading: this._isLoading,
       hasMore: this._end() !== null,
@@ -357,6 +372,7 @@ export class ThreadList {
   /** What a search has found; null while there is none. */
   private _found: Listed | null = null;
   private readonly _gone = new Set<string>();
+  private readonly _asking = new Map<string, ThreadRow>();
   /** By thread: the number of the socket's last frame about it. */
   private readonly _freshAt = new Map<string, number>();
   private _tick = 0;

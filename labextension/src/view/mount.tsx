@@ -2,7 +2,7 @@
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
 
-import { type Threads } from '../thread/model';
+import { type Threads } from '../thread/page-threads';
 import { Chat, type ChatProps } from './chat';
 import { type MarkdownServices } from './drawing/markdown';
 import { ServicesProvider } from './hooks';

@@ -44,7 +44,7 @@ export class NotebookWorkspace implements Workspace {
     this._tracker = options.tracker;
     this._trans = options.trans;
     this._reveal = options.reveal;
-    this._variables = new KernelVariables(options.clock);
+    this._clock = options.clock;
     this.storage = {
       files: options.files,
       isOpenHere: path => this.panel(path) !== null,
@@ -159,14 +159,16 @@ export class NotebookWorkspace implements Workspace {
 
   async variables(path: string): Promise<Variables> {
     const panel = this._find(path);
-    return panel === null ? { state: 'no_notebook' } : this._variables.list(kernelOf(panel));
+    return panel === null
+      ? { state: 'no_notebook' }
+      : (await this._kernelVariables()).list(kernelOf(panel));
   }
 
   async describe(path: string, name: string): Promise<VariableText> {
     const panel = this._find(path);
     return panel === null
       ? { state: 'no_notebook' }
-      : this._variables.describe(kernelOf(panel), name);
+      : (await this._kernelVariables()).describe(kernelOf(panel), name);
   }
 
   obstacle(action: CellAction, place: Place | null, block: CodeBlock): string | null {
@@ -255,6 +257,12 @@ export class NotebookWorkspace implements Workspace {
     }
   }
 
+  private async _kernelVariables(): Promise<KernelVariables> {
+    const { KernelVariables } = await import(/* webpackChunkName: "view" */ './variables');
+    this._variables ??= new KernelVariables(this._clock);
+    return this._variables;
+  }
+
   /** Behind the cells that were inserted below the same cell before: they stay in their order. */
   private _indexBelow(panel: NotebookPanel, { widget, index }: FoundCell): number {
     const { widgets } = panel.content;
@@ -299,7 +307,8 @@ export class NotebookWorkspace implements Workspace {
   private readonly _tracker: INotebookTracker;
   private readonly _trans: TranslationBundle;
   private readonly _reveal: (panelId: string) => void;
-  private readonly _variables: KernelVariables;
+  private readonly _clock: Clock;
+  private _variables: KernelVariables | null = null;
   private readonly _asked = new AskedPlaces();
   private readonly _listeners = new Set<() => void>();
   /** By a path that it had: an open notebook that was renamed since. Bound: the renames of a page. */

@@ -9,8 +9,13 @@ export function openCells(panel: NotebookPanel): CheckedCells {
     obstacle: model === null || model.readOnly ? 'readonly' : null,
     cells: widgets.map(({ model: { id, sharedModel } }) => ({
       id,
-      source: sharedModel.getSource(),
-      metadata: sharedModel.getMetadata()
+      // Read only for the cells of a proposal: this is asked for with every change of the notebook.
+      get source() {
+        return sharedModel.getSource();
+      },
+      get metadata() {
+        return sharedModel.getMetadata();
+      }
     })),
     isRunning: cell => isRunning(panel, cell)
   };

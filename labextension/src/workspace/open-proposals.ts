@@ -27,6 +27,9 @@ export class OpenProposals {
     return () => this._listeners.delete(listener);
   };
 
+  /** Moves the focus to a proposal that is shown at cells; returns whether there is one. */
+  goTo: () => boolean = () => false;
+
   /** All of them, those of one thread in their order. */
   list(): readonly OpenProposal[] {
     return [...this._threads.values()].flat();

@@ -27,6 +27,19 @@ describe('a thread client', () => {
     expect(page.network.socket.isClosed).toBe(true);
   });
 
+  it('stays without a view until its answer has ended: the answer may call tools of this page', () => {
+    const { page, client } = opened();
+    const events = conversation();
+    const last = events.pop();
+    page.network.socket.receive({ op: 'events', thread: 't', events });
+    page.threads.release(client);
+    page.network.clock.turn(60_000);
+    expect(page.threads.find('t')).toBe(client);
+    page.network.socket.receive({ op: 'events', thread: 't', events: [last] });
+    page.network.clock.turn(60_000);
+    expect(page.threads.find('t')).toBeUndefined();
+  });
+
   it('stays when a view comes back in time', () => {
     const { page, client } = opened();
     page.threads.release(client);

@@ -77,6 +77,19 @@ describe('the list of threads', () => {
     expect(ids()).toEqual(['1', '0']);
   });
 
+  it('tells which threads wait for an answer, also those that it does not show', async () => {
+    const asking = (): string[] => list.getState().asking.map(({ id }) => id);
+    await respond([row('2'), row('1', { asks: true })]);
+    expect(asking()).toEqual(['1']);
+    list.setFilter({ project: '/elsewhere' });
+    await respond([]);
+    await receive({ op: 'thread', thread: row('2', { seq: 2, asks: true }) });
+    expect([ids(), asking()]).toEqual([[], ['2', '1']]);
+    await receive({ op: 'thread', thread: row('1', { seq: 2 }) });
+    await receive({ op: 'thread', thread: row('2', { seq: 3, deleted: true }) });
+    expect(asking()).toEqual([]);
+  });
+
   it('keeps a row of the socket that is newer than a response that began before it', async () => {
     page.network.socket.open();
     await receive({ op: 'watching' });
