@@ -6,9 +6,11 @@
                                │ no: nothing          ▼ yes
                                ◄──── lost ──── claim (compare-and-set) ─► execute ─► ended
 
-A lost claim leaves nothing behind; the second of two equal calls loses it (L5). If another process
-has ended or taken a run, the run is cancelled here as soon as a notice tells of it, and at the
-latest after ``sweep_interval_s`` (L9): it could write no more, but its provider may be silent long.
+A lost claim leaves nothing behind; the second of two equal calls loses it (L5). If somebody else
+has ended or taken a run, its attempt here is cancelled: it could write no more, but its provider
+may be silent long. A commit of this process shows that at once; that of another as soon as a notice
+tells of it, and at the latest after ``sweep_interval_s`` (L9). The upstream of a run that was
+cancelled here is stopped, also if no attempt is being made.
 """
 
 from __future__ import annotations
@@ -17,13 +19,14 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, cast
 
 from ..runs.execute import Execution, RunServices
 from ..runs.upstreams import UpstreamStops
 from ..shared.config import STOP_WITHIN_S, ChatStream
 from ..shared.errors import StoreError
+from ..shared.events import Event, Finalized
 from ..shared.logs import Line
 from ..shared.records import OnCrash
 from ..store.front import LAST_CHANCE_S, Claimed, Due, LeaseReader
@@ -51,9 +54,18 @@ class _Work:
         if self.execution is not None:
             self.execution.stop("shutdown")
 
-    def cancel(self) -> None:
-        if self.task is not None:
-            self.task.cancel()
+    def is_before(self, attempt: int | None) -> bool:
+        """Return whether an event of this attempt fences the execution."""
+        execution = self.execution
+        return attempt is not None and execution is not None and execution.attempt < attempt
+
+    def cancel(self) -> bool:
+        """End at once, because the run is somebody else's; False if that was begun before."""
+        if self.task is None:
+            return False
+        is_first = not self.task.cancelling()
+        self.task.cancel()
+        return is_first
 
 
 class Running:
@@ -104,6 +116,7 @@ class Running:
         return (run_id, attempt) in self._calls
 
     def start(self) -> None:
+        self._services.store.listen(self._see)
         self._watching = asyncio.get_running_loop().create_task(self._watch())
 
     def begin(self, run_id: str, attempt: int, due: Due | None = None) -> asyncio.Task[None] | None:
@@ -235,9 +248,19 @@ class Running:
                 log.warning(Line("watch.put_off", code=error.code))
                 continue
             for work in works:
-                if work.run_id not in held:
-                    work.cancel()
+                if work.run_id not in held and work.cancel():
                     self._stops.begin(work.run_id)
+
+    def _see(self, events: Sequence[Event]) -> None:
+        """Take the commits of this process: some end a run from outside its attempt."""
+        for event in events:
+            if not isinstance(event.body, Finalized) or event.run_id is None:
+                continue
+            work = self._executing.get(event.run_id)
+            if work is not None and work.is_before(event.attempt):
+                work.cancel()
+            if event.body.status == "cancelled":
+                self._stops.begin(event.run_id)
 
     def _ended(self, work: _Work, task: asyncio.Task[None]) -> None:
         del self._calls[work.run_id, work.attempt]

@@ -51,7 +51,7 @@ from .context import Gathered, draft_prompt, gather, gather_round
 from .pauses import Pause
 from .reading import StreamReading
 from .rounds import TOO_MANY_ROUNDS, ToolRounds, count_rounds
-from .spent import SpentTokens, with_rounds
+from .spent import SpentTokens, TokensHere, with_rounds
 from .tools.base import ServerTools
 
 log = logging.getLogger("jupyter_chat_stream.runs")
@@ -76,6 +76,7 @@ class RunServices:
     registry: Registry
     config: ChatStream
     tools: ServerTools = field(default_factory=ServerTools)
+    tokens: TokensHere = field(default_factory=TokensHere)
 
 
 class Execution:
@@ -103,18 +104,18 @@ class Execution:
 
     async def run(self) -> None:
         """Work until the run has ended, waits, or was fenced."""
+        run, model, services = self._claimed.run, self._claimed.model, self._services
         try:
             try:
-                while await self._attempt():
-                    pass
+                with services.tokens.hold(run, self._spent, services.registry, model):
+                    while await self._attempt():
+                        pass
             except DamagedRow as damage:
-                claims, run = self._services.store.claims, self._claimed.run
-                await claims.fail_damaged(run, self.attempt, damage)
+                await services.store.claims.fail_damaged(run, self.attempt, damage)
         except StaleAttempt:
-            log.info(Line("run.fenced", run=self._claimed.run.id, attempt=self.attempt))
+            log.info(Line("run.fenced", run=run.id, attempt=self.attempt))
         except StoreError as error:  # nothing can be written now: a sweep claims the run again
-            facts = {"run": self._claimed.run.id, "attempt": self.attempt}
-            log.warning(Line("run.left", code=error.code, **facts))
+            log.warning(Line("run.left", code=error.code, run=run.id, attempt=self.attempt))
 
     async def _attempt(self) -> bool:
         """Make one attempt, or one more round of it; True if another follows at once."""
@@ -158,17 +159,17 @@ class Execution:
 
         While the upstream can be joined, its round has not ended, and no call is settled.
         """
-        run, config, store = self._claimed.run, self._services.config, self._services.store
-        self._rounds = rounds = ToolRounds(store, self._services.tools, config, self._claimed)
+        run, services, claimed = self._claimed.run, self._services, self._claimed
+        config, store, tokens = services.config, services.store, services.tokens
+        self._rounds = rounds = ToolRounds(store, services.tools, config, claimed, tokens)
         last, self._last_round = self._last_round, None
-        found = await (
-            gather(store, run, config.system) if last is None else gather_round(store, run, last)
-        )
+        work = gather(store, run, config.system) if last is None else gather_round(store, run, last)
+        found = await work
+        self._spent.rounds = found.spent
         gathered = await self._unless_stopped(rounds.resolve(found))
         if gathered is None:
             await self._leave(self._append_to(found))
             return None
-        self._spent.rounds = gathered.spent
         if gathered.upstream is None and any(open_calls(gathered.reply["parts"])):
             if not await self._settle(gathered):
                 return None

@@ -46,6 +46,7 @@ from ..store.front import (
 from .context import Gathered
 from .pauses import pause_of
 from .result_files import ResultFiles, without_files
+from .spent import TokensHere
 from .tools.base import BuildWait, CallContext, ServerTools, ToolDone, ToolOutcome
 from .toolset import ToolBook, known_tools, plan_calls, resolve_tools, wanted_names
 
@@ -59,12 +60,18 @@ class ToolRounds:
     """The tools of one run while this process works on it."""
 
     def __init__(
-        self, store: ChatStore, tools: ServerTools, config: ChatStream, claimed: Claimed
+        self,
+        store: ChatStore,
+        tools: ServerTools,
+        config: ChatStream,
+        claimed: Claimed,
+        tokens: TokensHere,
     ) -> None:
         self._store = store
         self._server = tools
         self._config = config
         self._claimed = claimed
+        self._tokens = tokens
         self._digests: dict[str, str] = {}  # of the calls that are settled, by their ids
         self.notes: tuple[str, ...] = ()
         """What to tell in the answer of tools that are not there."""
@@ -175,7 +182,7 @@ class ToolRounds:
             answer=answer,
             write=partial(self._write, call),
             digest=self._digests.get(call.tool_call_id, ""),
-            builds=ThreadBuilds(self._store, run.thread),
+            builds=ThreadBuilds(self._store, run.thread, self._tokens),
             job_id=call.job_id,
         )
 
@@ -224,15 +231,17 @@ class ToolRounds:
 class ThreadBuilds:
     """The builds of one thread, for its tools."""
 
-    def __init__(self, store: ChatStore, thread: ThreadRef) -> None:
+    def __init__(self, store: ChatStore, thread: ThreadRef, tokens: TokensHere) -> None:
         self._store = store
         self._thread = thread
+        self._tokens = tokens
 
     async def find(self, job_id: str) -> BuildState:
         return await self._store.tools.find_build(self._thread, job_id)
 
     async def cancel(self, job_id: str) -> bool:
-        return await self._store.tools.cancel_build(self._thread, job_id)
+        told = await self._tokens.of_thread(self._thread.id)
+        return await self._store.tools.cancel_build(self._thread, job_id, told)
 
 
 def count_rounds(parts: Sequence[Part]) -> int:

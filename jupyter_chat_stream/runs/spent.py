@@ -1,12 +1,15 @@
 """The tokens of the attempts that brought no whole answer, as far as the provider counted them.
 
 An answer that is stopped, fails or is refused has cost tokens, too: its last event tells them. The
-attempts of other processes are left out; they have told theirs to nobody.
+attempts of other processes are left out; they have told theirs to nobody. If somebody else ends a
+run that this process works on, ``TokensHere`` tells them its tokens.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
 
 from ..providers.base import EndChunk, UsageChunk
 from ..providers.prices import priced
@@ -14,6 +17,7 @@ from ..providers.registry import Registry
 from ..shared.events import Finalized
 from ..shared.records import EndStatus, Usage
 from ..shared.usage import COST, counts_of
+from ..store.front import RunRef
 
 
 class SpentTokens:
@@ -44,14 +48,47 @@ class SpentTokens:
 
     async def end(self, status: EndStatus, registry: Registry, model: str) -> Finalized:
         """Return the end of a run that did not complete, with all tokens and their known cost."""
+        return Finalized(status=status, usage=await self.total(registry, model))
+
+    async def total(self, registry: Registry, model: str) -> Usage | None:
+        """Return all tokens so far and their known cost; None if nobody has counted any."""
         told = [*self._ended, *([self._told] if self._told else [])]
         counted = [chunk for chunk in told if counts_of(chunk.usage) is not None]
         if not counted:
-            return Finalized(status=status, usage=self.rounds)
+            return self.rounds
         total = _added([chunk.usage for chunk in counted])
         end = EndChunk(stop_reason="", model=counted[-1].model, usage=total)
         provider, _ = registry.get(model)
-        return Finalized(status=status, usage=with_rounds(self.rounds, await priced(provider, end)))
+        return with_rounds(self.rounds, await priced(provider, end))
+
+
+class TokensHere:
+    """The tokens of the runs that this process works on."""
+
+    def __init__(self) -> None:
+        # By the run's id: the thread's, and a function that adds up.
+        self._runs: dict[str, tuple[str, Callable[[], Awaitable[Usage | None]]]] = {}
+
+    @contextmanager
+    def hold(
+        self, run: RunRef, spent: SpentTokens, registry: Registry, model: str
+    ) -> Iterator[None]:
+        """Hold the tokens of a run while the block works on it."""
+        mine = self._runs[run.id] = (run.thread.id, partial(spent.total, registry, model))
+        try:
+            yield
+        finally:
+            if self._runs.get(run.id) is mine:
+                del self._runs[run.id]
+
+    async def of_thread(self, thread_id: str) -> dict[str, Usage]:
+        """Return the tokens so far of a thread's runs, by the run's id."""
+        found: dict[str, Usage] = {}
+        for run_id, (thread, add_up) in list(self._runs.items()):
+            usage = await add_up() if thread == thread_id else None
+            if usage is not None:
+                found[run_id] = usage
+        return found
 
 
 def with_rounds(rounds: Usage | None, usage: Usage) -> Usage:

@@ -23,17 +23,19 @@ class UpstreamStops:
         self._store = store
         self._registry = registry
         self._tasks: dict[str, asyncio.Task[None]] = {}  # by the run's id
+        self._has_ended = False
 
     def begin(self, run_id: str) -> None:
         """Stop what the provider of a cancelled run still does; the caller need not wait."""
-        if run_id in self._tasks:
+        if self._has_ended or run_id in self._tasks:
             return
         work = stop_upstream(self._store, self._registry, run_id)
         task = self._tasks[run_id] = asyncio.get_running_loop().create_task(work)
         task.add_done_callback(lambda _: self._tasks.pop(run_id))
 
     async def end(self, within_s: float) -> None:
-        """Wait for the stops, and give up those that take longer."""
+        """Wait for the stops, and give up those that take longer; no other begins."""
+        self._has_ended = True
         tasks = dict(self._tasks)
         if not tasks:
             return

@@ -22,10 +22,10 @@ from ..metrics import collector
 from ..metrics.watch import ServiceWatch
 from ..providers.registry import Registry
 from ..runs.execute import RunServices
+from ..runs.spent import TokensHere
 from ..runs.tools.base import ServerTools
 from ..runs.tools.registry import make_server_tools
-from ..runs.upstreams import UpstreamStops
-from ..shared.config import STOP_WITHIN_S, ChatStream
+from ..shared.config import ChatStream
 from ..shared.errors import ChatStreamError, InvalidInput, StoreError
 from ..shared.model_records import EndpointRecord, ModelRecord
 from ..store.front import ChatStore, Housekeeping, system_now_ms
@@ -46,7 +46,7 @@ class Parts:
     watchers: Watchers
     housekeeping: Housekeeping
     watch: ServiceWatch
-    stops: UpstreamStops
+    tokens: TokensHere
     server_tools: ServerTools
 
 
@@ -128,7 +128,7 @@ class ServiceBase:
             watchers=Watchers(store, poll=hub.poll),
             housekeeping=housekeeping,
             watch=watch,
-            stops=UpstreamStops(store, registry),
+            tokens=services.tokens,
             server_tools=tools,
         )
 
@@ -166,18 +166,9 @@ class ServiceBase:
                 self._warming.cancel()
                 await asyncio.gather(self._warming, return_exceptions=True)
             await parts.server_tools.close()
-            await parts.stops.end(STOP_WITHIN_S)
             await parts.registry.close()
         finally:  # closing writes the pending operations, even if a part raised
             await in_a_thread(parts.store.close)
-
-    def _stop_upstream(self, run_id: str) -> None:
-        """Stop what the provider of a cancelled run still does; the caller need not wait.
-
-        A worker that executes the run stops it there: this server may have no key.
-        """
-        if self.config.run_in_server:
-            self._parts.stops.begin(run_id)
 
     @property
     def active_runs(self) -> int:

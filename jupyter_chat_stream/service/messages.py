@@ -60,11 +60,14 @@ class MessageService(ToolService):
         return await self.store.runs.read(owner, run_id)
 
     async def cancel(self, owner: str, run_id: str) -> RunRecord:
-        """Stop a run, whichever process holds it; an ended run stays as it is."""
+        """Stop a run, whichever process holds it; an ended run stays as it is.
+
+        The builds that an answer waits for end with it.
+        """
         ref = await self.store.runs.find(owner, run_id)
         await self._parts.engine.abort(run_id)
-        run = await self.store.runs.cancel(ref)
-        self._stop_upstream(run_id)
+        told = await self._parts.tokens.of_thread(ref.thread.id)
+        run = await self.store.runs.cancel(ref, told)
         self._parts.engine.nudge()
         return run
 

@@ -149,9 +149,9 @@ class Threads(ServiceBase):
 
     async def delete_thread(self, owner: str, thread_id: str) -> None:
         """Cancel the thread's runs and mark it deleted, in one transaction."""
-        for run_id in await self.store.threads.delete(owner, thread_id):
+        told = await self._parts.tokens.of_thread(thread_id)
+        for run_id in await self.store.threads.delete(owner, thread_id, told):
             await self._parts.engine.abort(run_id)
-            self._stop_upstream(run_id)
 
     async def state(
         self, owner: str, thread_id: str, *, limit: int | None = None, before: str | None = None

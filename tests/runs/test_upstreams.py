@@ -365,8 +365,7 @@ async def test_a_server_that_stops_leaves_the_upstream_alone_l15(tmp_path: Path)
 async def test_a_stop_that_hangs_keeps_no_server_from_ending(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("engine.running", "service.base"):
-        monkeypatch.setattr(f"jupyter_chat_stream.{module}.STOP_WITHIN_S", 0.1)
+    monkeypatch.setattr("jupyter_chat_stream.engine.running.STOP_WITHIN_S", 0.1)
     provider = Upstreams()
     provider.held_after, provider.stop_hangs = 4, True
     service = await started(tmp_path, provider)

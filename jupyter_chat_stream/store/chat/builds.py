@@ -12,7 +12,7 @@ second one for it (L12). ``log.builds`` wakes the call.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,7 @@ from sqlalchemy import Connection
 
 from ...shared.errors import BuildNotFound, RunNotFound, TooManyBuilds
 from ...shared.events import ENDS, ToolClaimed
-from ...shared.records import Part, Status
+from ...shared.records import Part, Status, Usage
 from ...shared.tool_records import ToolCallPart, ToolResultPart
 from ..log import reading
 from ..log.builds import BESIDE_QUEUE, BUILD
@@ -113,12 +113,18 @@ def wait_for_build(
     _wait(tx, run, tool_call_id, tx.now_ms + (0 if state.has_ended else LOOK_AGAIN_MS))
 
 
-def cancel_build(tx: Transaction, thread: ThreadRef, job_id: str) -> bool:
+def cancel_build(
+    tx: Transaction, thread: ThreadRef, job_id: str, told: Mapping[str, Usage]
+) -> bool:
     """Cancel a build of a thread; False if it had ended.
+
+    Args:
+        told: the tokens of the thread's runs that this process works on, by the run's id.
 
     Raises:
         BuildNotFound
     """
+    tx.told = told
     return runs.cancel(tx, _find(tx.conn, thread, job_id))
 
 

@@ -31,6 +31,7 @@ from ...shared.records import (
     SuccessorRecord,
     ThreadRecord,
     ToolDefinition,
+    Usage,
 )
 from ..log import reading
 from ..log.transaction import RunRef, ThreadRef, Transaction
@@ -271,20 +272,31 @@ def succeed(
     return {"reply": made.reply, "run": made.run}
 
 
-def cancel(tx: Transaction, run: RunRef) -> RunRecord:
-    """End a run as cancelled unless it has ended; returns the run."""
+def cancel(tx: Transaction, run: RunRef, told: Mapping[str, Usage] | None = None) -> RunRecord:
+    """End a run as cancelled unless it has ended; returns the run.
+
+    Args:
+        told: the tokens of the thread's runs that this process works on, by the run's id.
+    """
+    tx.told = told or {}
     runs.cancel(tx, run)
     return tx.run(run).copy()
 
 
-def delete(tx: Transaction, owner: str, thread_id: str) -> list[str]:
+def delete(
+    tx: Transaction, owner: str, thread_id: str, told: Mapping[str, Usage] | None = None
+) -> list[str]:
     """Cancel the thread's runs and mark the thread deleted; returns the ids of those runs.
+
+    Args:
+        told: the tokens of its runs that this process works on, by the run's id.
 
     Raises:
         ThreadNotFound: it was deleted before.
     """
     thread = threads.find_thread(tx.conn, owner, thread_id)
     stopped = runs.open_runs(tx.conn, thread)
+    tx.told = told or {}
     for run in stopped:
         runs.cancel(tx, run)
     threads.mark_deleted(tx, thread)

@@ -21,7 +21,7 @@ from sqlalchemy import Connection
 
 from ...shared.endings import REFUSAL, is_cut_call
 from ...shared.errors import RunNotEnded, RunNotFound, RunRefused
-from ...shared.events import ENDS, STATUSES, Body, Finalized, MessageWritten, iso
+from ...shared.events import ENDS, STATUSES, Body, MessageWritten, iso
 from ...shared.fold import whole_message
 from ...shared.parts import cut_off, open_calls
 from ...shared.records import (
@@ -35,6 +35,7 @@ from ...shared.records import (
     WrittenMessage,
 )
 from ..log import upstreams
+from ..log.ends import end_of
 from ..log.reading import shown_run
 from ..log.transaction import RunRef, ThreadRef, Transaction, execute
 from ..sql import rows
@@ -253,12 +254,8 @@ def add_reply(tx: Transaction, thread: ThreadRef, reply: NewReply) -> NewRun:
 def end_run(
     tx: Transaction, run: RunRef, status: EndStatus, attempt: int, bodies: Sequence[Body] = ()
 ) -> None:
-    """End a run from outside its attempt: a new attempt's number fences the old one (L4, L5).
-
-    The end tells the tokens of the rounds before it.
-    """
-    text = tx.execute("SELECT spent FROM run WHERE pk = :pk", {"pk": run.pk}).scalar()
-    for body in (*bodies, Finalized(status=status, usage=rows.load_or_none(text))):
+    """End a run from outside its attempt: a new attempt's number fences the old one (L4, L5)."""
+    for body in (*bodies, end_of(tx, run, status)):
         tx.append(run.thread, body, run=run, attempt=attempt)
 
 

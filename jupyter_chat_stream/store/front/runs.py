@@ -129,7 +129,7 @@ class StoredRuns(Group):
     cancelled_upstream = reads(upstreams.read_cancelled_upstream)
     count_by_status = reads(runs.count_by_status)
     count_open = reads(_count_open)
-    cancel = writes(commands.cancel, place=lambda run: run.thread.pk)
+    cancel = writes(commands.cancel, place=lambda run, *_: run.thread.pk)
     give_input = writes(_give_input, place=second)
     succeed = writes(commands.succeed, place=second)
     withdraw = writes(queued.withdraw, place=second)

@@ -11,8 +11,9 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from ...shared.events import Finalized, StatusChanged
+from ...shared.events import StatusChanged
 from ...shared.records import EndStatus
+from .ends import end_of
 
 if TYPE_CHECKING:
     from .transaction import RunRef, Transaction
@@ -33,8 +34,7 @@ def build_ended(tx: Transaction, run: RunRef, status: EndStatus) -> None:
     if status == "cancelled":
         for build in _waited_for(tx, run):
             attempt = tx.run(build)["attempt"] + 1
-            body = Finalized(status="cancelled")
-            tx.append(build.thread, body, run=build, attempt=attempt)
+            tx.append(build.thread, end_of(tx, build, status), run=build, attempt=attempt)
 
 
 def _wake(tx: Transaction, build: RunRef, found: Mapping[str, Any]) -> None:

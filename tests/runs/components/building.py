@@ -70,7 +70,8 @@ async def building(
     """An answer that has begun a build and has let go."""
     kernels = kernels or TriedKernels()
     mode = settings.pop("mode", "ask")
-    harness = await make_harness(provider=ScriptedProvider(default=model), **settings)
+    provider = settings.pop("provider", None) or ScriptedProvider(default=model)
+    harness = await make_harness(provider=provider, **settings)
     harness.services = RunServices(
         store=harness.chat_store,
         registry=harness.services.registry,
