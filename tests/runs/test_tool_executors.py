@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -20,6 +22,7 @@ from tests.runs.calls import (
     begun,
     call,
     columns,
+    offer,
     results,
     tool,
 )
@@ -226,3 +229,75 @@ async def test_output_and_results_are_bounded(make_harness: MakeHarness) -> None
     assert refused.value.code == "tool_output_too_large"
     await kernel.result("c1", "<script>alert(1)</script>")
     assert (await results(harness, run))["c1"]["output"] == "<script>alert(1)</script>"
+
+
+# What two kernels with one tool do before the call expires, after 60 s: whether the call may be
+# made again, the steps by their seconds, and the one result. A step with "refused" is a 409.
+STORIES = {
+    "a holds its claim": (
+        False,
+        {0: "a claims", 28: "a renews", 55: "b claims: refused"},
+        "expired",
+    ),
+    "a is given up": (
+        False,
+        {0: "a claims", 31: "settle", 40: "b claims: refused", 41: "a ends: refused"},
+        "interrupted",
+    ),
+    "b takes over and freezes, too": (
+        True,
+        {0: "a claims", 31: "settle", 40: "b claims", 41: "a ends: refused"},
+        "expired",
+    ),
+    "nobody looks before": (True, {0: "a claims", 31: "a ends: refused"}, "expired"),
+    "b takes over and makes the call": (
+        True,
+        {0: "a claims", 31: "settle", 40: "b claims", 50: "b ends"},
+        "b",
+    ),
+}
+
+
+@pytest.mark.parametrize("story", STORIES)
+async def test_of_two_kernels_with_one_tool_none_counts_after_the_call_has_expired(
+    database: dict[str, Any], make_harness: MakeHarness, story: str
+) -> None:
+    """L10, L12: one has frozen with its claim; the call has one result, and the run goes on."""
+    idempotent, steps, end = STORIES[story]
+    look = tool("look", idempotent=idempotent)
+    harness, thread, run = await begun(
+        make_harness, [call("c1", "look")], tools=[look], tool_expires_s=60.0, **database
+    )
+    await offer(harness, thread, look, executor="k2")
+    kernels = {"a": Executor(harness, run), "b": Executor(harness, run, "kernel of b.ipynb")}
+    began_ms, claimed = harness.clock(), set()
+    for at_s, step in steps.items():
+        harness.clock.advance(began_ms + at_s * 1000 - harness.clock())
+        if step == "settle":
+            await harness.execute()
+            continue
+        words, _, refusal = step.partition(": ")
+        name, verb = words.split()
+        with pytest.raises(ToolCallNotOpen) if refusal else nullcontext():
+            await act(kernels[name], verb)
+        claimed |= {name} if verb == "claims" and not refusal else set()
+    harness.clock.advance(began_ms + 61_000 - harness.clock())
+    late = [act(kernels[name], "ends") for name in claimed]
+    late += [act(kernel, "claims") for kernel in kernels.values()]
+    has_ended = (await harness.run(run))["status"] == "completed"
+    going_on = [] if has_ended else [harness.execute()]
+    found = await asyncio.gather(*late, *going_on, return_exceptions=True)
+    assert [type(each) for each in found[: len(late)]] == [ToolCallNotOpen] * len(late)
+    result = (await results(harness, run))["c1"]
+    assert end in (result.get("reason"), result["output"])
+    reply = await harness.reply(run)
+    assert (reply["status"], reply["content"]) == ("completed", "Done.")
+
+
+async def act(kernel: Executor, verb: str) -> None:
+    if verb == "claims":
+        await kernel.claim("c1")
+    elif verb == "renews":
+        await kernel.renew("c1")
+    else:
+        await kernel.result("c1", "b")
