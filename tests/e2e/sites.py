@@ -148,10 +148,15 @@ class Site:
         except OSError:
             return False
 
+    def kernels(self) -> list[psutil.Process]:
+        """Return the processes that the server has started and that live."""
+        assert self._process is not None
+        return psutil.Process(self._process.pid).children(recursive=True)
+
     def kill(self) -> None:
         """End the server as a crash would, and the kernels it leaves behind."""
         assert self._process is not None
-        kernels = psutil.Process(self._process.pid).children(recursive=True)
+        kernels = self.kernels()
         self._process.kill()
         self._process.wait(PATIENCE_S)
         for kernel in kernels:
