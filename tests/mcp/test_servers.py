@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
 import signal
@@ -82,6 +83,20 @@ async def test_secrets_and_what_a_server_prints_reach_no_log(
         assert text not in logged, text
         assert text not in printed, text
     assert "mcp.ended server=lab" in logged
+
+
+async def test_the_keys_of_our_environment_are_in_no_output_of_a_server(
+    lab: McpLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server may have found them elsewhere; also as Python or JSON write them."""
+    secret = 'sk-"lab"-0123456789'
+    monkeypatch.setenv("ANTHROPIC_API_KEY", secret)
+    lab.write(lab=lab.entry())
+    servers = lab.servers()
+    for form in (secret, repr(secret), json.dumps({"a": secret}), f"it's {secret!r}"):
+        output = (await lab.call(servers, "lab__echo", text=form)).output
+        assert CONCEALED in output
+        assert "0123456" not in output
 
 
 async def test_a_server_gets_no_variables_but_its_own(

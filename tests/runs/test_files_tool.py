@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -145,6 +146,24 @@ async def test_a_key_of_the_servers_environment_is_told_of_and_not_shown(
     assert (await read(root, "key.txt"))["text"] == f"key={CONCEALED}"
     [hit] = (await make(root, operation="search", text="key=")).output["hits"]
     assert hit["text"] == f"key={CONCEALED}"
+
+
+@pytest.mark.parametrize("form", [str, repr, json.dumps])
+async def test_no_part_of_a_key_is_shown_where_a_line_is_cut(
+    root: Path, monkeypatch: pytest.MonkeyPatch, form: Callable[[str], str]
+) -> None:
+    """A search shows the middle of a line, a read its beginning; and a key is no word to search."""
+    secret = 'sk-"lab"-0123456789' + "abcdef" * 40
+    monkeypatch.setenv("ANTHROPIC_API_KEY", secret)
+    (root / "a.txt").write_text(f"key={form(secret)} needle")
+    (root / "b.txt").write_text("x" * (reading.MAX_LINE_CHARS - 20) + form(secret))
+    [hit] = (await make(root, operation="search", text="needle")).output["hits"]
+    assert "abcdef" not in hit["text"]
+    assert (await make(root, operation="search", text="abcdefabc")).output["hits"] == []
+    for name in ("a.txt", "b.txt"):
+        text = (await read(root, name))["text"]
+        assert CONCEALED in text
+        assert "sk-" not in text
 
 
 async def test_bytes_that_are_no_utf_8_are_replaced(root: Path) -> None:

@@ -40,7 +40,7 @@ def failure_text(error: BaseException, conceal: Callable[[str], str] = str) -> s
     head = cut_text(f"{kind}: {message}" if message else kind, MAX_MESSAGE_CHARS)
     lines = _frames(error.__traceback__)
     if isinstance(error, SyntaxError) and error.lineno is not None:
-        lines.append(f"  line {error.lineno}: {(error.text or '').strip()[:MAX_LINE_CHARS]}")
+        lines.append(f"  line {error.lineno}: {cut_text((error.text or '').strip(), MAX_LINE_CHARS)}")
     shown = "\n".join([head, *(["", "Traceback (innermost last):", *lines] if lines else [])])
     return conceal(shown)
 
@@ -56,7 +56,7 @@ def _frames(trace: TracebackType | None) -> list[str]:
     for frame in found[-MAX_FRAMES:]:
         lines.append(f"  {_place(frame.filename)}, line {frame.lineno}, in {frame.name}")
         if frame.line:
-            lines.append(f"    {frame.line.strip()[:MAX_LINE_CHARS]}")
+            lines.append(f"    {cut_text(frame.line.strip(), MAX_LINE_CHARS)}")
     return lines
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,6 +45,8 @@ class CellWatch:
     """Collects the messages of one cell from a kernel's iopub channel."""
 
     msg_id: str
+    conceal: Callable[[str], str] = str
+    """Removes from a text what no report may hold."""
     is_idle: bool = False
     shows_widget: bool = False
     error: str = ""
@@ -82,8 +84,8 @@ class CellWatch:
         """Return the report; ``error`` is what happened beside the kernel's own messages."""
         found = error or self.error or ("" if self.shows_widget else NO_WIDGET)
         return CellReport(
-            error=bounded(found),
-            printed=bounded("".join(self._printed)),
+            error=bounded(found, self.conceal),
+            printed=bounded("".join(self._printed), self.conceal),
             widgets=tuple(self._widgets),
             seconds=round(seconds, 1),
         )
@@ -102,9 +104,9 @@ class CellWatch:
             self._widgets[str(name)[:60].removesuffix("Model")] = None
 
 
-def bounded(text: str) -> str:
-    """Return a text without colours, and without its middle if it is long."""
-    plain = _ANSI.sub("", text)
+def bounded(text: str, conceal: Callable[[str], str] = str) -> str:
+    """Return a text without colours and secrets, and without its middle if it is long."""
+    plain = conceal(_ANSI.sub("", text))
     if len(plain) <= MAX_TEXT:
         return plain
     half = MAX_TEXT // 2

@@ -2,7 +2,8 @@
 
 The kernel is no sandbox: it runs as the server's user, with that user's network. It is a fresh
 process in a temporary folder, without the server's secrets, and bounded in time, memory, output and
-number. A try changes nothing that lasts, so it may be repeated after a crash (L14).
+number. A report has no secret that code has found elsewhere. A try changes nothing that lasts, so
+it may be repeated after a crash (L14).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...shared.errors import ScratchKernelFailed
+from ..tools.concealing import SecretConcealer
 from . import limits
 from .environment import scratch_environment
 from .reports import TOO_MUCH, CellReport, CellWatch
@@ -119,7 +121,8 @@ class _Kernel:
             raise RuntimeError("The kernel was not started.")
         begun = time.monotonic()
         until = begun + self._bounds.timeout_s
-        watch = CellWatch(msg_id=client.execute(code, allow_stdin=False))
+        conceal = SecretConcealer().texts.concealed
+        watch = CellWatch(msg_id=client.execute(code, allow_stdin=False), conceal=conceal)
         while not watch.is_idle:
             if time.monotonic() > until:
                 error = TOO_LONG.format(seconds=self._bounds.timeout_s)

@@ -22,8 +22,9 @@ from pydantic import BaseModel
 from jupyter_chat_stream.kernel.attachments.attachment import Attachment
 from jupyter_chat_stream.kernel.tools import failures
 from jupyter_chat_stream.kernel.tools.files import CallFiles
-from jupyter_chat_stream.kernel.tools.keys import Concealer, secrets_of
+from jupyter_chat_stream.kernel.tools.keys import Concealer
 from jupyter_chat_stream.kernel.tools.results import MAX_BYTES, output_of
+from jupyter_chat_stream.shared.secret_names import secrets_of
 
 
 @dataclass

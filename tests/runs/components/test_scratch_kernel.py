@@ -18,6 +18,7 @@ from jupyter_chat_stream.runs.components.scratch_kernel import (
     KernelLimits,
     ScratchKernels,
 )
+from jupyter_chat_stream.runs.tools.concealing import CONCEALED
 from jupyter_chat_stream.shared.errors import ScratchKernelFailed
 from tests.faults.processes import eventually
 from tests.runs.components.building import BROKEN, WORKS
@@ -87,6 +88,26 @@ async def test_a_cell_sees_no_secret_of_the_server(monkeypatch: pytest.MonkeyPat
     assert report.works
     assert "sk-secret-value" not in report.printed
     assert report.printed.count(PREFIX) > 2, "its home and its folder are temporary"
+
+
+async def test_a_report_has_no_secret_that_a_cell_finds_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel is no sandbox: it can read what its server's user can, such as a file of keys."""
+    secret = 'sk-lab-"0123456789-abcdef'
+    monkeypatch.setenv("LAB_API_KEY", secret)
+    (tmp_path / "key").write_text(secret)
+    cell = (
+        f"import json, pathlib\nfound = pathlib.Path({str(tmp_path / 'key')!r}).read_text()\n"
+        "print(found[:9], end='', flush=True)\nprint(found[9:], repr(found))\n"
+        "print('x' * 3_900, found * 9)\nraise ValueError(json.dumps([found]) + 'y' * 9_000)"
+    )
+    report = await kernels().try_cell(cell)
+    told = report.printed + report.error
+    assert CONCEALED in report.printed
+    assert CONCEALED in report.error
+    assert "sk-lab-" not in told
+    assert "0123456" not in told
 
 
 HOSTILE = {

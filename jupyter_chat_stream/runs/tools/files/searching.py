@@ -7,9 +7,10 @@ tells the model when it has not seen everything.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
+from itertools import islice
 from typing import Any
 
 from ....shared.errors import FileNotReadable
@@ -45,8 +46,17 @@ class _Found:
     bytes_left: int = field(default_factory=lambda: MAX_SEARCHED_BYTES)
 
 
-def search(below: BelowRoot, path: str, wanted: FileSearch, limit: LookLimit) -> dict[str, Any]:
+def search(
+    below: BelowRoot,
+    path: str,
+    wanted: FileSearch,
+    limit: LookLimit,
+    conceal: Callable[[str], str] = str,
+) -> dict[str, Any]:
     """Search the files below a folder.
+
+    Args:
+        conceal: removes from a line what no model may read, before a part of it is shown.
 
     Raises:
         FileNotReadable: there is no such folder.
@@ -59,7 +69,8 @@ def search(below: BelowRoot, path: str, wanted: FileSearch, limit: LookLimit) ->
             if wanted.text is None:
                 found.hits.append({"path": file})
             else:
-                _look_into(below, file, size, wanted.text.casefold(), found, limit)
+                hits = _hits_in(below, file, wanted.text.casefold(), limit, conceal)
+                _look_into(found, size, hits)
             if len(found.hits) >= MAX_HITS or found.bytes_left <= 0:
                 found.is_whole = False
                 break
@@ -97,25 +108,33 @@ def _walk(
             return
 
 
-def _look_into(
-    below: BelowRoot, path: str, size: int, text: str, found: _Found, limit: LookLimit
-) -> None:
-    """Add the places of a file that hold a text."""
+def _look_into(found: _Found, size: int, hits: Iterator[dict[str, Any]]) -> None:
+    """Add the hits of a file of so many bytes."""
     if size > MAX_SEARCHED_FILE_BYTES:
         found.is_whole = False
         return
     found.bytes_left -= size
-    hits = 0
+    found.hits += islice(hits, MAX_HITS_IN_FILE)
+    if next(hits, None) is not None:
+        found.is_whole = False
+
+
+def _hits_in(
+    below: BelowRoot,
+    path: str,
+    text: str,
+    limit: LookLimit,
+    conceal: Callable[[str], str],
+) -> Iterator[dict[str, Any]]:
+    """Yield the places of a file that hold a text, which is in small letters."""
     try:
         with below.open_file(path) as file:
             for place, line in _lines_of(path, file, limit):
                 if text not in line.casefold():
                     continue
-                if hits == MAX_HITS_IN_FILE:
-                    found.is_whole = False
-                    return
-                found.hits.append({"path": path, **place, "text": _around(line, text)})
-                hits += 1
+                line = conceal(line)
+                if text in line.casefold():  # else it is a part of a secret
+                    yield {"path": path, **place, "text": _around(line, text)}
     except TookTooLong:
         raise
     except FileNotReadable:  # no text, or gone meanwhile

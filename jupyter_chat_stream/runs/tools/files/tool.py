@@ -14,7 +14,7 @@ from ....shared.errors import ChatStreamError
 from ....shared.events import iso
 from ....shared.tool_records import ToolInput, ToolRecord
 from ..base import CallContext, ToolDone, ToolOutcome
-from ..concealing import SecretConcealer, environment_secrets
+from ..concealing import SecretConcealer
 from .below_root import BelowRoot
 from .limits import LookLimit
 from .notebooks import SUFFIX, read_cells
@@ -68,7 +68,7 @@ class FilesTool:
 
     def __init__(self, below: BelowRoot) -> None:
         self._below = below
-        self._concealer = SecretConcealer(environment_secrets())
+        self._concealer = SecretConcealer()
         # A notebook's JSON stops the whole process while it is parsed: few are read at a time.
         self._looks = asyncio.Semaphore(MAX_LOOKS)
 
@@ -96,7 +96,7 @@ class FilesTool:
                 return self._read(path, input.get("start", 1), input.get("count"), limit)
             case _:
                 wanted = FileSearch(text=input.get("text"), name=input.get("name"))
-                return search(self._below, path, wanted, limit)
+                return search(self._below, path, wanted, limit, self._concealer.texts.concealed)
 
     def _list(self, path: str, limit: LookLimit) -> dict[str, Any]:
         found = self._below.entries(path, MAX_SCANNED, limit.check)

@@ -308,7 +308,9 @@ class _ProgressLines:
         """Take a line; a server that is faster than the log loses some."""
         if len(self._lines) < MAX_WAITING_LINES:
             of = "" if total is None else f"/{total:g}"
-            self._lines.append((message or f"{progress:g}{of}")[:MAX_LINE_CHARS])
+            line = message or f"{progress:g}{of}"
+            is_long = len(line) > MAX_LINE_CHARS
+            self._lines.append(f"{line[:MAX_LINE_CHARS]}…" if is_long else line)
             self._added.set()
 
     async def show(self, write: Write) -> None:

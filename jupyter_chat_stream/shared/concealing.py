@@ -1,0 +1,92 @@
+"""Replacing secrets in texts, in the forms in which programs write them.
+
+A secret that is printed as a part of a list, of ``os.environ`` or of JSON is escaped there. Where a
+text was cut before, the beginning of a secret may be left: it is replaced, too.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from urllib.parse import quote, quote_plus
+
+from .secret_names import MIN_SECRET_CHARS
+
+_CUT_MARKS = ("…", "...", "\n…", "\n[…]")  # what stands where a text was cut
+_PATH = re.compile(r"[/~\\.]|[A-Za-z]:[/\\]")  # the beginning of a path is no secret
+_MIN_LINE_CHARS = 24  # of a line of a key of several lines that is a secret by itself
+
+
+def forms_of(secret: str) -> set[str]:
+    """Return a secret as Python, JSON and an address write it, and the lines of a long one."""
+    as_python = {secret, repr(secret)[1:-1], ascii(secret)[1:-1]}
+    as_python.add(repr(secret.encode(errors="replace"))[2:-1])
+    found = {form.replace("\\'", "'") for form in as_python}
+    found |= {form.replace("'", "\\'") for form in found} | as_python
+    found |= {json.dumps(secret, ensure_ascii=ascii_)[1:-1] for ascii_ in (True, False)}
+    found |= {quote(secret, safe="", errors="replace"), quote_plus(secret, errors="replace")}
+    lines = [line.strip() for line in secret.splitlines()]
+    is_key = len(lines) > 1
+    found |= {it for it in lines if is_key and len(it) >= _MIN_LINE_CHARS and "---" not in it}
+    return found
+
+
+class SecretTexts:
+    """Some secrets, each with the text that stands in its place."""
+
+    def __init__(self, secrets: Mapping[str, str]) -> None:
+        self._marks = {form: mark for it, mark in secrets.items() for form in forms_of(it)}
+        self._by_beginning: dict[str, list[str]] = {}
+        for form in (each for each in self._marks if not _PATH.match(each)):
+            self._by_beginning.setdefault(form[:MIN_SECRET_CHARS], []).append(form)
+        self._whole = _any_of(self._marks)
+        self._beginning = _any_of(self._by_beginning)
+
+    def concealed(self, text: str) -> str:
+        """Return a whole text without secrets."""
+        if not self._marks:
+            return text
+        text = self._whole.sub(lambda found: self._marks[found[0]], text)
+        return "".join(self._without_beginnings(text)) if self._by_beginning else text
+
+    def held_back(self, text: str) -> int:
+        """Return how many of the last characters may be the beginning of a secret.
+
+        A whole secret is never divided: its end may look like the beginning of another one.
+        """
+        held = 0
+        for secret in self._marks:
+            for size in range(min(len(secret) - 1, len(text)), held, -1):
+                if text.endswith(secret[:size]):
+                    held = size
+                    break
+        if not held:
+            return 0
+        cut = len(text) - held
+        across = (it for it in self._whole.finditer(text) if it.start() < cut < it.end())
+        return next((len(text) - it.start() for it in across), held)
+
+    def _without_beginnings(self, text: str) -> Iterator[str]:
+        at = 0
+        for found in self._beginning.finditer(text):
+            for form in self._by_beginning[found[0]]:
+                start = found.start()
+                end = start + _common_chars(form, text[start : start + len(form)])
+                if end == len(text) or text.startswith(_CUT_MARKS, end):
+                    yield text[at:start]
+                    yield self._marks[form]
+                    at = end
+                    break
+        yield text[at:]
+
+
+def _common_chars(one: str, other: str) -> int:
+    """Return how many characters two texts begin with alike."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((n for n, (a, b) in pairs if a != b), min(len(one), len(other)))
+
+
+def _any_of(texts: Mapping[str, object]) -> re.Pattern[str]:
+    longest_first = sorted(texts, key=len, reverse=True)
+    return re.compile("|".join(map(re.escape, longest_first)))
