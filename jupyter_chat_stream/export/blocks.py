@@ -59,7 +59,7 @@ class Remark:
 
 @dataclass(frozen=True, kw_only=True)
 class Picture:
-    """An attached image, with the bytes that the document holds."""
+    """An image of a message or of a tool's result, with the bytes that the document holds."""
 
     id: str
     title: str
@@ -125,7 +125,7 @@ def _blocks_of_part(part: Part, read: ReadPicture) -> Iterator[Block]:
             language="" if is_text else "json",
         )
         for file in result_files(part):
-            yield _block_of_attachment(file, read, label="File of the result")
+            yield _block_of_attachment(file, read, tool=part["name"])
     elif part["kind"] == "input_request":
         yield Remark(label="Asked", text=_asked(part))
         if part["by"] is not None:
@@ -135,11 +135,15 @@ def _blocks_of_part(part: Part, read: ReadPicture) -> Iterator[Block]:
         yield Folded(title="Reasoning", text=part["text"])
 
 
-def _block_of_attachment(part: AttachmentPart, read: ReadPicture, label: str = "Attached") -> Block:
+def _block_of_attachment(part: AttachmentPart, read: ReadPicture, tool: str | None = None) -> Block:
+    """Return a block for a file that a person has attached, or that a tool has returned."""
+    label = "Attached" if tool is None else "File of the result"
     title = str(part.get("name"))
     type_, text = str(part.get("type", "")), str(part.get("text", ""))
     if "attachment_id" in part:
         title += f" ({type_}, {size_in_words(part.get('size', 0))})"
+    if tool is not None:
+        title += f", from the tool {tool}"
     data = read(part) if type_ in IMAGES else None
     if data is not None:
         return Picture(id=part["attachment_id"], title=title, type=type_, data=data)

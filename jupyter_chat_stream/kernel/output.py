@@ -142,12 +142,14 @@ def _block(message: MessageRecord, text: str, *, markdown: bool) -> str:
 def _attached(message: MessageRecord, *, markdown: bool) -> str:
     """Return the line that names the files of a message; empty if it is only text."""
     names = [part["name"] for part in message["parts"] if part["kind"] == "attachment"]
-    names += [file["name"] for file in files_of_results(message["parts"])]
+    made = [file["name"] for file in files_of_results(message["parts"])]
+    whose = "from tools" if made else "attached"
+    names += made
     if not names:
         return ""
     shown = (_short_line(name, MAX_NAME_CHARS, markdown=markdown) for name in names[:MAX_NAMES])
     more = f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
-    return f"*(attached: {', '.join(shown)}{more})*"
+    return f"*({whose}: {', '.join(shown)}{more})*"
 
 
 def _notes(message: MessageRecord, *, markdown: bool) -> list[str]:

@@ -52,11 +52,15 @@ async def test_an_executor_uploads_files_and_names_them_in_its_result(
     encoded = base64.b64encode(PNG).decode()
     markdown = await exported(chat_server, thread, "md")
     assert "**File of the result**" in markdown
-    assert "t.csv (text/csv, 8 bytes)" in markdown
+    assert "t.csv (text/csv, 8 bytes), from the tool plot" in markdown
+    assert "Attached" not in markdown
     html = await exported(chat_server, thread, "html")
     assert html.count(f'<img src="data:image/png;base64,{encoded}" alt="a&quot;') == 1
+    assert html.count(", from the tool plot</figcaption>") == 1
+    assert html.count(", from the tool plot</p>") == 1
     notebook = json.loads(await exported(chat_server, thread, "ipynb"))
     assert notebook["cells"][-1]["attachments"] == {f"{ids[0]}.png": {"image/png": encoded}}
+    assert "".join(notebook["cells"][-1]["source"]).count(", from the tool plot") == 2
     whole = json.loads(await exported(chat_server, thread, "json"))
     parts = whole["messages"][-1]["parts"]
     assert [part["attachments"][0] for part in parts if "attachments" in part] == [image.json]

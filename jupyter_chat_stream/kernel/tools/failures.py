@@ -40,7 +40,9 @@ def failure_text(error: BaseException, conceal: Callable[[str], str] = str) -> s
     head = cut_text(f"{kind}: {message}" if message else kind, MAX_MESSAGE_CHARS)
     lines = _frames(error.__traceback__)
     if isinstance(error, SyntaxError) and error.lineno is not None:
-        lines.append(f"  line {error.lineno}: {cut_text((error.text or '').strip(), MAX_LINE_CHARS)}")
+        lines.append(
+            f"  line {error.lineno}: {cut_text((error.text or '').strip(), MAX_LINE_CHARS)}"
+        )
     shown = "\n".join([head, *(["", "Traceback (innermost last):", *lines] if lines else [])])
     return conceal(shown)
 

@@ -109,7 +109,8 @@ function attachedOf(message: Message, isMarkdown: boolean): string {
     .slice(0, MOST_NAMES)
     .map(name => shortLine(name, MOST_NAME_CHARS, isMarkdown));
   const more = names.length > MOST_NAMES ? ` and ${names.length - MOST_NAMES} more` : '';
-  return names.length === 0 ? '' : `*(attached: ${shown.join(', ')}${more})*`;
+  const whose = made.length === 0 ? 'attached' : 'from tools';
+  return names.length === 0 ? '' : `*(${whose}: ${shown.join(', ')}${more})*`;
 }
 
 /** The notes of the chat about an answer. */
