@@ -421,14 +421,14 @@ async def test_a_root_that_is_itself_a_link_is_read(root: Path) -> None:
     assert (await read(root.parent / "alias", "a.txt"))["text"].startswith("one")
 
 
-@pytest.mark.parametrize("path", [".env", ".ssh/key", "to_env", "to_ssh/key"])
+@pytest.mark.parametrize("path", [".env", ".cache/key", "to_env", "to_cache/key"])
 async def test_a_hidden_file_is_read_only_if_the_server_shows_it(root: Path, path: str) -> None:
     """Also by a link whose own name is not hidden."""
     (root / ".env").write_text(SECRET)
-    (root / ".ssh").mkdir()
-    (root / ".ssh" / "key").write_text(SECRET)
+    (root / ".cache").mkdir()
+    (root / ".cache" / "key").write_text(SECRET)
     (root / "to_env").symlink_to(".env")
-    (root / "to_ssh").symlink_to(".ssh")
+    (root / "to_cache").symlink_to(".cache")
     assert not (await make(root, operation="read", path=path)).success
     listed = (await make(root, operation="list")).output["entries"]
     assert [entry["name"] for entry in listed] == ["a.txt"]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 
 from ...shared.config import ChatStream
+from ...shared.errors import DatabaseUnreadable
+from ...store.front import parse_url
 from ..components.scratch_kernel import KernelLimits, ScratchKernels
 from .ask_person import AskPerson
 from .base import ServerTool, ServerTools, ToolSource
@@ -32,10 +34,7 @@ def _below_root(root: str, config: ChatStream) -> BelowRoot:
     data = [os.path.join(jupyter_data_dir(), name) for name in names]
     keys = [str(each["key_file"]) for each in config.endpoints.values() if each.get("key_file")]
     given = [*keys, *config.private_files, *filter(None, (config.mcp_config,))]
-    url = config.database_url or ""
-    database = url.partition("///")[2] if "://" in url else url
-    if database:
-        given += [database, f"{database}-wal", f"{database}-journal"]
+    given += _database_files(config)
     return BelowRoot(
         os.path.expanduser(root),
         shows_hidden=config.shows_hidden_files,
@@ -46,6 +45,21 @@ def _below_root(root: str, config: ChatStream) -> BelowRoot:
             *map(os.path.expanduser, given),
         ),
     )
+
+
+def _database_files(config: ChatStream) -> list[str]:
+    """Return the files of an SQLite database, and the folder with the marks of its processes."""
+    if not config.database_url:
+        return []  # it is in our data folder
+    try:
+        url = parse_url(config.database_url)
+    except DatabaseUnreadable:
+        return []  # it cannot be opened, so there are no chats
+    path = url.database if url.get_backend_name() == "sqlite" else None
+    if not path:
+        return []
+    files = [f"{path}{ending}" for ending in ("", "-wal", "-shm", "-journal")]
+    return [*files, os.path.join(os.path.dirname(path), "owners")]
 
 
 def _builder(config: ChatStream) -> BuildComponent:

@@ -2,8 +2,10 @@
 
 A path comes from a model. Symbolic links are resolved first, and the resolved path must lie below
 the root. Its parts are then opened one by one, without following links: whoever puts a link in
-place meanwhile gets an error, not a file from elsewhere. Hidden files, and Jupyter's own folders
-with keys, tokens and chats, are treated as files that do not exist. All functions block.
+place meanwhile gets an error, not a file from elsewhere. Hidden files, the places of keys, and
+Jupyter's own folders with keys, tokens and chats, are treated as files that do not exist. What is
+private is compared by its place on the disk, too: a file may have several names. All functions
+block.
 """
 
 from __future__ import annotations
@@ -11,9 +13,11 @@ from __future__ import annotations
 import os
 import stat
 import sys
-from collections.abc import Callable, Iterator
+import unicodedata
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import BinaryIO
 
@@ -30,7 +34,21 @@ _FLAGS = (
     | getattr(os, "O_NOCTTY", 0)
     | getattr(os, "O_BINARY", 0)
 )
+# The system's inside, such as the environments of processes, and the secrets of containers.
+_SYSTEM = ("/proc", "/sys", "/dev", "/run")
+# Where programs keep keys, in small letters: they stay closed also where hidden files are shown.
+_KEYS = frozenset(
+    """
+    .ssh .gnupg .aws .azure .kube .docker .jupyter .netrc .pgpass .pypirc .npmrc .git-credentials
+    .password-store .config/gcloud .config/gh .config/rclone .config/op .local/share/keyrings
+    .cargo/credentials.toml .cargo/credentials .vault-token .terraform.d .databrickscfg
+    .cache/huggingface/token .kaggle
+    """.split()  # noqa: SIM905  a list of names is read more easily so
+)
 _FOLDER_FLAGS = _FLAGS | getattr(os, "O_DIRECTORY", 0)
+
+
+Place = tuple[int, int]  # a file's disk, and its number there
 
 
 def _never() -> None:
@@ -62,7 +80,8 @@ class BelowRoot:
     ) -> None:
         self._root = os.path.realpath(root)
         self._shows_hidden = shows_hidden
-        self._private = tuple(_folded(os.path.realpath(place)) for place in private)
+        system = [place for place in _SYSTEM if not _is_within(self._root, place)]
+        self._private = tuple(os.path.realpath(place) for place in (*private, *system))
 
     @contextmanager
     def open_file(self, path: str) -> Iterator[BinaryIO]:
@@ -111,24 +130,29 @@ class BelowRoot:
         check: Callable[[], None],
     ) -> list[FoundEntry]:
         found: list[FoundEntry] = []
+        private = self._private_places()
         for entry in entries:
             check()
             if len(found) == most:
                 break
             try:
-                found_entry = self._entry(path, entry)
+                found_entry = self._entry(path, entry, private)
             except (OSError, ValueError, FileNotReadable):  # gone, or a link that leads out
                 continue
             if found_entry is not None:
                 found.append(found_entry)
         return found
 
-    def _entry(self, path: str, entry: os.DirEntry[str]) -> FoundEntry | None:
+    def _entry(
+        self, path: str, entry: os.DirEntry[str], private: Collection[Place]
+    ) -> FoundEntry | None:
         """Describe an entry; None if a model may not know of it."""
         entry.name.encode()  # a name that is no text cannot be named by a path
         if not self._shows_hidden and entry.name.startswith("."):
             return None
         about = entry.stat()
+        if _place_in(about) in private or _holds_keys((*path.split("/"), entry.name)):
+            return None
         is_folder = stat.S_ISDIR(about.st_mode)
         if not (is_folder or stat.S_ISREG(about.st_mode)):
             return None
@@ -174,16 +198,29 @@ class BelowRoot:
         asked = self._checked(path)
         try:
             real = os.path.realpath(os.path.join(self._root, *asked), strict=True)
-            is_out = not _is_within(real, self._root)
-            folded = _folded(real)
-            if is_out or any(_is_within(folded, place) for place in self._private):
+            if not _is_within(real, self._root):
                 raise FileNotReadable(path)
             parts = Path(real).relative_to(self._root).parts
+            if _holds_keys(parts) or self._is_private(real, parts):
+                raise FileNotReadable(path)
             if not self._shows_hidden and any(_is_hidden(self._root, it) for it in (asked, parts)):
                 raise FileNotReadable(path)
         except (OSError, ValueError):  # also of a place outside: nothing is told of it
             raise FileNotReadable(path) from None
         return parts
+
+    def _is_private(self, real: str, parts: tuple[str, ...]) -> bool:
+        """Return whether a place is private, or lies within one that is, under whatever name."""
+        folded = _folded(real)
+        if any(_is_within(folded, _folded(place)) for place in self._private):
+            return True
+        private = self._private_places()
+        folders = accumulate((self._root, *parts), os.path.join)
+        return any(_place_of(folder) in private for folder in folders)
+
+    def _private_places(self) -> set[Place]:
+        places = map(_place_of, self._private)
+        return {place for place in places if place is not None}
 
     def _checked(self, path: str) -> tuple[str, ...]:
         """Return the parts of a path as a model wrote it; ``""`` and ``.`` are the root."""
@@ -217,6 +254,25 @@ def _telling(path: str) -> Iterator[None]:
 def _folded(path: str) -> str:
     """Return a path as its system compares it: some take large and small letters as equal."""
     return path.casefold() if sys.platform in ("darwin", "win32") else path
+
+
+def _place_of(path: str) -> Place | None:
+    try:
+        return _place_in(os.stat(path))
+    except OSError:
+        return None
+
+
+def _place_in(about: os.stat_result) -> Place | None:
+    """Return where a file is on its disk; None of a disk that does not tell it."""
+    return (about.st_dev, about.st_ino) if about.st_ino else None
+
+
+def _holds_keys(parts: Sequence[str]) -> bool:
+    """Return whether a path goes through a place where programs keep keys."""
+    names = [unicodedata.normalize("NFKC", part).casefold() for part in parts]
+    ways = (names[at:end] for end in range(1, len(names) + 1) for at in range(max(0, end - 3), end))
+    return any("/".join(way) in _KEYS for way in ways)
 
 
 def _is_within(path: str, folder: str) -> bool:
