@@ -26,7 +26,7 @@ from ..shared.connection_file import Connection
 from .attachments import AttachmentHandler, AttachmentsHandler
 from .base import SETTING
 from .exports import ExportHandler
-from .files_root import choose_files_root, choose_tool_owners
+from .files_root import choose_files_root, choose_tool_owners, tell_root
 from .following import EventsHandler
 from .handlers import (
     InputHandler,
@@ -107,6 +107,7 @@ class ChatStreamApp(ExtensionApp):
             config, make = ChatStream(), refuser(error)
         choose_files_root(config, server)
         choose_tool_owners(config, server)
+        tell_root(server)
         logs.configure(config.log_format, cast(int, server.log_level))
         self.host = ServiceHost(config, settings=server.web_app.settings, log=self.log, make=make)
         self.settings[SETTING] = self.host

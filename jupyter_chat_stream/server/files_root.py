@@ -1,4 +1,4 @@
-"""Whom the server's own tools serve, and the folder that the tool ``files`` reads.
+"""Whom the server's own tools serve, which folder the tool ``files`` reads, and where that lies.
 
 A model reads with the rights of the server's process. So where an authorizer decides who may read
 files, or files lie elsewhere than on a disk, only an administrator can name a folder.
@@ -6,6 +6,7 @@ files, or files lie elsewhere than on a disk, only an administrator can name a f
 
 from __future__ import annotations
 
+import os
 from typing import cast
 
 from jupyter_server.auth.authorizer import AllowAllAuthorizer
@@ -13,7 +14,10 @@ from jupyter_server.serverapp import ServerApp
 from jupyter_server.services.contents.filemanager import FileContentsManager
 
 from ..shared.config import LOCAL_OWNER, ChatStream
+from ..shared.projects import project_of
 from .identity import server_owner
+
+ROOT_OPTION = "chatStreamRoot"  # of a page's configuration
 
 
 def choose_tool_owners(config: ChatStream, server: ServerApp) -> None:
@@ -35,3 +39,9 @@ def choose_files_root(config: ChatStream, server: ServerApp) -> None:
     is_open = type(server.authorizer) is AllowAllAuthorizer
     if is_open and isinstance(contents, FileContentsManager):
         config.files_root = contents.root_dir
+
+
+def tell_root(server: ServerApp) -> None:
+    """Tell pages the server's root, as projects are written; Jupyter's own option shortens it."""
+    options = server.web_app.settings.setdefault("page_config_data", {})
+    options[ROOT_OPTION] = project_of(os.path.realpath(server.root_dir))

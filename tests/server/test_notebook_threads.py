@@ -84,6 +84,19 @@ async def test_a_link_is_followed_as_the_kernel_does(
     assert found["project"] == direct.json["project"] == str(tmp_path / "real")
 
 
+async def test_pages_are_told_the_root_as_the_projects_of_threads_are_written(
+    start_server: StartServer, tmp_path: Path
+) -> None:
+    """A page finds the open notebook of a thread by it: the root's own option may be ``~``."""
+    (tmp_path / "real").mkdir()
+    (tmp_path / "root").symlink_to(tmp_path / "real")
+    notebook(tmp_path / "real", "sub/churn.ipynb")
+    server = await start_server(ServerApp_root_dir=str(tmp_path / "root"))
+    root = server.app.web_app.settings["page_config_data"]["chatStreamRoot"]
+    assert root == str(tmp_path / "real")
+    assert (await open_thread(server, "sub/churn.ipynb")).json["project"] == f"{root}/sub"
+
+
 async def test_a_thread_under_the_links_own_path_moves_to_the_folders_one_name(
     chat_server: ChatServer, tmp_path: Path
 ) -> None:

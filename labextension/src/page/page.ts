@@ -181,7 +181,7 @@ function liveContextOptions(
     tracker,
     clock: PAGE_CLOCK,
     trans,
-    root: PageConfig.getOption('serverRoot')
+    root: PageConfig.getOption('chatStreamRoot')
   });
   const stored = new StoredChoices(() => window.localStorage);
   return { liveContext: { source, choices: new ContextChoices(stored, preferences) } };

@@ -25,7 +25,7 @@ export interface LiveNotebooksOptions {
   readonly tracker: INotebookTracker;
   readonly clock: Clock;
   readonly trans: TranslationBundle;
-  /** The server's root as JupyterLab's page tells it. */
+  /** The server's root, as the project of a thread is written; empty if it is not known. */
   readonly root?: string;
 }
 
@@ -80,13 +80,11 @@ export class LiveNotebooks implements LiveSource {
   /** The panel whose file has the name of the thread, in the thread's folder. */
   private _namedPanel({ name, project }: DrawnChat): NotebookPanel | undefined {
     const { root = '' } = this._options;
-    const isNamed = (panel: NotebookPanel): boolean => {
-      const { folder, file } = partsOf(panel.context.localPath);
-      return file === `${name ?? ''}${SUFFIX}` && endsWithFolder(project, `${root}/${folder}`);
-    };
-    const depth = (panel: NotebookPanel): number => partsOf(panel.context.localPath).folder.length;
-    const [deepest] = this._panels.filter(isNamed).sort((a, b) => depth(b) - depth(a));
-    return deepest;
+    const path = `${project.replace(/\/$/, '')}/${name ?? ''}${SUFFIX}`;
+    const above = `${root.replace(/\/$/, '')}/`;
+    return root === '' || project === ''
+      ? undefined
+      : this._panels.find(({ context }) => path === `${above}${context.localPath}`);
   }
 
   private _showingPanel({ threadId }: DrawnChat): NotebookPanel | undefined {
@@ -147,19 +145,4 @@ export class LiveNotebooks implements LiveSource {
 function chatsOn({ node }: Cell): readonly HTMLElement[] {
   // A proposed edit is drawn at its cell, too, and is no chat.
   return [...node.querySelectorAll<HTMLElement>('.jp-ChatStream:not(.jp-ChatStream-proposal)')];
-}
-
-function partsOf(path: string): { readonly folder: string; readonly file: string } {
-  const at = path.lastIndexOf('/');
-  return { folder: path.slice(0, Math.max(0, at)), file: path.slice(at + 1) };
-}
-
-/**
- * Whether an absolute folder may be this one, whose beginning may be unknown: the server tells its root
- * as `~/…` if it lies in the home.
- */
-function endsWithFolder(absolute: string, folder: string): boolean {
-  const known = folder.split('/').filter(part => part !== '' && part !== '~');
-  const parts = absolute.split('/').filter(part => part !== '');
-  return known.length === 0 || parts.slice(-known.length).join('/') === known.join('/');
 }

@@ -165,7 +165,7 @@ function panelOf(path: string, sources: readonly string[], chats: Record<number,
 }
 
 function notebooks(...panels: readonly { readonly panel: NotebookPanel }[]) {
-  return notebooksBelow('', ...panels);
+  return notebooksBelow('/home/me', ...panels);
 }
 
 function notebooksBelow(root: string, ...panels: readonly { readonly panel: NotebookPanel }[]) {
@@ -210,10 +210,27 @@ describe('the notebook of a chat', () => {
   });
 
   it('is not the one of the same name in another folder', () => {
-    const { source } = notebooksBelow('~/work', panelOf('Untitled.ipynb', ['x']));
+    const { source } = notebooksBelow('/home/me/work', panelOf('Untitled.ipynb', ['x']));
     const named = (project: string) => chatOf({ name: 'Untitled', project });
     expect(source.notebookOf(named('/home/me/work'))).toBe('Untitled.ipynb');
-    expect(source.notebookOf(named('/home/me/work/sub'))).toBeNull();
+    for (const project of ['/home/me/work/sub', '/srv/work', '/home/me', '/', '', 'work']) {
+      expect(source.notebookOf(named(project))).toBeNull();
+    }
+  });
+
+  it.each([
+    ['/', '/', 'a.ipynb', true],
+    ['/', '/home/me', 'home/me/a.ipynb', true],
+    ['/', '/home/me', 'a.ipynb', false],
+    ['/', '', 'a.ipynb', false],
+    ['/home/me', '/srv/other', 'a.ipynb', false],
+    ['C:/Users/me', 'C:/Users/me/sub', 'sub/a.ipynb', true],
+    ['', '/', 'a.ipynb', false],
+    ['', '/home/me', 'home/me/a.ipynb', false]
+  ])('below the root %j, of a thread in %j, is %j: %j', (root, project, path, isIt) => {
+    // Servers with other roots share a database: a name alone says nothing.
+    const { source } = notebooksBelow(root, panelOf(path, ['x']));
+    expect(source.notebookOf(chatOf({ name: 'a', project }))).toBe(isIt ? 'a.ipynb' : null);
   });
 
   it('has as active cell also one with a proposed edit', () => {
