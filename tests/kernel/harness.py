@@ -42,11 +42,12 @@ def until(ready: Callable[[], T | None], what: str = "it", patience_s: float = P
 class JupyterServer:
     """`jupyter server` as a process of its own, with the chat; `kill` and `start` at will.
 
-    Its connection file is kept at one path, as it is for a kernel that outlives its server.
+    Its connection file is kept at one path, as it is for a kernel that outlives its server. It
+    reads no configuration of the environment, which would have it import JupyterLab.
     """
 
     def __init__(self, environment: dict[str, str], folder: Path, **settings: Any) -> None:
-        self.environment = dict(environment)
+        self.environment = {**environment, "JUPYTER_NO_CONFIG": "1"}
         self.connection = folder / "connection.json"
         self._folder = folder
         self._settings = settings
