@@ -4,6 +4,8 @@ import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
   test: {
+    // A page that is not there takes half a second to make: tests of modules without one begin with
+    // `// @vitest-environment node`.
     environment: 'jsdom',
     include: ['tests/**/*.test.{ts,tsx}'],
     // By default vitest leaves one processor idle: of two, that is half of them.

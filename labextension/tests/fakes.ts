@@ -97,7 +97,7 @@ export class FakeSocket implements Socket {
   }
 
   drop(): void {
-    this.onclose?.(new CloseEvent('close'));
+    this.onclose?.(new Event('close') as CloseEvent); // Node has no CloseEvent
   }
 }
 

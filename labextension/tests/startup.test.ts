@@ -1,3 +1,4 @@
+// @vitest-environment node
 // What starts with JupyterLab stays small: no view, no React, no Markdown, no ipywidgets.
 import { readFileSync, existsSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';

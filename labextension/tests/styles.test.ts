@@ -1,3 +1,4 @@
+// @vitest-environment node
 // A class has one meaning: two rooms of the page that share a name also share its styles.
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';

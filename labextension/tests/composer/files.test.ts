@@ -1,3 +1,4 @@
+// @vitest-environment node
 import { type Contents } from '@jupyterlab/services';
 import { describe, expect, it } from 'vitest';
 

@@ -1,3 +1,4 @@
+// @vitest-environment node
 import { describe, expect, it } from 'vitest';
 
 import { branch, exchange, newestLeaf, openRunsBelow, siblings } from '../../src/fold/branch';

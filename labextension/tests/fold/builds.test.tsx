@@ -1,3 +1,4 @@
+// @vitest-environment node
 /** Builds beside a chat: how far they have come, and the components that they make. */
 import { describe, expect, it } from 'vitest';
 

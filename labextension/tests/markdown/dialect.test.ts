@@ -1,3 +1,4 @@
+// @vitest-environment node
 // The shared vectors of the dialect: what the page reads is what Python reads.
 import { type Env } from 'markdown-it';
 import { readFileSync, readdirSync } from 'node:fs';

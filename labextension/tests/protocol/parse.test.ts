@@ -1,3 +1,4 @@
+// @vitest-environment node
 /** What the server's answers are read as, whatever stands in them. */
 import { describe, expect, it } from 'vitest';
 

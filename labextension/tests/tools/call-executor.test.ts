@@ -1,3 +1,4 @@
+// @vitest-environment node
 // Tool calls that this page makes: claimed first, made once, and the result is sent until it is known (L12).
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 

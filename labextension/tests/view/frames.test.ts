@@ -1,3 +1,4 @@
+// @vitest-environment node
 import { describe, expect, it } from 'vitest';
 
 import { BUDGET_MS, Frames, type Work } from '../../src/view/drawing/frames';

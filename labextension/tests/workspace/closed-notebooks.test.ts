@@ -1,3 +1,4 @@
+// @vitest-environment node
 // A notebook that is open nowhere: changed in its file, as a whole or not at all (L17).
 import { beforeEach, describe, expect, it } from 'vitest';
 

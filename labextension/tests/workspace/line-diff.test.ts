@@ -1,3 +1,4 @@
+// @vitest-environment node
 // The lines that differ between the sources of a cell, as a person sees them.
 import { describe, expect, it } from 'vitest';
 

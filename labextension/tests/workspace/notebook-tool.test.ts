@@ -1,3 +1,4 @@
+// @vitest-environment node
 // The tool `notebook` on the notebook of a page: when it can be read, and how much of it (L12, L17).
 import { YNotebook } from '@jupyter/ydoc';
 import { type INotebookTracker, type NotebookPanel } from '@jupyterlab/notebook';

@@ -1,3 +1,4 @@
+// @vitest-environment node
 // Proposals as JSON Patches: read as the library jsonpatch reads them, and named by ids (L17).
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';

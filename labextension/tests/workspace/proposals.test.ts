@@ -1,3 +1,4 @@
+// @vitest-environment node
 // Edits of a real notebook document: whole or not made, one undo, and nothing typed is lost (L17).
 import { YNotebook } from '@jupyter/ydoc';
 import { beforeEach, describe, expect, it } from 'vitest';

@@ -1,3 +1,4 @@
+// @vitest-environment node
 // Cells as text, blocks as cells, and a kernel that is asked for its variables.
 import { beforeEach, describe, expect, it } from 'vitest';
 
