@@ -36,14 +36,19 @@ def ensure_bundle(env: Mapping[str, str]) -> bool:
     """
     if not (SOURCES / "package.json").exists():
         raise Failure(f"There is no front end to build: {SOURCES / 'package.json'} is missing.")
-    wanted = fingerprint(SOURCES, BUNDLED)
-    if _read(BUNDLE / FINGERPRINT) == wanted:
+    if is_fresh():
         return False
     ensure_packages(env)
     say("Building the front end")
+    wanted = fingerprint(SOURCES, BUNDLED)
     run(["jlpm", "run", "build:prod"], cwd=SOURCES, env=env)
     (BUNDLE / FINGERPRINT).write_text(wanted, encoding="utf-8")
     return True
+
+
+def is_fresh() -> bool:
+    """Return whether the bundle was made of the present sources."""
+    return _read(BUNDLE / FINGERPRINT) == fingerprint(SOURCES, BUNDLED)
 
 
 def ensure_packages(env: Mapping[str, str]) -> None:

@@ -16,13 +16,14 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from scripts.chromium import ensure_chromium, ensure_driver  # noqa: E402 - the path comes first
-from scripts.frontend import BUNDLE, ensure_bundle, ensure_packages  # noqa: E402
+from scripts.frontend import BUNDLE, ensure_bundle, ensure_packages, is_fresh  # noqa: E402
 from scripts.model_server import ensure_model_server  # noqa: E402
 from scripts.postgres import ensure_postgres  # noqa: E402
 from scripts.selection import Selection, select  # noqa: E402
@@ -32,6 +33,8 @@ VENV = ROOT / ".venv"
 BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
 NOTE = VENV / ".chat-stream-installed"
+# Windows lets few users make symbolic links, so there the bundle is copied.
+MAY_LINK = os.name != "nt"
 EXTENSION = VENV / "share" / "jupyter" / "labextensions" / "jupyter-chat-stream"
 # What each purpose needs beyond the package itself, smallest first: each includes the one before.
 EXTRAS = {"use": "demo", "test": "test", "check": "dev", "docs": "dev,docs"}
@@ -64,6 +67,11 @@ def set_up(purpose: str) -> None:
     ensure_environment()
     is_new = ensure_tools()
     env = environment()
+    needs_packages = purpose in ("test", "check") or not is_fresh()
+    is_missing = is_new or not is_installed(purpose, is_page_needed=False)
+    if MAY_LINK and needs_packages and is_missing:
+        install_beside_packages(widest(purpose), env)
+        is_new = False
     is_rebuilt = ensure_bundle(env)
     must_copy = is_rebuilt and not EXTENSION.is_symlink()
     if is_new or must_copy or not is_installed(purpose):
@@ -201,9 +209,20 @@ def install(purpose: str, *, is_page_needed: bool = True) -> None:
     say("Installed")
 
 
+def install_beside_packages(purpose: str, env: Mapping[str, str]) -> None:
+    """Install the package while the JavaScript packages are installed, which takes as long.
+
+    The bundle is made after both. The package needs only the link to it.
+    """
+    with ThreadPoolExecutor(max_workers=1) as beside:
+        packages = beside.submit(ensure_packages, env)
+        install(purpose, is_page_needed=False)
+        packages.result()
+
+
 def link_bundle() -> None:
     """Let JupyterLab read the bundle where it is built: a new build needs no new installation."""
-    if os.name == "nt":
+    if not MAY_LINK:
         return
     shutil.rmtree(EXTENSION, ignore_errors=True)
     EXTENSION.parent.mkdir(parents=True, exist_ok=True)

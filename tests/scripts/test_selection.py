@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -85,3 +86,35 @@ def test_a_part_that_needs_no_page_is_installed_without_building_one(
     assert installed == [(".[test]", "1")]
     assert setup_env.is_installed("test", is_page_needed=False)
     assert not setup_env.is_installed("test")
+
+
+def test_the_packages_of_both_languages_are_installed_at_the_same_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each waits for the other: one after the other, they would wait for ever."""
+    both = threading.Barrier(2, timeout=10)
+    link = tmp_path / "share" / "extension"
+    monkeypatch.setattr(setup_env, "MAY_LINK", True)
+    monkeypatch.setattr(setup_env, "NOTE", tmp_path / "note")
+    monkeypatch.setattr(setup_env, "EXTENSION", link)
+    monkeypatch.setattr(setup_env, "BUNDLE", tmp_path / "bundle")
+    monkeypatch.setattr(setup_env, "ensure_environment", lambda: None)
+    monkeypatch.setattr(setup_env, "ensure_tools", lambda: True)
+    monkeypatch.setattr(setup_env, "is_fresh", lambda: False)
+    monkeypatch.setattr(setup_env, "pip", lambda *words, env: both.wait())
+    packages: list[int] = []
+
+    def ensure_packages(env: dict[str, str]) -> None:
+        if not packages:
+            packages.append(both.wait())
+
+    def ensure_bundle(env: dict[str, str]) -> bool:
+        (tmp_path / "bundle" / "package.json").write_text("{}")
+        return True
+
+    monkeypatch.setattr(setup_env, "ensure_packages", ensure_packages)
+    monkeypatch.setattr(setup_env, "ensure_bundle", ensure_bundle)
+    setup_env.set_up("check")
+    assert packages
+    assert link.is_symlink()
+    assert setup_env.is_installed("check")
