@@ -19,7 +19,7 @@ const TRANSLATION = '@jupyterlab/translation';
 const FLOORS = [
   // Pure: no network, no page.
   { names: ['markdown'], packages: ['markdown-it'] },
-  { names: ['text'], packages: [TRANSLATION] },
+  { names: ['text', 'state'], packages: [TRANSLATION] },
   { names: ['protocol'], packages: [] },
   { names: ['fold'], packages: [TRANSLATION] },
   // The server, as this page reaches it, and what the page knows of a chat.

@@ -6,6 +6,7 @@
  */
 import { type SlashCommand, slashOptions } from '../composer/slash';
 import { type FolderEntry } from '../connection/folders';
+import { Store } from '../state/store';
 import { type NoAnswer, type Place, type Workspace } from '../workspace/values';
 import { type MentionOption, type MentionSources, folderOf, mentionOptions } from './options';
 import { type MentionQuery, mentionAt } from './query';
@@ -32,17 +33,10 @@ export interface CompletionOptions {
 const CLOSED: CompletionState = { text: '', query: null, options: [], active: 0, obstacle: null };
 const NO_SOURCES: MentionSources = { cells: [], cellId: null, variables: null, entries: null };
 
-export class Completion {
-  constructor(options: CompletionOptions) {
-    this._options = options;
+export class Completion extends Store<CompletionState> {
+  constructor(private readonly _options: CompletionOptions) {
+    super(CLOSED);
   }
-
-  readonly getState = (): CompletionState => this._state;
-
-  readonly subscribe = (listener: () => void): (() => void) => {
-    this._listeners.add(listener);
-    return () => this._listeners.delete(listener);
-  };
 
   /** The notebook and cell that the present list is about. */
   get place(): Place | null {
@@ -78,7 +72,7 @@ export class Completion {
   step(by: number): void {
     const { length } = this._state.options;
     if (length > 0) {
-      this._set({ ...this._state, active: (this._state.active + by + length) % length });
+      this._set({ active: (this._state.active + by + length) % length });
     }
   }
 
@@ -160,7 +154,7 @@ export class Completion {
     this._caret = null;
     this._turn += 1;
     if (this._state.options.length > 0 || this._state.obstacle !== null) {
-      this._set({ ...CLOSED, text });
+      this._replace({ ...CLOSED, text });
     } else {
       this._state = { ...CLOSED, text };
     }
@@ -172,14 +166,6 @@ export class Completion {
     return path.slice(0, Math.max(0, path.lastIndexOf('/')));
   }
 
-  private _set(state: CompletionState): void {
-    this._state = state;
-    [...this._listeners].forEach(listener => listener());
-  }
-
-  private readonly _options: CompletionOptions;
-  private readonly _listeners = new Set<() => void>();
-  private _state = CLOSED;
   private _sources = NO_SOURCES;
   private _caret: {
     readonly text: string;

@@ -9,6 +9,7 @@ import { type Api, type ApiRequest } from '../connection/api';
 import { explain } from '../connection/thread-ends';
 import { parseModels } from '../protocol/parse';
 import { type ModelList } from '../protocol/records';
+import { Store } from '../state/store';
 import { type RecentModels } from './recent-models';
 
 /** Immutable: a change makes a new object. */
@@ -28,19 +29,10 @@ export interface ModelChoicesOptions {
   readonly recentModels: RecentModels;
 }
 
-export class ModelChoices {
-  constructor(options: ModelChoicesOptions) {
-    this._options = options;
-    const recent = options.recentModels.load();
-    this._state = { list: null, isLoading: false, problem: null, recent };
+export class ModelChoices extends Store<ModelsState> {
+  constructor(private readonly _options: ModelChoicesOptions) {
+    super({ list: null, isLoading: false, problem: null, recent: _options.recentModels.load() });
   }
-
-  readonly getState = (): ModelsState => this._state;
-
-  readonly subscribe = (listener: () => void): (() => void) => {
-    this._listeners.add(listener);
-    return () => this._listeners.delete(listener);
-  };
 
   /**
    * Request the list; calls at the same time share one request.
@@ -98,15 +90,5 @@ export class ModelChoices {
     }
   }
 
-  private _set(change: Partial<ModelsState>): void {
-    this._state = { ...this._state, ...change };
-    for (const listener of [...this._listeners]) {
-      listener();
-    }
-  }
-
-  private readonly _options: ModelChoicesOptions;
-  private readonly _listeners = new Set<() => void>();
-  private _state: ModelsState;
   private _request: Promise<void> | null = null;
 }

@@ -283,7 +283,7 @@ async function newestRows({ api }: IChatPage): Promise<readonly unknown[]> {
 async function emptyThread(page: IChatPage): Promise<string | null> {
   try {
     const rows = await newestRows(page);
-    const { toolMode } = page.threads.preferences.get();
+    const { toolMode } = page.threads.preferences.getState();
     const found = rows.find(row => isUntouched(row, toolMode));
     if (found === undefined) {
       return null;
@@ -311,7 +311,7 @@ async function makeThread({ page }: CommandsOptions, body: object): Promise<stri
 
 /** Give a thread that was just begun the mode of the person's settings. */
 async function giveMode({ api, threads }: IChatPage, thread: unknown): Promise<void> {
-  const tools = toolsOfNew(thread, threads.preferences.get().toolMode);
+  const tools = toolsOfNew(thread, threads.preferences.getState().toolMode);
   if (tools !== null) {
     const path = `threads/${encodeURIComponent(parseRow(thread).id)}`;
     await api.request({ method: 'PATCH', path, body: { tools } });

@@ -1,12 +1,12 @@
 /** What the panel and the tabs show. Loaded when the first of them is seen. */
 import { type INotebookTracker } from '@jupyterlab/notebook';
-import { type ReactElement, StrictMode, useSyncExternalStore } from 'react';
+import { type ReactElement, StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
 
 import { PAGE_CLOCK } from '../page/page';
 import { type IChatPage } from '../page/tokens';
 import { ThreadList } from '../threads/list';
-import { ServicesProvider } from '../view/hooks';
+import { ServicesProvider, useStore } from '../view/hooks';
 import { Visibility } from '../view/visibility';
 import { ListView } from './list-view';
 import { type ChatPlaces, type TabContent } from './places';
@@ -55,7 +55,7 @@ export function drawTab(host: HTMLElement, parts: PanelParts, tab: TabContent): 
 }
 
 function Panel({ page, places, list, actions, onNew }: PanelParts): ReactElement {
-  const opened = useSyncExternalStore(places.inPanel.subscribe, places.inPanel.get);
+  const opened = useStore(places.inPanel);
   const onMove = (): void => {
     if (opened !== null) {
       places.openInTab(opened);
@@ -91,7 +91,7 @@ function Panel({ page, places, list, actions, onNew }: PanelParts): ReactElement
 }
 
 function Tab({ page, places, list, actions, tab }: PanelParts & { tab: TabContent }): ReactElement {
-  const opened = useSyncExternalStore(tab.opened.subscribe, tab.opened.get);
+  const opened = useStore(tab.opened);
   return (
     <div className="jp-ChatStream-tab" data-testid="tab">
       {opened === null ? null : (

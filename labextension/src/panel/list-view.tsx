@@ -1,11 +1,11 @@
 /** The list of threads: search, filter, the rows in groups, and what can be undone. */
-import { type ReactElement, useEffect, useState, useSyncExternalStore } from 'react';
+import { type ReactElement, useEffect, useState } from 'react';
 
 import { type ThreadList, type ListState } from '../threads/list';
 import { folderName, rowTitle } from '../threads/rows';
 import { Button } from '../view/controls/button';
 import { OWN_KEYS } from '../view/controls/keys';
-import { useTrans } from '../view/hooks';
+import { useStore, useTrans } from '../view/hooks';
 import { type Opened } from './opened';
 import { type RowActions } from './row-actions';
 import { Rows } from './rows-view';
@@ -22,7 +22,7 @@ export interface ListViewProps {
 export function ListView(props: ListViewProps): ReactElement {
   const trans = useTrans();
   const { list } = props;
-  const state = useSyncExternalStore(list.subscribe, list.getState);
+  const state = useStore(list);
   return (
     <div className="jp-ChatStream-list" data-testid="thread-list" data-live={state.isLive}>
       <div className="jp-ChatStream-listHead">

@@ -1,4 +1,5 @@
 /** Which thread a place shows. The side panel's is kept over a reload; a tab shows one for good. */
+import { Store } from '../state/store';
 
 export interface Opened {
   readonly threadId: string;
@@ -6,24 +7,9 @@ export interface Opened {
   readonly messageId: string | null;
 }
 
-export class OpenedThread {
-  constructor(opened: Opened | null = null) {
-    this._opened = opened;
-  }
-
-  readonly get = (): Opened | null => this._opened;
-
-  readonly subscribe = (listener: () => void): (() => void) => {
-    this._listeners.add(listener);
-    return () => this._listeners.delete(listener);
-  };
-
+export class OpenedThread extends Store<Opened | null> {
   /** Show a thread; null shows the list only. */
   set(opened: Opened | null): void {
-    this._opened = opened;
-    [...this._listeners].forEach(listener => listener());
+    this._replace(opened);
   }
-
-  private readonly _listeners = new Set<() => void>();
-  private _opened: Opened | null;
 }

@@ -55,7 +55,7 @@ export class ChatPlaces {
   readonly panel: ChatWidget;
 
   /** What the panel shows beside its list. */
-  readonly inPanel = new OpenedThread();
+  readonly inPanel = new OpenedThread(null);
 
   readonly tabs = new WidgetTracker<ChatTab>({ namespace: 'jupyter-chat-stream-tabs' });
 
@@ -80,7 +80,7 @@ export class ChatPlaces {
     const keep = (): void => void this._keep(isShown);
     this.inPanel.subscribe(keep);
     void this._kept().then(({ threadId, wasShown }) => {
-      if (this.inPanel.get() === null && threadId !== null) {
+      if (this.inPanel.getState() === null && threadId !== null) {
         this.inPanel.set({ threadId, messageId: null });
       }
       this.panel.onShown = shown => {
@@ -157,7 +157,7 @@ export class ChatPlaces {
 
   /** Keep what the panel shows: in the workspace, or without one in this browser tab. */
   private async _keep(isShown: boolean): Promise<void> {
-    const kept = { threadId: this.inPanel.get()?.threadId ?? null, isShown };
+    const kept = { threadId: this.inPanel.getState()?.threadId ?? null, isShown };
     const { state } = this._options;
     try {
       if (state !== null) {

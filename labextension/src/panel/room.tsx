@@ -1,12 +1,5 @@
 /** An open thread in the panel or a tab: its title, its menu, and the chat. */
-import {
-  type ReactElement,
-  useEffect,
-  useLayoutEffect,
-  useRef,
-  useState,
-  useSyncExternalStore
-} from 'react';
+import { type ReactElement, useEffect, useLayoutEffect, useRef, useState } from 'react';
 
 import { type IChatPage } from '../page/tokens';
 import { type Thread, type ThreadRow } from '../protocol/records';
@@ -14,7 +7,7 @@ import { type ThreadClient } from '../thread/model';
 import { type ThreadList } from '../threads/list';
 import { rowTitle } from '../threads/rows';
 import { Button } from '../view/controls/button';
-import { useThread, useTrans } from '../view/hooks';
+import { useStore, useThread, useTrans } from '../view/hooks';
 import { type MountedChat, mountChat } from '../view/mount';
 import { type Opened } from './opened';
 import { type RowActions } from './row-actions';
@@ -43,7 +36,7 @@ function Shown(props: RoomProps & { readonly client: ThreadClient }): ReactEleme
   const { client, list, actions, place, onTitle } = props;
   const trans = useTrans();
   const { transcript } = useThread(client);
-  const { rows, asking } = useSyncExternalStore(list.subscribe, list.getState);
+  const { rows, asking } = useStore(list);
   const waiting = asking.find(({ id }) => id !== client.threadId);
   const row = rows.find(({ id }) => id === client.threadId) ?? rowOf(transcript.thread);
   const title = row === null ? '' : rowTitle(row, trans);

@@ -11,6 +11,7 @@ import { newestLeaf, openRunsBelow } from '../fold/branch';
 import { contentOf } from '../fold/endings';
 import { type Transcript } from '../fold/transcript';
 import { type Message } from '../protocol/records';
+import { Store } from '../state/store';
 import { type QuestionListener, messageIdOf } from './sending';
 
 /** A question that is being edited. Immutable. */
@@ -34,24 +35,22 @@ export interface BranchingOptions {
 /** The server takes names of at most so many characters for a text. */
 const MOST_NAME_CHARS = 200;
 
-export class Branching {
+/** The edits by message id; null for a question that nobody edits. */
+export class Branching extends Store<ReadonlyMap<string, QuestionEdit | null>> {
   constructor(
     private readonly _threadId: string,
     private readonly _options: BranchingOptions
-  ) {}
-
-  readonly subscribe = (listener: () => void): (() => void) => {
-    this._listeners.add(listener);
-    return () => this._listeners.delete(listener);
-  };
+  ) {
+    super(new Map());
+  }
 
   /** The edit of a question; null while nobody edits it. */
   edit(messageId: string): QuestionEdit | null {
-    let edit = this._edits.get(messageId);
+    let edit = this._state.get(messageId);
     if (edit === undefined) {
       const { text } = this._options.drafts.load(this._keyOf(messageId));
       edit = text === '' ? null : { text, isSending: false };
-      this._edits.set(messageId, edit);
+      this._state = new Map([...this._state, [messageId, edit]]);
     }
     return edit;
   }
@@ -160,13 +159,8 @@ export class Branching {
   }
 
   private _change(messageId: string, edit: QuestionEdit | null): void {
-    this._edits.set(messageId, edit);
-    [...this._listeners].forEach(listener => listener());
+    this._replace(new Map([...this._state, [messageId, edit]]));
   }
-
-  private readonly _listeners = new Set<() => void>();
-  /** By message id; null for a question that nobody edits. */
-  private readonly _edits = new Map<string, QuestionEdit | null>();
 }
 
 /** Whether a question with this text can be sent: the text may be empty beside uploaded files only. */

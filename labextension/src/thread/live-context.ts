@@ -7,6 +7,7 @@
  * without a choice follows the setting `notebookContext`.
  */
 import { type Mention } from '../composer/context-items';
+import { Store } from '../state/store';
 import { type Preferences } from './preferences';
 
 export const CONTEXT_KINDS = ['outline', 'cell', 'error'] as const;
@@ -66,23 +67,17 @@ export interface ChoiceState {
 }
 
 /** What a person has chosen for one thread. */
-export class ContextChoice {
+export class ContextChoice extends Store<ChoiceState> {
   constructor(
     private readonly _threadId: string,
     private readonly _stored: StoredChoices,
     private readonly _preferences: Preferences
   ) {
+    super({ on: [], removed: [] });
     this._own = _stored.load(_threadId);
-    this._state = { on: this._on, removed: [] };
+    this._set({});
     _preferences.subscribe(() => this._set({}));
   }
-
-  readonly getState = (): ChoiceState => this._state;
-
-  readonly subscribe = (listener: () => void): (() => void) => {
-    this._listeners.add(listener);
-    return () => this._listeners.delete(listener);
-  };
 
   /** Turn a kind on or off for all later messages of the thread. */
   setOn(kind: ContextKind, isOn: boolean): void {
@@ -108,19 +103,16 @@ export class ContextChoice {
   }
 
   private get _on(): readonly ContextKind[] {
-    return this._own ?? (this._preferences.get().notebookContext ? CONTEXT_KINDS : []);
+    return this._own ?? (this._preferences.getState().notebookContext ? CONTEXT_KINDS : []);
   }
 
-  private _set(change: Partial<ChoiceState>): void {
-    this._state = { ...this._state, ...change, on: this._on };
-    [...this._listeners].forEach(listener => listener());
+  protected override _set(change: Partial<ChoiceState>): void {
+    super._set({ ...change, on: this._on });
   }
 
-  private readonly _listeners = new Set<() => void>();
   private _left: readonly ContextKind[] = [];
   /** Null while the thread follows the setting. */
   private _own: readonly ContextKind[] | null;
-  private _state: ChoiceState;
 }
 
 /** The choices of a page, one for each thread. They live as long as the page. */

@@ -16,6 +16,7 @@ import { type Transcript } from '../fold/transcript';
 import { type ModelChoices } from '../models/model-choices';
 import { NO_PARAMS } from '../models/offer';
 import { type ThreadFields, ThreadSettings } from '../models/thread-settings';
+import { Store } from '../state/store';
 import { type StandingConsents } from '../tools/standing-consents';
 import { ThreadToolList } from '../tools/thread-tools';
 import { Branching } from './branching';
@@ -32,41 +33,41 @@ import { ThreadUsageList } from './usage';
 export { type PageOptions, type ThreadState };
 
 /** One thread: its state for views, and the reader's commands. */
-export class ThreadClient {
+export class ThreadClient extends Store<ThreadState> {
   constructor(
     readonly threadId: string,
-    options: PageOptions,
+    private readonly _options: PageOptions,
     threads: Threads
   ) {
-    this._options = options;
+    super(NOT_FOLLOWED);
     this.models = threads.models;
     this.preferences = threads.preferences;
-    this.page = options;
+    this.page = _options;
     this._composition = new Composition(threadId, {
-      ...options,
+      ..._options,
       files: threads.files,
       maxBytes: threads.maxBytes,
       onChange: () => this._set(this._composition.state)
     });
     this._sending = new Sending({
-      ...options,
+      ..._options,
       threadId,
       composition: this._composition,
       isClosed: () => this._isDisposed,
       onChange: isSending => this._set({ isSending }),
       onProblem: problem => this._set({ problem })
     });
-    this._state = { ...NOT_FOLLOWED, ...this._composition.state };
-    this.schedules = new ScheduleList(threadId, options.api, options.trans);
-    this.usage = new ThreadUsageList(threadId, options.api);
-    this.readMark = new ReadMark(threadId, options.api);
+    this._set(this._composition.state);
+    this.schedules = new ScheduleList(threadId, _options.api, _options.trans);
+    this.usage = new ThreadUsageList(threadId, _options.api);
+    this.readMark = new ReadMark(threadId, _options.api);
     this.settings = new ThreadSettings({
       logged: () => this._follower.thread?.params ?? NO_PARAMS,
       send: fields => this.change(fields),
       onChange: () => this._set({ params: this.settings.params })
     });
-    this._follower = options.connection.follow(threadId, () => this._moved());
-    options.executor?.offerIn(this._follower);
+    this._follower = _options.connection.follow(threadId, () => this._moved());
+    _options.executor?.offerIn(this._follower);
     this.branching = this._newBranching();
     this.tools = this._newTools(threads.consents);
   }
@@ -94,9 +95,6 @@ export class ThreadClient {
   /** The tokens and costs of this thread. */
   readonly usage: ThreadUsageList;
 
-  /** The state that listeners were last told of. */
-  readonly getState = (): ThreadState => this._state;
-
   /** The newest state of the log, whether listeners were told of it or not. */
   get transcript(): Transcript {
     return this._follower.transcript;
@@ -116,11 +114,6 @@ export class ThreadClient {
   get isKnown(): boolean {
     return this._follower.transcript.seq > 0;
   }
-
-  readonly subscribe = (listener: () => void): (() => void) => {
-    this._listeners.add(listener);
-    return () => this._listeners.delete(listener);
-  };
 
   setDraft(text: string): void {
     this._composition.setText(text);
@@ -309,22 +302,15 @@ export class ThreadClient {
     });
   }
 
-  private _set(change: Partial<ThreadState>): void {
-    if (this._isDisposed) {
-      return;
-    }
-    this._state = { ...this._state, ...change };
-    for (const listener of [...this._listeners]) {
-      listener();
+  protected override _set(change: Partial<ThreadState>): void {
+    if (!this._isDisposed) {
+      super._set(change);
     }
   }
 
-  private readonly _options: PageOptions;
   private readonly _follower: Follower;
   private readonly _composition: Composition;
   private readonly _sending: Sending;
-  private readonly _listeners = new Set<() => void>();
-  private _state: ThreadState;
   private _absent: ThreadEnd | null = null;
   private _isAnnouncing = false;
   private _isProbing = false;

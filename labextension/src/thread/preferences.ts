@@ -1,6 +1,7 @@
 /** What a person has set for all chats of the page. JupyterLab's settings are its only source. */
 
 import { type ToolMode } from '../protocol/records';
+import { Store } from '../state/store';
 
 /** Whether Enter sends, or begins a line; Shift+Enter does the other. */
 export type EnterKey = 'send' | 'newline';
@@ -16,14 +17,10 @@ export interface PreferenceValues {
 const DEFAULTS: PreferenceValues = { enterKey: 'send', notebookContext: false, toolMode: 'ask' };
 const MODES: readonly unknown[] = ['ask', 'accept_edits', 'read_only'];
 
-export class Preferences {
-  /** The present values; the same object until one changes. */
-  readonly get = (): PreferenceValues => this._values;
-
-  readonly subscribe = (listener: () => void): (() => void) => {
-    this._listeners.add(listener);
-    return () => this._listeners.delete(listener);
-  };
+export class Preferences extends Store<PreferenceValues> {
+  constructor() {
+    super(DEFAULTS);
+  }
 
   /** Take over the settings, as JupyterLab has them; an unknown value counts as the default. */
   read(settings: Readonly<Record<string, unknown>>): void {
@@ -33,12 +30,8 @@ export class Preferences {
       notebookContext: notebookContext === true,
       toolMode: MODES.includes(toolMode) ? (toolMode as ToolMode) : DEFAULTS.toolMode
     };
-    if (JSON.stringify(values) !== JSON.stringify(this._values)) {
-      this._values = values;
-      [...this._listeners].forEach(listener => listener());
+    if (JSON.stringify(values) !== JSON.stringify(this._state)) {
+      this._replace(values);
     }
   }
-
-  private readonly _listeners = new Set<() => void>();
-  private _values = DEFAULTS;
 }

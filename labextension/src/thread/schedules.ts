@@ -7,6 +7,7 @@ import { type TranslationBundle } from '@jupyterlab/translation';
 
 import { type Api, ApiError } from '../connection/api';
 import { asObject } from '../protocol/parse';
+import { Store } from '../state/store';
 
 /** The server returns so many schedules at a time. */
 const PAGE = 50;
@@ -28,19 +29,14 @@ export interface ScheduleState {
   readonly problem: string | null;
 }
 
-export class ScheduleList {
-  constructor(threadId: string, api: Api, trans: TranslationBundle) {
-    this._threadId = threadId;
-    this._api = api;
-    this._trans = trans;
+export class ScheduleList extends Store<ScheduleState> {
+  constructor(
+    private readonly _threadId: string,
+    private readonly _api: Api,
+    private readonly _trans: TranslationBundle
+  ) {
+    super({ schedules: null, acting: new Set(), problem: null });
   }
-
-  readonly getState = (): ScheduleState => this._state;
-
-  readonly subscribe = (listener: () => void): (() => void) => {
-    this._listeners.add(listener);
-    return () => this._listeners.delete(listener);
-  };
 
   /** Load the schedules. */
   async load(): Promise<void> {
@@ -100,19 +96,6 @@ export class ScheduleList {
       ? error.message
       : this._trans.__('The repeating messages could not be loaded.');
   }
-
-  private _set(change: Partial<ScheduleState>): void {
-    this._state = { ...this._state, ...change };
-    for (const listener of [...this._listeners]) {
-      listener();
-    }
-  }
-
-  private readonly _threadId: string;
-  private readonly _api: Api;
-  private readonly _trans: TranslationBundle;
-  private readonly _listeners = new Set<() => void>();
-  private _state: ScheduleState = { schedules: null, acting: new Set(), problem: null };
 }
 
 /** Read the response to GET schedules. */

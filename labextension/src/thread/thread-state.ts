@@ -29,15 +29,18 @@ export interface ThreadState {
   readonly problem: string | null;
 }
 
-/** The state of a thread before the first event, without what the reader has typed. */
-export const NOT_FOLLOWED = {
+/** The state of a thread before the first event. */
+export const NOT_FOLLOWED: ThreadState = {
   transcript: EMPTY,
   preview: null,
   link: 'connecting',
   ended: null,
   params: NO_PARAMS,
+  draft: '',
+  attachments: [],
+  context: [],
   isSending: false,
-  acting: new Set<string>(),
-  beaten: new Map<string, LostAnswer>(),
+  acting: new Set(),
+  beaten: new Map(),
   problem: null
-} as const;
+};

@@ -6,6 +6,7 @@
 import { type Api } from '../connection/api';
 import { type Fields, asObject } from '../protocol/parse';
 import { type Message, type ModelList, type ThreadUsage, type UsageSum } from '../protocol/records';
+import { Store } from '../state/store';
 
 /** The tokens of one answer, and its cost in US dollars; null if the cost is not known. */
 export interface AnswerUsage {
@@ -51,20 +52,14 @@ export function hasPrice(model: string | null, models: ModelList | null): boolea
   return !known.canned && known.provider !== 'demo' && endpoint?.is_local !== true;
 }
 
-/** The sums of a thread. */
-export class ThreadUsageList {
-  constructor(threadId: string, api: Api) {
-    this._threadId = threadId;
-    this._api = api;
+/** The sums of a thread; null until they are loaded. */
+export class ThreadUsageList extends Store<ThreadUsage | null> {
+  constructor(
+    private readonly _threadId: string,
+    private readonly _api: Api
+  ) {
+    super(null);
   }
-
-  /** Null until they are loaded. */
-  readonly getState = (): ThreadUsage | null => this._state;
-
-  readonly subscribe = (listener: () => void): (() => void) => {
-    this._listeners.add(listener);
-    return () => this._listeners.delete(listener);
-  };
 
   /** Load the sums; a call during another makes that one load again. */
   async load(): Promise<void> {
@@ -77,7 +72,7 @@ export class ThreadUsageList {
     while (this._isStale) {
       this._isStale = false;
       try {
-        this._set(parseUsage(await this._api.request({ method: 'GET', path })));
+        this._replace(parseUsage(await this._api.request({ method: 'GET', path })));
       } catch {
         // The old sums stay. The next answer that ends loads them again.
       }
@@ -85,17 +80,6 @@ export class ThreadUsageList {
     this._isLoading = false;
   }
 
-  private _set(state: ThreadUsage): void {
-    this._state = state;
-    for (const listener of [...this._listeners]) {
-      listener();
-    }
-  }
-
-  private readonly _threadId: string;
-  private readonly _api: Api;
-  private readonly _listeners = new Set<() => void>();
-  private _state: ThreadUsage | null = null;
   private _isLoading = false;
   private _isStale = false;
 }

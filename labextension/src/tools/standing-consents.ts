@@ -10,6 +10,7 @@ import { type Api } from '../connection/api';
 import { explain } from '../connection/thread-ends';
 import { asObject } from '../protocol/parse';
 import { type StandingConsent } from '../protocol/records';
+import { Store } from '../state/store';
 
 /** Immutable: a change makes a new object. */
 export interface ConsentsState {
@@ -27,30 +28,24 @@ export interface OtherPages {
 
 export const CHANNEL = 'jupyter-chat-stream:consents';
 
-export class StandingConsents {
+export class StandingConsents extends Store<ConsentsState> {
   constructor(
     private readonly _api: Api,
     private readonly _trans: TranslationBundle,
     private readonly _others: OtherPages | null = null
   ) {
+    super({ list: null, problem: null });
     if (_others !== null) {
       _others.onmessage = () => this.refresh();
     }
   }
-
-  readonly getState = (): ConsentsState => this._state;
-
-  readonly subscribe = (listener: () => void): (() => void) => {
-    this._listeners.add(listener);
-    return () => this._listeners.delete(listener);
-  };
 
   async load(): Promise<void> {
     try {
       const list = parseConsents(await this._api.request({ method: 'GET', path: 'consents' }));
       this._set({ list, problem: null });
     } catch (error) {
-      this._set({ ...this._state, problem: explain(error, this._trans) });
+      this._set({ problem: explain(error, this._trans) });
     }
   }
 
@@ -68,23 +63,13 @@ export class StandingConsents {
     } catch (error) {
       await this.load(); // it may be gone already
       if (this._state.list?.some(consent => consent.id === id) !== false) {
-        this._set({ ...this._state, problem: explain(error, this._trans) });
+        this._set({ problem: explain(error, this._trans) });
       }
       return;
     }
     this._others?.postMessage(null);
     await this.load();
   }
-
-  private _set(state: ConsentsState): void {
-    this._state = state;
-    for (const listener of [...this._listeners]) {
-      listener();
-    }
-  }
-
-  private readonly _listeners = new Set<() => void>();
-  private _state: ConsentsState = { list: null, problem: null };
 }
 
 /** Read the response to GET consents; rows that this page cannot show are left out. */

@@ -15,6 +15,7 @@ import {
   type ToolMode,
   type ToolProblem
 } from '../protocol/records';
+import { Store } from '../state/store';
 import { type StandingConsents } from './standing-consents';
 
 export const UNSET_TOOLS: ThreadTools = { mode: 'ask', names: null };
@@ -45,28 +46,15 @@ export interface ThreadToolsOptions {
   readonly trans: TranslationBundle;
 }
 
-export class ThreadToolList {
-  constructor(options: ThreadToolsOptions) {
-    this._options = options;
-    this.consents = options.consents;
-    this._state = {
-      list: null,
-      missing: [],
-      isLoading: false,
-      problem: null,
-      tools: this._tools
-    };
+export class ThreadToolList extends Store<ToolListState> {
+  constructor(private readonly _options: ThreadToolsOptions) {
+    const tools = _options.logged() ?? UNSET_TOOLS;
+    super({ list: null, missing: [], isLoading: false, problem: null, tools });
+    this.consents = _options.consents;
   }
 
   /** The reader's standing consents, in all threads. */
   readonly consents: StandingConsents;
-
-  readonly getState = (): ToolListState => this._state;
-
-  readonly subscribe = (listener: () => void): (() => void) => {
-    this._listeners.add(listener);
-    return () => this._listeners.delete(listener);
-  };
 
   /** Request the tools of the thread. What is known stays meanwhile. */
   async load(): Promise<void> {
@@ -127,16 +115,10 @@ export class ThreadToolList {
     await this._last;
   }
 
-  private _set(change: Partial<ToolListState>): void {
-    this._state = { ...this._state, ...change, tools: this._tools };
-    for (const listener of [...this._listeners]) {
-      listener();
-    }
+  protected override _set(change: Partial<ToolListState>): void {
+    super._set({ ...change, tools: this._tools });
   }
 
-  private readonly _options: ThreadToolsOptions;
-  private readonly _listeners = new Set<() => void>();
-  private _state: ToolListState;
   private _pending: ThreadTools | null = null;
   private _last: Promise<void> = Promise.resolve();
 }

@@ -98,5 +98,5 @@ function enter(client: ThreadClient, view: Visibility): () => void {
 
 /** Whether a view may speak: it is on the screen, or none is. */
 function speaks(views: ReadonlySet<Visibility>, view: Visibility): boolean {
-  return view.get() || ![...views].some(one => one.get());
+  return view.getState() || ![...views].some(one => one.getState());
 }

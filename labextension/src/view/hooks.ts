@@ -11,6 +11,7 @@ import {
 
 import { type AttachmentFiles } from '../composer/attachment-files';
 import { type ModelsState } from '../models/model-choices';
+import { type Store } from '../state/store';
 import { type Language } from '../text/language';
 import { type QuestionEdit } from '../thread/branching';
 import { type ThreadClient, type ThreadState } from '../thread/model';
@@ -71,15 +72,18 @@ export function useWorkspace(): Workspace | null {
   return useMarkdownServices().workspace;
 }
 
-/** What a person has set for all chats. */
-export function usePreferences(client: ThreadClient): PreferenceValues {
-  const { preferences } = client;
-  return useSyncExternalStore(preferences.subscribe, preferences.get);
+/** A store's state; a new state draws the component again. */
+export function useStore<State>(store: Pick<Store<State>, 'getState' | 'subscribe'>): State {
+  return useSyncExternalStore(store.subscribe, store.getState);
 }
 
-/** The thread's state; a new state draws the component again. */
+/** What a person has set for all chats. */
+export function usePreferences(client: ThreadClient): PreferenceValues {
+  return useStore(client.preferences);
+}
+
 export function useThread(client: ThreadClient): ThreadState {
-  return useSyncExternalStore(client.subscribe, client.getState);
+  return useStore(client);
 }
 
 /** The edit of a question; null while nobody edits it. */
@@ -88,7 +92,7 @@ export function useEdit(client: ThreadClient, messageId: string): QuestionEdit |
   return useSyncExternalStore(branching.subscribe, () => branching.edit(messageId));
 }
 
-/** The models of the page; a new state draws the component again. */
+/** The models of the page. */
 export function useModels(client: ThreadClient, areWanted = true): ModelsState {
   const { models } = client;
   useEffect(() => {
@@ -96,7 +100,7 @@ export function useModels(client: ThreadClient, areWanted = true): ModelsState {
       void models.load();
     }
   }, [models, areWanted]);
-  return useSyncExternalStore(models.subscribe, models.getState);
+  return useStore(models);
 }
 
 /**
@@ -108,7 +112,7 @@ export function useNow(
   paceAt: (at: string | null, now_ms: number) => number | null = paceOf
 ): number {
   const { ticker, visibility } = useChatServices();
-  const isSeen = useSyncExternalStore(visibility.subscribe, visibility.get);
+  const isSeen = useStore(visibility);
   const [now_ms, setNow] = useState(() => ticker.now);
   const pace_ms = isSeen ? paceAt(at, now_ms) : null;
   useLayoutEffect(() => {
@@ -128,7 +132,7 @@ export function useNow(
 /** Whether the chat has been on the screen since it was drawn. */
 export function useHasBeenSeen(): boolean {
   const { visibility } = useChatServices();
-  const isSeen = useSyncExternalStore(visibility.subscribe, visibility.get);
+  const isSeen = useStore(visibility);
   const [hasBeenSeen, setSeen] = useState(isSeen);
   if (isSeen && !hasBeenSeen) {
     setSeen(true);

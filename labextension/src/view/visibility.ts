@@ -1,7 +1,9 @@
 /** Whether a chat can be seen: it is on the screen, and its browser tab is in front. */
+import { Store } from '../state/store';
 
-export class Visibility {
+export class Visibility extends Store<boolean> {
   constructor(host: HTMLElement) {
+    super(false);
     if (typeof IntersectionObserver !== 'undefined') {
       this._isOnScreen = false;
       this._observer = new IntersectionObserver(entries => {
@@ -14,13 +16,6 @@ export class Visibility {
     this._check();
   }
 
-  readonly get = (): boolean => this._isSeen;
-
-  readonly subscribe = (listener: () => void): (() => void) => {
-    this._listeners.add(listener);
-    return () => this._listeners.delete(listener);
-  };
-
   dispose(): void {
     this._observer?.disconnect();
     document.removeEventListener('visibilitychange', this._check);
@@ -29,14 +24,11 @@ export class Visibility {
 
   private readonly _check = (): void => {
     const isSeen = this._isOnScreen && document.visibilityState !== 'hidden';
-    if (isSeen !== this._isSeen) {
-      this._isSeen = isSeen;
-      this._listeners.forEach(listener => listener());
+    if (isSeen !== this._state) {
+      this._replace(isSeen);
     }
   };
 
   private readonly _observer: IntersectionObserver | null = null;
-  private readonly _listeners = new Set<() => void>();
   private _isOnScreen = true;
-  private _isSeen = false;
 }

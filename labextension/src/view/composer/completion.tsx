@@ -11,8 +11,7 @@ import {
   useEffect,
   useId,
   useMemo,
-  useRef,
-  useSyncExternalStore
+  useRef
 } from 'react';
 import { type TranslationBundle } from '@jupyterlab/translation';
 
@@ -21,7 +20,7 @@ import { attachChosen, textFor } from '../../mentions/accept';
 import { Completion, type CompletionOption, type CompletionState } from '../../mentions/completion';
 import { type ThreadClient } from '../../thread/model';
 import { usePlace } from '../controls/popover';
-import { useTrans, useWorkspace } from '../hooks';
+import { useStore, useTrans, useWorkspace } from '../hooks';
 import { replaceRange } from './caret';
 import { detailText, obstacleText, optionText } from './option-texts';
 
@@ -51,7 +50,7 @@ export function useCompletion(
     [client, workspace]
   );
   useEffect(() => () => completion.close(), [completion]);
-  const state = useSyncExternalStore(completion.subscribe, completion.getState);
+  const state = useStore(completion);
   // A text that came from elsewhere, such as an older message, has no list.
   const isOpen = state.text === draft && (state.options.length > 0 || state.obstacle !== null);
   const choose = (option: CompletionOption): void => {

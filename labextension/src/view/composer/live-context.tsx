@@ -105,7 +105,7 @@ function useLooking(
       return undefined;
     }
     const lookAgain = (): void => {
-      if (visibility.get()) {
+      if (visibility.getState()) {
         const now = look();
         onSeen(before => (isSame(before, now) ? before : now));
       }

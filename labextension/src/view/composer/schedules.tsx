@@ -1,16 +1,16 @@
 /** The list of a chat's repeating messages, with buttons to pause and delete them. */
-import { type ReactElement, useEffect, useState, useSyncExternalStore } from 'react';
+import { type ReactElement, useEffect, useState } from 'react';
 
 import { type Schedule, type ScheduleList } from '../../thread/schedules';
 import { Button } from '../controls/button';
-import { useLanguage, useNow, useTrans } from '../hooks';
+import { useLanguage, useNow, useStore, useTrans } from '../hooks';
 import { timeText } from '../times';
 
 /** How a notebook adds a repeating message. */
 const EXAMPLE = 'chat.schedule(…)';
 
 export function Schedules({ list }: { readonly list: ScheduleList }): ReactElement | null {
-  const { schedules, acting, problem } = useSyncExternalStore(list.subscribe, list.getState);
+  const { schedules, acting, problem } = useStore(list);
   useEffect(() => void list.load(), [list]);
   const trans = useTrans();
   const label = trans.__('Repeating messages');

@@ -1,12 +1,12 @@
 /** What an answer took, below it; and what a thread took, with how full its model's context is. */
-import { type ReactElement, useEffect, useState, useSyncExternalStore } from 'react';
+import { type ReactElement, useEffect, useState } from 'react';
 
 import { type Transcript } from '../../fold/transcript';
 import { type ContextUse, type Message, type UsageSum, isEnd } from '../../protocol/records';
 import { type ThreadClient, type ThreadState } from '../../thread/model';
 import { type AnswerUsage, tokensOf, usageOf } from '../../thread/usage';
 import { OWN_KEYS } from '../controls/keys';
-import { useLanguage } from '../hooks';
+import { useLanguage, useStore } from '../hooks';
 import { costText, numberText, shareText, tokensText, unknownCostText } from './usage-text';
 
 /** From this share of the context on, the reader is warned. */
@@ -90,7 +90,7 @@ export function ThreadUsageLine(props: {
 }): ReactElement {
   const { client, state } = props;
   const { usage: list } = client;
-  const usage = useSyncExternalStore(list.subscribe, list.getState);
+  const usage = useStore(list);
   const key = endsOf(state.transcript);
   useEffect(() => {
     if (key !== null) {
