@@ -10,10 +10,10 @@ const MAX_PARALLEL = 3;
 const MAX_KEPT_BYTES = 64 * 1024 * 1024;
 
 export class AttachmentFiles {
-  constructor(api: Api, maxBytes = MAX_KEPT_BYTES) {
-    this._api = api;
-    this._maxBytes = maxBytes;
-  }
+  constructor(
+    private readonly _api: Api,
+    private readonly _maxBytes = MAX_KEPT_BYTES
+  ) {}
 
   /** The bytes of an attachment. @throws ApiError if the server does not have it. */
   async load(id: string): Promise<Blob> {
@@ -66,8 +66,6 @@ export class AttachmentFiles {
     }
   }
 
-  private readonly _api: Api;
-  private readonly _maxBytes: number;
   /** In the order of their last use. */
   private readonly _kept = new Map<string, Blob>();
   private readonly _pending = new Map<string, Promise<Blob>>();

@@ -51,12 +51,11 @@ const OFFLINE_PATIENCE_MS = 150;
 const RETURN_PATIENCE_MS = 3_000;
 
 export class Connection {
-  constructor(options: ConnectionOptions) {
-    this._options = options;
-    this._silence = new Silence(options.clock, () => this._lost());
+  constructor(private readonly _options: ConnectionOptions) {
+    this._silence = new Silence(_options.clock, () => this._lost());
     this._polling = new Polling({
-      poll: options.poll,
-      clock: options.clock,
+      poll: _options.poll,
+      clock: _options.clock,
       threads: () => [...this._followers.values()],
       onWorking: () => this._pollingWorks(),
       onFailed: error => this._pollingFailed(error)
@@ -374,7 +373,6 @@ export class Connection {
     this._linger = null;
   }
 
-  private readonly _options: ConnectionOptions;
   private readonly _followers = new Map<string, Follower>();
   private _watcher: Watcher | null = null;
   private _socket: Socket | null = null;

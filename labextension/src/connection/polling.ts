@@ -55,9 +55,7 @@ interface PollingPeriod {
 }
 
 export class Polling {
-  constructor(options: PollingOptions) {
-    this._options = options;
-  }
+  constructor(private readonly _options: PollingOptions) {}
 
   get isWorking(): boolean {
     return this._isWorking;
@@ -189,7 +187,6 @@ export class Polling {
     });
   }
 
-  private readonly _options: PollingOptions;
   private _period: PollingPeriod | null = null;
   private _isWorking = false;
   private _newestId = '';

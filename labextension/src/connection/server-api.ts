@@ -25,10 +25,10 @@ const TIMEOUT_MS = 30_000;
 const DOWNLOAD_TIMEOUT_MS = 300_000;
 
 export class ServerApi implements Api {
-  constructor(settings: ServerConnection.ISettings, trans: TranslationBundle) {
-    this._settings = settings;
-    this._trans = trans;
-  }
+  constructor(
+    private readonly _settings: ServerConnection.ISettings,
+    private readonly _trans: TranslationBundle
+  ) {}
 
   async request({ method, path, body, headers, signal, isLast }: ApiRequest): Promise<unknown> {
     const init: RequestInit = { method, keepalive: isLast === true };
@@ -106,9 +106,6 @@ export class ServerApi implements Api {
     const query = appendToken && token !== '' ? `?token=${encodeURIComponent(token)}` : '';
     return new WebSocket(URLExt.join(wsUrl, BASE, 'ws') + query);
   }
-
-  private readonly _settings: ServerConnection.ISettings;
-  private readonly _trans: TranslationBundle;
 }
 
 /** An upload that moves no byte for so long has failed. */

@@ -56,11 +56,11 @@ export function sealed(text: string): string {
 }
 
 class Inline {
-  constructor(text: string, keepsDollar: boolean, isCell: boolean) {
-    this._text = text;
-    this._keepsDollar = keepsDollar;
-    this._isCell = isCell;
-  }
+  constructor(
+    private readonly _text: string,
+    private readonly _keepsDollar: boolean,
+    private readonly _isCell: boolean
+  ) {}
 
   written(): string {
     while (this._at < this._text.length) {
@@ -373,9 +373,6 @@ class Inline {
     this._write(at(ATTRIBUTES, this._text, this._at) === null ? '{' : '&#123;', 1);
   }
 
-  private readonly _text: string;
-  private readonly _keepsDollar: boolean;
-  private readonly _isCell: boolean;
   private _at = 0;
   private readonly _out: string[] = [];
   /** Opening tags without their closing tag yet: the name, and the place in `_out`. */

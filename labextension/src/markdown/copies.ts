@@ -73,9 +73,8 @@ function bytesOf(text: string): number {
 
 /** Rewrites one text, line by line. */
 class Copy {
-  constructor(lines: string[]) {
-    this._lines = lines;
-    this._keepsDollar = lines.reduce((count, line) => count + countMarks(line), 0) <= 1;
+  constructor(private readonly _lines: string[]) {
+    this._keepsDollar = _lines.reduce((count, line) => count + countMarks(line), 0) <= 1;
   }
 
   written(): string {
@@ -332,7 +331,6 @@ class Copy {
     return isMaths || (fence !== null && isFence(fence));
   }
 
-  private readonly _lines: string[];
   private _at = 0;
   private readonly _out: string[] = [];
   private _folds = 0;

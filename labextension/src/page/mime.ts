@@ -22,13 +22,12 @@ export function rendererFactory(page: () => ChatPage): IRenderMime.IRendererFact
 }
 
 export class ThreadRenderer extends Widget implements IRenderMime.IRenderer {
-  constructor(page: ChatPage) {
+  constructor(private readonly _page: ChatPage) {
     super();
     this.addClass('jp-ChatStream-output');
     const host = document.createElement('div');
     this.node.append(host);
-    this._page = page;
-    this._chat = mountChat(host, page);
+    this._chat = mountChat(host, _page);
   }
 
   async renderModel(model: IRenderMime.IMimeModel): Promise<void> {
@@ -56,6 +55,5 @@ export class ThreadRenderer extends Widget implements IRenderMime.IRenderer {
     super.dispose();
   }
 
-  private readonly _page: ChatPage;
   private readonly _chat: MountedChat;
 }

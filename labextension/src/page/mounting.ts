@@ -58,14 +58,15 @@ export function mountChat(host: HTMLElement, page: ChatPage, loader = VIEW): Mou
 
 /** A chat whose view may still be loading. The last `show` counts. */
 class LateChat implements MountedChat {
-  constructor(host: HTMLElement, page: ChatPage, loader: ViewLoader) {
-    this._host = host;
-    this._page = page;
-    this._loader = loader;
+  constructor(
+    private readonly _host: HTMLElement,
+    private readonly _page: ChatPage,
+    private readonly _loader: ViewLoader
+  ) {
     this._notice.className = 'jp-ChatStream-loading';
     this._notice.dataset['testid'] = 'view-loading';
-    host.classList.add('jp-ChatStream');
-    host.append(this._notice);
+    _host.classList.add('jp-ChatStream');
+    _host.append(this._notice);
     void this._mount();
   }
 
@@ -143,9 +144,6 @@ class LateChat implements MountedChat {
     }
   }
 
-  private readonly _host: HTMLElement;
-  private readonly _page: ChatPage;
-  private readonly _loader: ViewLoader;
   private readonly _notice = document.createElement('div');
   private _shown: ShownChat | null = null;
   private _client: ThreadClient | null = null;

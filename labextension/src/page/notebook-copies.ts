@@ -66,17 +66,18 @@ interface OutputAreaModel {
 
 /** The copies in one notebook. JupyterLab drops the signals together with the panel. */
 class NotebookCopies {
-  constructor(panel: NotebookPanel, options: NotebookCopiesOptions) {
-    this._panel = panel;
-    this._options = options;
-    panel.context.saveState.connect((_context, state) => {
+  constructor(
+    private readonly _panel: NotebookPanel,
+    private readonly _options: NotebookCopiesOptions
+  ) {
+    _panel.context.saveState.connect((_context, state) => {
       if (state === 'started') {
         this._refreshCopies();
       }
     });
-    const model = panel.context.model;
+    const model = _panel.context.model;
     model.cells.changed.connect(() => this._watchCells(model));
-    panel.disposed.connect(() => this._cancelSave?.());
+    _panel.disposed.connect(() => this._cancelSave?.());
     this._watchCells(model);
   }
 
@@ -170,8 +171,6 @@ class NotebookCopies {
     }
   }
 
-  private readonly _panel: NotebookPanel;
-  private readonly _options: NotebookCopiesOptions;
   private readonly _seen = new WeakSet<OutputAreaModel>();
   private _cancelSave: (() => void) | null = null;
 }

@@ -42,10 +42,9 @@ const STATE_KEY = 'jupyter-chat-stream:panel';
 const RANK = 850;
 
 export class ChatPlaces {
-  constructor(options: PlacesOptions) {
-    this._options = options;
-    const { trans } = options.page.services.language;
-    this.panel = new ChatWidget(host => options.drawPanel(host));
+  constructor(private readonly _options: PlacesOptions) {
+    const { trans } = _options.page.services.language;
+    this.panel = new ChatWidget(host => _options.drawPanel(host));
     this.panel.id = PANEL_ID;
     this.panel.title.caption = chatsText(trans);
     this.panel.node.setAttribute('aria-label', chatsText(trans));
@@ -188,6 +187,5 @@ export class ChatPlaces {
     }
   }
 
-  private readonly _options: PlacesOptions;
   private readonly _openedIn = new WeakMap<ChatTab, OpenedThread>();
 }

@@ -31,9 +31,7 @@ const FACTORY_MIME = 'application/vnd.lumino.widget-factory';
 const CELL_MIME = 'application/vnd.jupyter.cells';
 
 export class RowActions {
-  constructor(options: RowActionsOptions) {
-    this._options = options;
-  }
+  constructor(private readonly _options: RowActionsOptions) {}
 
   /** Open the menu of a thread at a point of the window. `onRename` begins its renaming. */
   openMenu(row: ThreadRow, at: { x: number; y: number }, onRename: (() => void) | null): void {
@@ -160,8 +158,6 @@ export class RowActions {
       }
     ];
   }
-
-  private readonly _options: RowActionsOptions;
 }
 
 interface MenuEntry {

@@ -13,9 +13,8 @@ export interface Content {
 export type Draw = (host: HTMLElement) => Promise<Content>;
 
 export class ChatWidget extends Widget {
-  constructor(draw: Draw) {
+  constructor(private readonly _draw: Draw) {
     super();
-    this._draw = draw;
     this.title.icon = chatIcon;
     this.addClass('jp-ChatStream-place');
   }
@@ -76,7 +75,6 @@ export class ChatWidget extends Widget {
     }
   }
 
-  private readonly _draw: Draw;
   private _content: Content | null = null;
   private _isLoading = false;
 }

@@ -37,13 +37,14 @@ export interface FinishedMessage {
 }
 
 export class Composition {
-  constructor(threadId: string, options: CompositionOptions) {
-    this._threadId = threadId;
-    this._options = options;
-    this._draft = options.drafts.load(threadId);
+  constructor(
+    private readonly _threadId: string,
+    private readonly _options: CompositionOptions
+  ) {
+    this._draft = _options.drafts.load(_threadId);
     this._history = new HistoryWalk(this._draft.aside);
     const onChange = (): void => this._attachmentsChanged();
-    this.uploads = new UploadQueue({ ...options, onChange }, this._draft.attachments);
+    this.uploads = new UploadQueue({ ..._options, onChange }, this._draft.attachments);
   }
 
   readonly uploads: UploadQueue;
@@ -191,8 +192,6 @@ export class Composition {
     this._options.onChange();
   }
 
-  private readonly _threadId: string;
-  private readonly _options: CompositionOptions;
   private readonly _history: HistoryWalk;
   private _draft: Draft;
   private _isDisposed = false;

@@ -18,12 +18,11 @@ const MOST_FOLLOWED = 50;
 
 /** All threads of the page. */
 export class Threads {
-  constructor(options: PageOptions) {
-    this._options = options;
-    this.files = new AttachmentFiles(options.api);
-    this.models = new ModelChoices(options);
-    this.preferences = options.preferences;
-    this.consents = new StandingConsents(options.api, options.trans, options.otherPages);
+  constructor(private readonly _options: PageOptions) {
+    this.files = new AttachmentFiles(_options.api);
+    this.models = new ModelChoices(_options);
+    this.preferences = _options.preferences;
+    this.consents = new StandingConsents(_options.api, _options.trans, _options.otherPages);
   }
 
   /** What a person has set for all chats, and the standing consents to tools. */
@@ -84,7 +83,6 @@ export class Threads {
     return this._maxBytes;
   };
 
-  private readonly _options: PageOptions;
   private readonly _entries = new Map<string, ClientEntry>();
   private _maxBytes: Promise<number | null> | null = null;
 }

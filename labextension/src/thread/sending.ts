@@ -30,9 +30,7 @@ export interface SendingOptions {
 }
 
 export class Sending {
-  constructor(options: SendingOptions) {
-    this._options = options;
-  }
+  constructor(private readonly _options: SendingOptions) {}
 
   /**
    * Send the draft, now or at a time, with the live context of this moment. Files and context that
@@ -128,7 +126,6 @@ export class Sending {
       : trans.__('%1 Your text is kept.', reason);
   }
 
-  private readonly _options: SendingOptions;
   /** A message that the server may have, because no response came, and what it told of notebooks. */
   private _undecided: { readonly key: string; readonly live: readonly Mention[] } | null = null;
   private _isSending = false;

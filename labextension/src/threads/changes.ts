@@ -35,9 +35,7 @@ export interface RowChangesOptions {
 }
 
 export class RowChanges {
-  constructor(options: RowChangesOptions) {
-    this._options = options;
-  }
+  constructor(private readonly _options: RowChangesOptions) {}
 
   /** Why the last change failed; null if none did, or the reader has seen it. */
   problem: string | null = null;
@@ -137,7 +135,6 @@ export class RowChanges {
     onChange();
   }
 
-  private readonly _options: RowChangesOptions;
   /** By thread: the changes that are on their way, oldest first. */
   private readonly _changes = new Map<string, readonly RowFields[]>();
   private readonly _deletions = new Map<

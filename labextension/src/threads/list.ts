@@ -54,10 +54,9 @@ const NO_MATCHES: ReadonlyMap<string, readonly Match[]> = new Map();
 const MAX_GONE = 1_000;
 
 export class ThreadList {
-  constructor(options: ThreadListOptions) {
-    this._options = options;
+  constructor(private readonly _options: ThreadListOptions) {
     this.changes = new RowChanges({
-      ...options,
+      ..._options,
       onChange: () => this._moved(),
       onRow: row => this._take(row),
       onGone: id => this._forget(id)
@@ -364,7 +363,6 @@ export class ThreadList {
     [...this._listeners].forEach(listener => listener());
   }
 
-  private readonly _options: ThreadListOptions;
   private readonly _listeners = new Set<() => void>();
   /** The rows of all threads, as far as pages were read; a search leaves them as they are. */
   private readonly _rows = new Map<string, ThreadRow>();

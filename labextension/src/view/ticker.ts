@@ -9,9 +9,7 @@ import { type Clock } from '../connection/connection';
 type Listener = (now_ms: number) => void;
 
 export class Ticker {
-  constructor(clock: Clock) {
-    this._clock = clock;
-  }
+  constructor(private readonly _clock: Clock) {}
 
   get now(): number {
     return this._clock.now();
@@ -48,7 +46,6 @@ export class Ticker {
     this._schedule();
   }
 
-  private readonly _clock: Clock;
   private readonly _entries = new Set<{ step_ms: number; listener: Listener; due_ms: number }>();
   private _cancel: (() => void) | null = null;
 }

@@ -41,11 +41,11 @@ interface BlockView {
 
 /** The blocks in one parent. Only the blocks of a whole answer and the rows of a table are grouped. */
 export class Blocks {
-  constructor(parent: HTMLElement, services: DrawingServices, groups: Groups | null = null) {
-    this._parent = parent;
-    this._services = services;
-    this._groups = groups;
-  }
+  constructor(
+    private readonly _parent: HTMLElement,
+    private readonly _services: DrawingServices,
+    private readonly _groups: Groups | null = null
+  ) {}
 
   /** Show these blocks after the first `from` ones. */
   *patch(blocks: readonly Block[], env: Env, from = 0): Work {
@@ -95,9 +95,6 @@ export class Blocks {
     this._views.splice(0).forEach(view => view.dispose());
   }
 
-  private readonly _parent: HTMLElement;
-  private readonly _services: DrawingServices;
-  private readonly _groups: Groups | null;
   private readonly _views: BlockView[] = [];
   private _isDisposed = false;
 }

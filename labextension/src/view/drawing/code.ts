@@ -19,14 +19,15 @@ const LONGEST_LINE = 8_000;
 export class CodeView {
   readonly node = own('div', 'jp-ChatStream-code');
 
-  constructor(language: string, services: DrawingServices) {
-    this._language = language;
-    this._services = services;
+  constructor(
+    private readonly _language: string,
+    private readonly _services: DrawingServices
+  ) {
     this._code.dir = 'ltr';
     this._block.dir = 'ltr';
     this._block.setAttribute(SUPPRESS_SHORTCUTS, 'true');
     this._block.append(this._code);
-    this._bar = new CodeBar(language, () => this._text, services);
+    this._bar = new CodeBar(_language, () => this._text, _services);
     this.node.append(this._bar.node, this._block);
     this._plain = new PlainText(this._code, '', CHUNK);
   }
@@ -81,8 +82,6 @@ export class CodeView {
     this._stop?.dispose();
   }
 
-  private readonly _language: string;
-  private readonly _services: DrawingServices;
   private readonly _bar: CodeBar;
   private readonly _block = document.createElement('pre');
   private readonly _code = document.createElement('code');

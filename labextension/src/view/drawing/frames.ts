@@ -29,9 +29,7 @@ interface RunningWork {
 }
 
 export class Frames {
-  constructor(timing: FrameTiming) {
-    this._timing = timing;
-  }
+  constructor(private readonly _timing: FrameTiming) {}
 
   get now(): number {
     return this._timing.now();
@@ -115,7 +113,6 @@ export class Frames {
     }
   }
 
-  private readonly _timing: FrameTiming;
   private _running: RunningWork[] = [];
   private _isAsked = false;
   private _budget_ms = BUDGET_MS;

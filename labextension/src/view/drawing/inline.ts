@@ -10,10 +10,10 @@ interface DrawnInline {
 
 /** Draws a list of inlines at the end of a parent node. */
 export class InlineNodes {
-  constructor(parent: HTMLElement, services: DrawingServices) {
-    this._parent = parent;
-    this._services = services;
-  }
+  constructor(
+    private readonly _parent: HTMLElement,
+    private readonly _services: DrawingServices
+  ) {}
 
   show(inlines: readonly Inline[]): void {
     inlines.forEach((inline, at) => {
@@ -92,8 +92,6 @@ export class InlineNodes {
     }
   }
 
-  private readonly _parent: HTMLElement;
-  private readonly _services: DrawingServices;
   private readonly _drawn: DrawnInline[] = [];
 }
 

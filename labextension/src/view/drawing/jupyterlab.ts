@@ -48,9 +48,7 @@ async function colour(
 
 /** Runs jobs that cannot be interrupted, as many in a frame as fit. Bound: one job for each node. */
 class JobQueue {
-  constructor(frames: Frames) {
-    this._frames = frames;
-  }
+  constructor(private readonly _frames: Frames) {}
 
   add(job: () => Promise<void>): void {
     this._jobs.push(job);
@@ -80,7 +78,6 @@ class JobQueue {
     }
   }
 
-  private readonly _frames: Frames;
   private readonly _jobs: (() => Promise<void>)[] = [];
   private _isRunning = false;
 }

@@ -62,11 +62,12 @@ interface FinishedRows {
 const NO_ROWS: FinishedRows = { begin: 0, head: '', count: 0, missing: 0 };
 
 export class IncrementalMarkdown {
-  constructor(host: HTMLElement, services: MarkdownServices) {
-    this._host = host;
-    this._services = services;
-    this._groups = new AnswerGroups(host);
-    this._blocks = new Blocks(host, services, this._groups);
+  constructor(
+    private readonly _host: HTMLElement,
+    private readonly _services: MarkdownServices
+  ) {
+    this._groups = new AnswerGroups(_host);
+    this._blocks = new Blocks(_host, _services, this._groups);
   }
 
   /** Show this text, which begins with the text shown before. */
@@ -289,8 +290,6 @@ export class IncrementalMarkdown {
     }
   }
 
-  private readonly _host: HTMLElement;
-  private readonly _services: MarkdownServices;
   private readonly _groups: AnswerGroups;
   private readonly _blocks: Blocks;
   private readonly _definitions: Definitions = noDefinitions();

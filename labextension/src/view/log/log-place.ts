@@ -37,10 +37,9 @@ export interface LogPlaceOptions {
 }
 
 export class LogPlace {
-  constructor(options: LogPlaceOptions) {
-    this._options = options;
-    this._stored = options.store.load();
-    const { outer, inner } = options;
+  constructor(private readonly _options: LogPlaceOptions) {
+    this._stored = _options.store.load();
+    const { outer, inner } = _options;
     const free = (): void => void (this._held = null);
     outer.addEventListener('scroll', this._scrolled, { passive: true });
     INPUTS.forEach(type => outer.addEventListener(type, free, { passive: true }));
@@ -242,7 +241,6 @@ export class LogPlace {
     return this._blocks().flatMap(childrenOf);
   }
 
-  private readonly _options: LogPlaceOptions;
   private readonly _end: () => void;
   private _isPinned = true;
   private _held: { readonly row: HTMLElement; readonly offset: number } | null = null;

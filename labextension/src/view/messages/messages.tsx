@@ -87,9 +87,7 @@ function rowOf(
 
 /** What the messages of one model have in common, looked up once for all of them. */
 class ModelFacts {
-  constructor(list: ModelsState['list']) {
-    this._list = list;
-  }
+  constructor(private readonly _list: ModelsState['list']) {}
 
   of(model: string | null): { readonly label: string; readonly isPriced: boolean | null } {
     const known = this._facts.get(model);
@@ -101,7 +99,6 @@ class ModelFacts {
     return facts;
   }
 
-  private readonly _list: ModelsState['list'];
   private readonly _facts = new Map<
     string | null,
     { readonly label: string; readonly isPriced: boolean | null }
