@@ -14,6 +14,7 @@ import { type ModelChoices, type ModelsState } from '../../models/model-choices'
 import { type ModelGroup, abilities, mayEnterKey, offer } from '../../models/offer';
 import { type Model } from '../../protocol/records';
 import { Button } from '../controls/button';
+import { RefreshIcon } from '../controls/icons';
 import { OWN_KEYS } from '../controls/keys';
 import { useTrans } from '../hooks';
 import { KeyField, replaceText } from './key-field';
@@ -205,9 +206,7 @@ function Refresh(props: {
       then="stay"
       onClick={() => void props.choices.load(true)}
     >
-      <svg className="jp-ChatStream-icon" viewBox="0 0 16 16" aria-hidden="true">
-        <path d="M13 8a5 5 0 1 1-1.6-3.7M13 2.5V5h-2.5" />
-      </svg>
+      <RefreshIcon />
     </Button>
   );
 }
