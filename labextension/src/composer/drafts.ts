@@ -4,6 +4,7 @@
  * A draft carries the idempotency key of its first attempt to send. Sent again unchanged, it is the
  * same message (L11); a changed draft is another message and gets another key.
  */
+import { readStored, writeStored } from '../state/stored';
 
 /** An attachment of a draft. */
 export interface DraftAttachment {
@@ -51,32 +52,15 @@ export const NO_DRAFT: Draft = {
 
 /** Drafts in the storage of the browser tab, so that two tabs do not share drafts. */
 export class StoredDrafts implements DraftStore {
-  constructor(storage: () => Storage) {
-    this._storage = storage;
-  }
+  constructor(private readonly _storage: () => Storage) {}
 
   load(threadId: string): Draft {
-    try {
-      return parseDraft(JSON.parse(this._storage().getItem(PREFIX + threadId) ?? 'null'));
-    } catch {
-      // The browser forbids storage, or the stored value is no JSON: there is no draft.
-      return NO_DRAFT;
-    }
+    return parseDraft(readStored(this._storage, PREFIX + threadId));
   }
 
   save(threadId: string, draft: Draft): void {
-    try {
-      if (isBlank(draft)) {
-        this._storage().removeItem(PREFIX + threadId);
-      } else {
-        this._storage().setItem(PREFIX + threadId, JSON.stringify(draft));
-      }
-    } catch {
-      // Storage is full or forbidden: the draft is lost with the page.
-    }
+    writeStored(this._storage, PREFIX + threadId, isBlank(draft) ? null : draft);
   }
-
-  private readonly _storage: () => Storage;
 }
 
 const PREFIX = 'jupyter-chat-stream:draft:';

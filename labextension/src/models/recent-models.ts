@@ -1,4 +1,5 @@
 /** The ids of the models that this browser used last, newest first. */
+import { readStored, writeStored } from '../state/stored';
 
 export interface RecentModels {
   load(): readonly string[];
@@ -10,29 +11,16 @@ const KEY = 'jupyter-chat-stream:recent-models';
 
 /** The list in a storage of the browser, which all its tabs share. */
 export class StoredRecentModels implements RecentModels {
-  constructor(storage: () => Storage) {
-    this._storage = storage;
-  }
+  constructor(private readonly _storage: () => Storage) {}
 
   load(): readonly string[] {
-    try {
-      const kept: unknown = JSON.parse(this._storage().getItem(KEY) ?? '[]');
-      const list: readonly unknown[] = Array.isArray(kept) ? kept : [];
-      return list.filter(id => typeof id === 'string').slice(0, MAX_RECENT_MODELS);
-    } catch {
-      // The browser forbids storage, or the stored value is no JSON: nothing is known.
-      return [];
-    }
+    const kept = readStored(this._storage, KEY);
+    const list: readonly unknown[] = Array.isArray(kept) ? kept : [];
+    return list.filter(id => typeof id === 'string').slice(0, MAX_RECENT_MODELS);
   }
 
   add(id: string): void {
     const list = [id, ...this.load().filter(other => other !== id)].slice(0, MAX_RECENT_MODELS);
-    try {
-      this._storage().setItem(KEY, JSON.stringify(list));
-    } catch {
-      // Storage is full or forbidden: the list is not kept.
-    }
+    writeStored(this._storage, KEY, list);
   }
-
-  private readonly _storage: () => Storage;
 }

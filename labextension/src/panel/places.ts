@@ -14,6 +14,7 @@ import { type IStateDB } from '@jupyterlab/statedb';
 import { type ReadonlyPartialJSONObject } from '@lumino/coreutils';
 
 import { type IChatPage } from '../page/tokens';
+import { readStored, writeStored } from '../state/stored';
 import { focusChat } from './focus';
 import { type Opened, OpenedThread } from './opened';
 import { chatText, chatsText } from './texts';
@@ -158,33 +159,25 @@ export class ChatPlaces {
   private async _keep(isShown: boolean): Promise<void> {
     const kept = { threadId: this.inPanel.getState()?.threadId ?? null, isShown };
     const { state } = this._options;
-    try {
-      if (state !== null) {
-        await state.save(STATE_KEY, kept);
-      } else {
-        window.sessionStorage.setItem(STATE_KEY, JSON.stringify(kept));
-      }
-    } catch {
-      // Storage is full or forbidden: a reload shows the list.
+    if (state === null) {
+      writeStored(() => window.sessionStorage, STATE_KEY, kept);
+    } else {
+      // If that fails, a reload shows the list.
+      await state.save(STATE_KEY, kept).catch(() => undefined);
     }
   }
 
   private async _kept(): Promise<{ threadId: string | null; wasShown: boolean }> {
     const { state } = this._options;
-    try {
-      const value: unknown =
-        state === null
-          ? JSON.parse(window.sessionStorage.getItem(STATE_KEY) ?? 'null')
-          : await state.fetch(STATE_KEY);
-      const kept = (value ?? {}) as ReadonlyPartialJSONObject;
-      const { threadId, isShown } = kept;
-      return {
-        threadId: typeof threadId === 'string' ? threadId : null,
-        wasShown: isShown === true
-      };
-    } catch {
-      return { threadId: null, wasShown: false };
-    }
+    const value =
+      state === null
+        ? readStored(() => window.sessionStorage, STATE_KEY)
+        : await state.fetch(STATE_KEY).catch(() => null);
+    const { threadId, isShown } = (value ?? {}) as ReadonlyPartialJSONObject;
+    return {
+      threadId: typeof threadId === 'string' ? threadId : null,
+      wasShown: isShown === true
+    };
   }
 
   private readonly _openedIn = new WeakMap<ChatTab, OpenedThread>();

@@ -8,6 +8,7 @@
  */
 import { type Mention } from '../composer/context-items';
 import { Store } from '../state/store';
+import { readStored, writeStored } from '../state/stored';
 import { type Preferences } from './preferences';
 
 export const CONTEXT_KINDS = ['outline', 'cell', 'error'] as const;
@@ -147,21 +148,12 @@ export class StoredChoices {
 
   save(threadId: string, kinds: readonly ContextKind[]): void {
     const others = this._all().filter(([id]) => id !== threadId);
-    const all = [...others, [threadId, kinds]].slice(-MOST_THREADS);
-    try {
-      this._storage().setItem(KEY, JSON.stringify(all));
-    } catch {
-      // Storage is full or forbidden: the choice holds as long as the page.
-    }
+    writeStored(this._storage, KEY, [...others, [threadId, kinds]].slice(-MOST_THREADS));
   }
 
   private _all(): (readonly [string, readonly unknown[]])[] {
-    try {
-      const all: unknown = JSON.parse(this._storage().getItem(KEY) ?? '[]');
-      return Array.isArray(all) ? all.filter(isEntry) : [];
-    } catch {
-      return []; // the browser forbids storage, or the stored value is no JSON
-    }
+    const all = readStored(this._storage, KEY);
+    return Array.isArray(all) ? all.filter(isEntry) : [];
   }
 }
 

@@ -1,4 +1,5 @@
 /** Where the reader of a thread was, kept in the browser tab over a reload of the page. */
+import { readStored, writeStored } from '../../state/stored';
 
 /** A place that is not the end: a message, and where its top was. */
 export interface ReadingPlace {
@@ -22,24 +23,8 @@ const PREFIX = 'jupyter-chat-stream:place:';
 export function storedPlace(storage: () => Storage, thread: string, view: string): PlaceStore {
   const key = `${PREFIX}${thread}:${view}`;
   return {
-    load: () => {
-      try {
-        return parsePlace(JSON.parse(storage().getItem(key) ?? 'null'));
-      } catch {
-        return null; // storage is forbidden, or the stored value is no JSON
-      }
-    },
-    save: place => {
-      try {
-        if (place === null) {
-          storage().removeItem(key);
-        } else {
-          storage().setItem(key, JSON.stringify(place));
-        }
-      } catch {
-        // Storage is full or forbidden: the page opens at the end next time.
-      }
-    }
+    load: () => parsePlace(readStored(storage, key)),
+    save: place => writeStored(storage, key, place)
   };
 }
 
