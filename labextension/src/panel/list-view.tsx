@@ -31,7 +31,6 @@ export function ListView(props: ListViewProps): ReactElement {
           testid="thread-new"
           className="jp-mod-accent"
           label={newChatText(trans)}
-          then="stay"
           onClick={props.onNew}
         >
           <span aria-hidden="true">+ </span>
@@ -50,7 +49,6 @@ export function ListView(props: ListViewProps): ReactElement {
             testid="list-dismiss"
             className="jp-mod-quiet"
             label={trans.__('Close this message')}
-            then="stay"
             onClick={() => list.changes.dismiss()}
           >
             ×
@@ -147,7 +145,7 @@ function Trouble(props: { readonly text: string; readonly onRetry: () => void })
   return (
     <div className="jp-ChatStream-listProblem" data-testid="list-error">
       <span>{props.text}</span>
-      <Button testid="list-retry" className="jp-mod-quiet" then="stay" onClick={props.onRetry}>
+      <Button testid="list-retry" className="jp-mod-quiet" onClick={props.onRetry}>
         {trans.__('Reload the list')}
       </Button>
     </div>
@@ -181,7 +179,7 @@ function Undo({ list, state }: PartProps): ReactElement {
       {state.deleting.slice(0, 3).map(row => (
         <div key={row.id} className="jp-ChatStream-undoLine">
           <span dir="auto">{trans.__('Deleted: %1', rowTitle(row, trans))}</span>
-          <Button testid="undo" then="stay" onClick={() => list.changes.undo(row.id)}>
+          <Button testid="undo" onClick={() => list.changes.undo(row.id)}>
             {trans.__('Undo')}
           </Button>
         </div>

@@ -53,7 +53,6 @@ function Shown(props: RoomProps & { readonly client: ThreadClient }): ReactEleme
             testid="back"
             className="jp-mod-quiet jp-ChatStream-back"
             label={trans.__('Back to the list of chats')}
-            then="stay"
             onClick={props.onBack}
           >
             <span className="jp-ChatStream-arrow">‹</span>
@@ -80,7 +79,6 @@ function Shown(props: RoomProps & { readonly client: ThreadClient }): ReactEleme
             label={
               place === 'panel' ? trans.__('Open in a tab') : trans.__('Open in the side panel')
             }
-            then="stay"
             onClick={props.onMove}
           >
             {place === 'panel' ? '↗' : '↘'}
@@ -102,7 +100,6 @@ function RoomMenu(props: {
       testid="room-menu"
       className="jp-mod-quiet"
       label={trans.__('Actions for this chat')}
-      then="stay"
       onClick={event => {
         const { left, bottom } = event.currentTarget.getBoundingClientRect();
         props.onOpen({ x: left, y: bottom });

@@ -75,7 +75,6 @@ export function RowView(props: RowViewProps): ReactElement {
         testid="thread-menu"
         className="jp-mod-quiet jp-ChatStream-rowMenu"
         label={trans.__('More actions')}
-        then="stay"
         onClick={event => {
           const { left, bottom } = event.currentTarget.getBoundingClientRect();
           props.onMenu({ x: left, y: bottom });

@@ -42,7 +42,6 @@ export function Bar(props: BarProps): ReactElement {
         testid="later"
         className="jp-mod-quiet jp-ChatStream-clock"
         label={trans.__('Send later, or see repeating messages')}
-        then="stay"
         isOpen={isLater}
         isDisabled={isDisabled}
         onClick={props.onLater}
@@ -118,6 +117,7 @@ export function StopButton(props: {
       className="jp-ChatStream-stop"
       isDisabled={state.acting.has(runId)}
       onClick={() => void client.command(runId, 'cancel')}
+      then="log"
     >
       <span className="jp-ChatStream-stopIcon" aria-hidden="true" />
       {trans.__('Stop')}

@@ -68,6 +68,7 @@ export function LaterMessage(props: {
             className="jp-mod-quiet"
             isDisabled={state.acting.has(run.id)}
             onClick={() => void client.command(run.id, 'cancel')}
+            then="log"
           >
             {cancelText(trans)}
           </Button>

@@ -195,7 +195,6 @@ function LiveChip(props: {
             ? trans.__('Send %1 along again', name)
             : trans.__('Remove %1 from this message', name)
         }
-        then="stay"
         onClick={() => props.onChange(!isRemoved)}
       >
         {isRemoved ? '+' : '×'}

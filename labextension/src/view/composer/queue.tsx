@@ -101,7 +101,6 @@ function QueuedText(
         testid="queued-edit"
         className="jp-mod-quiet jp-ChatStream-clock"
         label={trans.__('Edit this message')}
-        then="stay"
         isDisabled={isActing}
         onClick={props.onEdit}
       >

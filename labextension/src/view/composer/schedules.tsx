@@ -80,7 +80,6 @@ function ScheduleView(props: {
           testid="pause"
           className="jp-mod-quiet"
           label={paused ? trans.__('Resume: %1', content) : trans.__('Pause: %1', content)}
-          then="stay"
           isDisabled={isActing}
           onClick={() => void list.pause(id, !paused)}
         >
@@ -92,7 +91,6 @@ function ScheduleView(props: {
           label={
             isAsked ? trans.__('Confirm deletion: %1', content) : trans.__('Delete: %1', content)
           }
-          then="stay"
           isDisabled={isActing}
           onClick={() => (isAsked ? void list.remove(id) : setAsked(true))}
         >

@@ -22,15 +22,15 @@ export interface ButtonProps {
   readonly isOpen?: boolean;
   /** For a button that is one of several choices: whether it is chosen. */
   readonly isPressed?: boolean;
-  /** Where the focus goes, because the click may remove the button and lose the focus. */
+  /** Where the focus goes if the click may remove the button and lose the focus; by default it stays. */
   readonly then?: 'log' | 'field' | 'stay';
 }
 
 export function Button(props: ButtonProps): ReactElement {
   const node = useKeptFocus<HTMLButtonElement>();
   const onClick = (event: MouseEvent<HTMLButtonElement>): void => {
-    if (props.then !== 'stay') {
-      focusIn(event.currentTarget, props.then ?? 'log');
+    if (props.then !== undefined && props.then !== 'stay') {
+      focusIn(event.currentTarget, props.then);
     }
     props.onClick(event);
   };

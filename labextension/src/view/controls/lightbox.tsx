@@ -37,7 +37,7 @@ export function Lightbox(props: LightboxProps): ReactElement {
           <span className="jp-ChatStream-lightboxName">{props.name}</span>
           {props.facts}
           {props.download}
-          <Button testid="lightbox-close" then="stay" onClick={props.onClose}>
+          <Button testid="lightbox-close" onClick={props.onClose}>
             {closeText(trans)}
           </Button>
         </div>

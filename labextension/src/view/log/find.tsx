@@ -71,18 +71,13 @@ export function Find({ messages, place, onClose }: FindProps): ReactElement {
       <span className="jp-ChatStream-findCount" data-testid="find-count">
         <Count query={query} hits={hits} at={at} />
       </span>
-      <Button
-        testid="find-previous"
-        label={trans.__('Previous')}
-        then="stay"
-        onClick={() => step(-1)}
-      >
+      <Button testid="find-previous" label={trans.__('Previous')} onClick={() => step(-1)}>
         ↑
       </Button>
-      <Button testid="find-next" label={trans.__('Next')} then="stay" onClick={() => step(1)}>
+      <Button testid="find-next" label={trans.__('Next')} onClick={() => step(1)}>
         ↓
       </Button>
-      <Button testid="find-close" label={closeText(trans)} then="stay" onClick={onClose}>
+      <Button testid="find-close" label={closeText(trans)} onClick={onClose}>
         ×
       </Button>
     </div>

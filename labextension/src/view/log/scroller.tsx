@@ -66,7 +66,6 @@ export function Scroller(props: ScrollerProps): ReactElement {
           testid="find-open"
           className="jp-mod-quiet jp-ChatStream-findOpen"
           label={findText(trans)}
-          then="stay"
           onClick={() => props.setFinding(true)}
         >
           <SearchIcon />
@@ -103,7 +102,7 @@ function Latest(props: { readonly count: number; readonly onClick: () => void })
   const text =
     count === 0 ? trans.__('↓ Latest') : trans._n('↓ %1 new message', '↓ %1 new messages', count);
   return (
-    <Button testid="latest" className="jp-ChatStream-latest" onClick={props.onClick}>
+    <Button testid="latest" className="jp-ChatStream-latest" onClick={props.onClick} then="log">
       {text}
     </Button>
   );

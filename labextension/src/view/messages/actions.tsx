@@ -41,7 +41,6 @@ export function CopyButton({ message }: { readonly message: Message }): ReactEle
       testid="copy-message"
       className="jp-mod-quiet"
       label={label}
-      then="stay"
       onClick={() => void copy()}
     >
       {icon}
@@ -72,6 +71,7 @@ export function AnotherAnswer(props: AnotherAnswerProps): ReactElement {
           label={trans.__('Answer again')}
           isDisabled={isActing}
           onClick={() => void client.command(runId, 'retry')}
+          then="log"
         >
           <AgainIcon />
         </Button>

@@ -159,7 +159,7 @@ function Picture({ part }: { readonly part: StoredPart }): ReactElement {
         {image.state === 'missing' ? (
           <span className="jp-ChatStream-pictureNote">{missingText(trans)}</span>
         ) : image.state === 'failed' ? (
-          <Button testid="load-again" then="stay" onClick={again}>
+          <Button testid="load-again" onClick={again}>
             {trans.__('Load again')}
           </Button>
         ) : (
@@ -252,7 +252,6 @@ function Download({ part }: { readonly part: StoredPart }): ReactElement {
     <>
       <Button
         testid="download"
-        then="stay"
         label={trans.__('%1: %2', label, shownName(part.name))}
         isDisabled={state === 'loading'}
         onClick={() => void download()}

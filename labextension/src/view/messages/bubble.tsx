@@ -18,7 +18,7 @@ export function Bubble({ text }: { readonly text: string }): ReactElement {
     <div className={`jp-ChatStream-bubble${isFolded ? ' jp-mod-folded' : ''}`} dir="auto">
       <LongText text={text} testid="content" />
       {isLong ? (
-        <Button testid="unfold" isOpen={isOpen} then="stay" onClick={() => setOpen(!isOpen)}>
+        <Button testid="unfold" isOpen={isOpen} onClick={() => setOpen(!isOpen)}>
           {isOpen ? trans.__('Show less') : trans.__('Show all')}
         </Button>
       ) : null}

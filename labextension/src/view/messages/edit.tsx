@@ -81,13 +81,12 @@ export function EditForm(props: EditFormProps): ReactElement {
         <span className="jp-mod-muted" data-testid="edit-note">
           {props.note}
         </span>
-        <Button testid="edit-discard" then="stay" isDisabled={edit.isSending} onClick={discard}>
+        <Button testid="edit-discard" isDisabled={edit.isSending} onClick={discard}>
           {trans.__('Discard')}
         </Button>
         <Button
           testid="edit-send"
           className="jp-mod-accent"
-          then="stay"
           isDisabled={!mayBeSent}
           onClick={() => void send()}
         >

@@ -85,7 +85,6 @@ export function QuestionFooter(props: FooterProps & { readonly onEdit: () => voi
             testid="edit"
             className="jp-mod-quiet"
             label={trans.__('Edit')}
-            then="stay"
             onClick={props.onEdit}
           >
             <EditIcon />

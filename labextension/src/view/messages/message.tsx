@@ -259,6 +259,7 @@ function Outcome(props: MessageProps): ReactElement | null {
           testid="continue"
           isDisabled={isActing}
           onClick={() => void client.command(runId, 'continue')}
+          then="log"
         >
           {trans.__('Continue')}
         </Button>
@@ -268,6 +269,7 @@ function Outcome(props: MessageProps): ReactElement | null {
           testid="retry"
           isDisabled={isActing}
           onClick={() => void client.command(runId, 'retry')}
+          then="log"
         >
           {trans.__('Retry')}
         </Button>

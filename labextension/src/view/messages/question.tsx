@@ -125,13 +125,20 @@ function AnswerForm(props: QuestionProps): ReactElement {
             className="jp-mod-accent"
             isDisabled={isActing || text.trim() === ''}
             onClick={() => give(text.trim())}
+            then="log"
           >
             {trans.__('Send answer')}
           </Button>
         </>
       ) : (
         part.choices.map(choice => (
-          <Button key={choice} testid="choice" isDisabled={isActing} onClick={() => give(choice)}>
+          <Button
+            key={choice}
+            testid="choice"
+            isDisabled={isActing}
+            onClick={() => give(choice)}
+            then="log"
+          >
             {choice}
           </Button>
         ))

@@ -50,7 +50,6 @@ export function BranchSwitch(props: {
         testid="previous-branch"
         className="jp-mod-quiet"
         label={trans.__('Previous branch')}
-        then="stay"
         isDisabled={isDisabled || place.at === 0}
         onClick={event => go(event, -1)}
       >
@@ -61,7 +60,6 @@ export function BranchSwitch(props: {
         testid="next-branch"
         className="jp-mod-quiet"
         label={trans.__('Next branch')}
-        then="stay"
         isDisabled={isDisabled || place.at === place.of - 1}
         onClick={event => go(event, 1)}
       >

@@ -87,7 +87,6 @@ function LocalPart(props: {
       <LocalLines />
       <Button
         testid="first-run-refresh"
-        then="stay"
         isDisabled={models.isLoading}
         onClick={() => void refresh()}
       >

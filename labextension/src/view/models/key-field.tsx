@@ -53,7 +53,6 @@ export function KeyField(props: KeyFieldProps): ReactElement {
         <Button
           testid="key-save"
           type="submit"
-          then="stay"
           className="jp-mod-accent"
           isDisabled={isEmpty || isBusy}
           onClick={() => undefined}
@@ -65,7 +64,6 @@ export function KeyField(props: KeyFieldProps): ReactElement {
       {endpoint.has_key ? (
         <Button
           testid="key-remove"
-          then="stay"
           className="jp-mod-quiet"
           isDisabled={isBusy}
           onClick={() => void remove()}

@@ -65,7 +65,6 @@ function Panel(props: {
       <Button
         testid="parameters-reset"
         className="jp-mod-quiet"
-        then="stay"
         isDisabled={Object.keys(kept).length === 0}
         onClick={() =>
           void client.settings.set(

@@ -203,7 +203,6 @@ function Refresh(props: {
       testid="refresh"
       className={`jp-mod-quiet jp-ChatStream-refresh${props.isLoading ? ' jp-mod-busy' : ''}`}
       label={props.isLoading ? lookingText(trans) : trans.__('Look for models again')}
-      then="stay"
       onClick={() => void props.choices.load(true)}
     >
       <RefreshIcon />
@@ -274,12 +273,7 @@ function GroupKey(props: GroupProps): ReactElement {
         <div className="jp-ChatStream-hint jp-ChatStream-reason" data-testid="reason">
           <span>{group.reason}</span>
           {mayAskKey(group) ? (
-            <Button
-              testid="enter-key"
-              then="stay"
-              isOpen={isAsking}
-              onClick={() => props.onAsk(!isAsking)}
-            >
+            <Button testid="enter-key" isOpen={isAsking} onClick={() => props.onAsk(!isAsking)}>
               {endpoint?.has_key === true ? replaceText(trans) : trans.__('Enter a key')}
             </Button>
           ) : null}

@@ -63,6 +63,7 @@ function BuildRow(props: {
           label={trans.__('Cancel the build')}
           isDisabled={state.acting.has(jobId)}
           onClick={() => void client.command(jobId, 'cancel')}
+          then="log"
         >
           {cancelText(trans)}
         </Button>
