@@ -13,15 +13,11 @@ import { OWN_KEYS } from '../controls/keys';
 import { useLanguage, useModels, useTrans } from '../hooks';
 import { FileName } from '../messages/attachments';
 import { imageUrl, useImage } from '../messages/images';
+import { type ThreadProps } from '../thread-props';
 import { namedBlobs } from './dropping';
 
-export interface ChipsProps {
-  readonly client: ThreadClient;
-  readonly state: ThreadState;
-}
-
 /** The chips of the draft's attachments; nothing if there are none. */
-export function Chips({ client, state }: ChipsProps): ReactElement {
+export function Chips({ client, state }: ThreadProps): ReactElement {
   const trans = useTrans();
   const { attachments } = state;
   const model = nextModel(state, useModels(client).list);
@@ -67,12 +63,13 @@ function unreadTexts(
   return [...new Set(read.flatMap(file => unreadText(file.type, model, trans) ?? []))];
 }
 
-function Chip(props: {
+interface ChipProps {
   readonly file: DraftFile;
   readonly client: ThreadClient;
   readonly model: Model | undefined;
-}): ReactElement {
-  const { file, client, model } = props;
+}
+
+function Chip({ file, client, model }: ChipProps): ReactElement {
   const trans = useTrans();
   const isFailed = file.state === 'failed';
   return (
@@ -111,11 +108,7 @@ function Chip(props: {
 }
 
 /** A file's name, then its progress, its size, or why it is not attached. */
-function ChipText(props: {
-  readonly file: DraftFile;
-  readonly model: Model | undefined;
-}): ReactElement {
-  const { file, model } = props;
+function ChipText({ file, model }: Omit<ChipProps, 'client'>): ReactElement {
   const trans = useTrans();
   const { locale } = useLanguage();
   const unread = file.state === 'failed' ? null : unreadText(file.type, model, trans);
@@ -147,11 +140,7 @@ function ChipText(props: {
 }
 
 /** The image of a chip: from the bytes that this page has read, or from the server after a reload. */
-function ChipImage(props: {
-  readonly file: DraftFile;
-  readonly client: ThreadClient;
-}): ReactElement {
-  const { file, client } = props;
+function ChipImage({ file, client }: Omit<ChipProps, 'model'>): ReactElement {
   const blob = client.uploads.blob(file.key);
   return (
     <span className="jp-ChatStream-chipImage">

@@ -3,24 +3,21 @@ import { type ReactElement } from 'react';
 
 import { isUnfinished } from '../../composer/uploads';
 import { sendText } from '../../text/texts';
-import { type ThreadClient, type ThreadState } from '../../thread/model';
 import { Button } from '../controls/button';
 import { ClockIcon } from '../controls/icons';
 import { useTrans } from '../hooks';
 import { ModelPicker } from '../models/picker';
 import { type StatusLine, sendingText } from '../status';
+import { type ThreadControlProps, type ThreadProps } from '../thread-props';
 import { AttachButton } from './attaching';
 import { type LiveContext, LiveContextButton } from './live-context';
 
-export interface BarProps {
-  readonly client: ThreadClient;
-  readonly state: ThreadState;
+export interface BarProps extends ThreadControlProps {
   readonly status: StatusLine;
   /** The run that the Stop button stops; null if none is active. */
   readonly activeRunId: string | null;
   /** What is sent along of the notebook; null without one. */
   readonly live: LiveContext | null;
-  readonly isDisabled: boolean;
   /** Whether the panel for a later time is open. */
   readonly isLater: boolean;
   readonly mayBeSent: boolean;
@@ -101,13 +98,12 @@ export function Status({ line }: { readonly line: StatusLine }): ReactElement {
 }
 
 /** The Stop button. It is there as soon as a run exists, before its first token. */
-export function StopButton(props: {
-  readonly client: ThreadClient;
-  readonly state: ThreadState;
-  readonly runId: string | null;
-}): ReactElement | null {
+export function StopButton({
+  client,
+  state,
+  runId
+}: ThreadProps & { readonly runId: string | null }): ReactElement | null {
   const trans = useTrans();
-  const { client, state, runId } = props;
   if (runId === null) {
     return null;
   }

@@ -3,11 +3,12 @@ import { type ReactElement, type RefObject, useRef, useState } from 'react';
 
 import { type SlashCall, slashCall } from '../../composer/slash';
 import { type QueuedMessage } from '../../fold/queue';
-import { type ThreadClient, type ThreadState } from '../../thread/model';
+import { type ThreadClient } from '../../thread/model';
 import { Button } from '../controls/button';
 import { useNow, useTrans } from '../hooks';
 import { type StatusLine } from '../status';
 import { fieldText, nextHour } from '../times';
+import { type ThreadControlProps } from '../thread-props';
 import { Chips } from './attaching';
 import { Bar } from './bar';
 import { replaceRange } from './caret';
@@ -20,14 +21,11 @@ import { LiveChips, type LiveContext, useLiveContext } from './live-context';
 import { Queue } from './queue';
 import { runCommand } from './slash-actions';
 
-export interface ComposerProps {
-  readonly client: ThreadClient;
-  readonly state: ThreadState;
+export interface ComposerProps extends ThreadControlProps {
   readonly status: StatusLine;
   readonly queue: readonly QueuedMessage[];
   /** The run that the Stop button stops; null if none is active. */
   readonly activeRunId: string | null;
-  readonly isDisabled: boolean;
   readonly onSent: () => void;
 }
 
@@ -53,17 +51,15 @@ export function Composer(props: ComposerProps): ReactElement {
   const isEmpty = state.draft.trim() === '' && state.attachments.length === 0;
   return (
     <div ref={setNode} className="jp-ChatStream-composer" data-testid="composer">
-      <Queue client={client} state={state} queue={props.queue} isDisabled={isDisabled} />
+      <Queue {...props} />
       {state.problem === null ? null : <Problem client={client} text={state.problem} />}
       {isHelpOpen ? <ComposerHelp client={client} onClose={() => setHelp(false)} /> : null}
       <div className={`jp-ChatStream-box${isDisabled ? ' jp-mod-disabled' : ''}`}>
         <WrittenMessage
-          client={client}
-          state={state}
+          {...props}
           live={live}
           field={field}
           completing={completing}
-          isDisabled={isDisabled}
           onSend={() => void send()}
         />
         {later === null ? null : (
@@ -76,12 +72,8 @@ export function Composer(props: ComposerProps): ReactElement {
           />
         )}
         <Bar
-          client={client}
-          state={state}
-          status={props.status}
-          activeRunId={props.activeRunId}
+          {...props}
           live={live}
-          isDisabled={isDisabled}
           isLater={later !== null}
           mayBeSent={mayBeSent && !isEmpty && !state.isSending}
           onLater={() => (later === null ? openLater() : setLater(null))}

@@ -4,18 +4,14 @@ import { type ReactElement } from 'react';
 import { MAX_CONTEXT_CHARS } from '../../composer/context-items';
 import { shownName } from '../../composer/files';
 import { removeText } from '../../text/texts';
-import { type ThreadClient, type ThreadState } from '../../thread/model';
 import { Button } from '../controls/button';
 import { useLanguage, useTrans } from '../hooks';
+import { type ThreadProps } from '../thread-props';
 
 /** So many characters of a text are shown when the pointer rests on its chip. */
 const MAX_PREVIEW_CHARS = 400;
 
-export function ContextChips(props: {
-  readonly client: ThreadClient;
-  readonly state: ThreadState;
-}): ReactElement | null {
-  const { client, state } = props;
+export function ContextChips({ client, state }: ThreadProps): ReactElement | null {
   const trans = useTrans();
   const { locale } = useLanguage();
   if (state.context.length === 0) {

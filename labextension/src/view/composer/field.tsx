@@ -14,10 +14,11 @@ import {
 } from 'react';
 
 import { isUnfinished } from '../../composer/uploads';
-import { type ThreadClient, type ThreadState } from '../../thread/model';
+import { type ThreadClient } from '../../thread/model';
 import { type EnterKey } from '../../thread/preferences';
 import { OWN_KEYS } from '../controls/keys';
 import { usePreferences, useTrans } from '../hooks';
+import { type ThreadControlProps } from '../thread-props';
 import { isOnEdgeLine, replaceRange } from './caret';
 import { type Completing, activeId } from './completion';
 import { attachPasted } from './dropping';
@@ -27,12 +28,9 @@ const MAX_LINES = 6;
 /** Where the chat has a height of its own, the field grows to this share of it. */
 const MAX_SHARE = 0.4;
 
-export interface ComposerFieldProps {
-  readonly client: ThreadClient;
-  readonly state: ThreadState;
+export interface ComposerFieldProps extends ThreadControlProps {
   readonly field: RefObject<HTMLTextAreaElement>;
   readonly completing: Completing;
-  readonly isDisabled: boolean;
   readonly onSend: () => void;
 }
 

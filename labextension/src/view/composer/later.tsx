@@ -5,7 +5,7 @@ import { runFor, scheduledMessages } from '../../fold/unsent';
 import { type Message, type Run } from '../../protocol/records';
 import { type Language } from '../../text/language';
 import { cancelText } from '../../text/texts';
-import { type ThreadClient, type ThreadState } from '../../thread/model';
+import { type ThreadClient } from '../../thread/model';
 import { Button, focusIn } from '../controls/button';
 import { ClockIcon } from '../controls/icons';
 import { OWN_KEYS } from '../controls/keys';
@@ -13,14 +13,11 @@ import { useLanguage, useNow, useTrans } from '../hooks';
 import { Question } from '../messages/message';
 import { sendingText } from '../status';
 import { fieldText, whenText } from '../times';
+import { type ThreadControlProps } from '../thread-props';
 import { Schedules } from './schedules';
 
 /** All scheduled messages of the thread, the next one first. */
-export function LaterMessages(props: {
-  readonly client: ThreadClient;
-  readonly state: ThreadState;
-  readonly isDisabled: boolean;
-}): ReactElement {
+export function LaterMessages(props: ThreadControlProps): ReactElement {
   return (
     <>
       {scheduledMessages(props.state.transcript).map(({ message }) => (
@@ -31,12 +28,9 @@ export function LaterMessages(props: {
 }
 
 /** One message that was not sent: it is scheduled, or it was cancelled. */
-export function LaterMessage(props: {
-  readonly client: ThreadClient;
-  readonly state: ThreadState;
-  readonly isDisabled: boolean;
-  readonly message: Message;
-}): ReactElement {
+export function LaterMessage(
+  props: ThreadControlProps & { readonly message: Message }
+): ReactElement {
   const language = useLanguage();
   const { trans } = language;
   const { client, state, message } = props;

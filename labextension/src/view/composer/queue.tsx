@@ -6,17 +6,14 @@ import { contentOf } from '../../fold/endings';
 import { type QueuedMessage } from '../../fold/queue';
 import { type Message } from '../../protocol/records';
 import { saveText } from '../../text/texts';
-import { type ThreadClient, type ThreadState } from '../../thread/model';
 import { Button } from '../controls/button';
 import { EditIcon } from '../controls/icons';
 import { useEdit, useTrans } from '../hooks';
 import { EditForm } from '../messages/edit';
+import { type ThreadControlProps } from '../thread-props';
 
-export interface QueueProps {
-  readonly client: ThreadClient;
-  readonly state: ThreadState;
+export interface QueueProps extends ThreadControlProps {
   readonly queue: readonly QueuedMessage[];
-  readonly isDisabled: boolean;
 }
 
 export function Queue(props: QueueProps): ReactElement | null {

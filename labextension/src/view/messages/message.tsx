@@ -135,13 +135,8 @@ function Reply(props: MessageProps): ReactElement {
       {hasEnded ? <Outcome {...props} /> : isSilent ? null : <Progress {...props} />}
       {hasEnded || streams ? (
         <AnswerFooter
-          client={props.client}
-          message={message}
+          {...props}
           place={{ at: props.branchAt, of: props.branchOf }}
-          mayBranch={props.mayBranch}
-          modelLabel={props.modelLabel}
-          isPriced={props.isPriced}
-          isActing={props.isActing}
           hasRetry={mayRetry(props)}
         />
       ) : null}

@@ -13,22 +13,20 @@ import { isUnsent } from '../../fold/unsent';
 import { type ModelsState } from '../../models/model-choices';
 import { modelName } from '../../models/offer';
 import { type Message } from '../../protocol/records';
-import { type ThreadClient, type ThreadState } from '../../thread/model';
+import { type ThreadState } from '../../thread/model';
 import { hasPrice } from '../../thread/usage';
 import { LaterMessage } from '../composer/later';
 import { useModels, useTrans } from '../hooks';
 import { type DrawnWindow } from '../log/drawn-window';
 import { ROW, ROWS } from '../log/log-place';
+import { type ThreadControlProps } from '../thread-props';
 import { type MessageProps, MessageView } from './message';
 import { messageLabel } from './message-label';
 
 const BLOCK = 24;
 
-export interface MessagesProps {
-  readonly client: ThreadClient;
-  readonly state: ThreadState;
+export interface MessagesProps extends ThreadControlProps {
   readonly messages: readonly Message[];
-  readonly isDisabled: boolean;
   readonly drawn: DrawnWindow;
   /** The run that is shown alone; null shows the whole thread. */
   readonly runId: string | null;

@@ -5,25 +5,19 @@ import { type ReactElement, useRef, useState } from 'react';
 import { type ModelsState } from '../../models/model-choices';
 import { parameterText } from '../../models/offer';
 import { type Model } from '../../protocol/records';
-import { type ThreadClient, type ThreadState } from '../../thread/model';
+import { type ThreadClient } from '../../thread/model';
 import { Button } from '../controls/button';
 import { CaretIcon } from '../controls/icons';
 import { OWN_KEYS } from '../controls/keys';
 import { Popover } from '../controls/popover';
 import { useModels, useTrans } from '../hooks';
 import { ToolMenuButton } from '../tools/tool-menu';
+import { type ThreadControlProps } from '../thread-props';
 import { ParametersButton } from './parameters';
 import { PickerList, modelsText } from './picker-list';
 
-export interface PickerProps {
-  readonly client: ThreadClient;
-  readonly state: ThreadState;
-  readonly isDisabled: boolean;
-}
-
 /** The buttons of the model, its parameters and the tools, and what a change of the model has removed. */
-export function ModelPicker(props: PickerProps): ReactElement {
-  const { client, state, isDisabled } = props;
+export function ModelPicker({ client, state, isDisabled }: ThreadControlProps): ReactElement {
   const models = useModels(client);
   const [dropped, setDropped] = useState<readonly string[]>([]);
   const thread = state.transcript.thread;

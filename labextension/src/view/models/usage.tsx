@@ -3,10 +3,10 @@ import { type ReactElement, useEffect, useState } from 'react';
 
 import { type Transcript } from '../../fold/transcript';
 import { type ContextUse, type Message, type UsageSum, isEnd } from '../../protocol/records';
-import { type ThreadClient, type ThreadState } from '../../thread/model';
 import { type AnswerUsage, tokensOf, usageOf } from '../../thread/usage';
 import { OWN_KEYS } from '../controls/keys';
 import { useLanguage, useStore } from '../hooks';
+import { type ThreadProps } from '../thread-props';
 import { costText, numberText, shareText, tokensText, unknownCostText } from './usage-text';
 
 /** From this share of the context on, the reader is warned. */
@@ -84,11 +84,7 @@ function Details(props: {
 }
 
 /** The line below the composer: the thread's sum, and the meter of its context. */
-export function ThreadUsageLine(props: {
-  readonly client: ThreadClient;
-  readonly state: ThreadState;
-}): ReactElement {
-  const { client, state } = props;
+export function ThreadUsageLine({ client, state }: ThreadProps): ReactElement {
   const { usage: list } = client;
   const usage = useStore(list);
   const key = endsOf(state.transcript);
