@@ -18,7 +18,8 @@ function classesIn(folder: string): ReadonlySet<string> {
 it.each([
   ['panel', 'view'],
   ['panel', 'cells'],
-  ['cells', 'view']
+  ['cells', 'view'],
+  ['view/drawing', 'view/models']
 ])('gives no class of %s to an element of %s', (one, other) => {
   const theirs = classesIn(other);
   const both = [...classesIn(one)].filter(name => theirs.has(name) && !SHARED.includes(name));

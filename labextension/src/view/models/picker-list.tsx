@@ -230,7 +230,7 @@ function Group(props: GroupProps): ReactElement {
   const trans = useTrans();
   const list = listId(id, group);
   return (
-    <div className="jp-ChatStream-group" data-testid="model-group" data-key={group.key}>
+    <div className="jp-ChatStream-modelGroup" data-testid="model-group" data-key={group.key}>
       <div id={`${list}-title`} className="jp-ChatStream-groupTitle">
         {group.title}
       </div>
