@@ -6,7 +6,7 @@ import { expect, it } from 'vitest';
 
 const SOURCES = join(__dirname, '..', 'src');
 /** Classes of elements that every room may draw. */
-const SHARED = ['jp-ChatStream-button'];
+const SHARED = ['jp-ChatStream-button', 'jp-ChatStream-unseen'];
 
 function classesIn(folder: string): ReadonlySet<string> {
   const names = readdirSync(join(SOURCES, folder), { recursive: true, encoding: 'utf8' });

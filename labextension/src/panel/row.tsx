@@ -118,18 +118,18 @@ function Marks({ row }: { readonly row: ThreadRow }): ReactElement {
       {row.asks ? (
         <span className="jp-ChatStream-mark jp-mod-asks" title={trans.__('Waits for your answer')}>
           <span aria-hidden="true">?</span>
-          <span className="jp-ChatStream-hidden">{trans.__('It waits for your answer.')}</span>
+          <span className="jp-ChatStream-unseen">{trans.__('It waits for your answer.')}</span>
         </span>
       ) : null}
       {row.busy ? (
         <span className="jp-ChatStream-mark jp-mod-busy">
-          <span className="jp-ChatStream-hidden">{trans.__('It is answering.')}</span>
+          <span className="jp-ChatStream-unseen">{trans.__('It is answering.')}</span>
         </span>
       ) : null}
       {row.unread > 0 ? (
         <span className="jp-ChatStream-mark jp-mod-count">
           <span aria-hidden="true">{row.unread > 98 ? '99+' : row.unread}</span>
-          <span className="jp-ChatStream-hidden">
+          <span className="jp-ChatStream-unseen">
             {trans._n('%1 unread answer', '%1 unread answers', row.unread)}
           </span>
         </span>
