@@ -53,7 +53,7 @@ export function withText(
 }
 
 /** The id of a thing of which only the name is known. */
-export function nameId(name: string): string {
+function nameId(name: string): string {
   return `name:${name}`;
 }
 

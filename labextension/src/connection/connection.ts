@@ -26,7 +26,7 @@ export interface Clock {
   later(action: () => void, delay_ms: number): () => void;
 }
 
-export interface ConnectionOptions {
+interface ConnectionOptions {
   readonly openSocket: () => Socket;
   readonly poll: Poll;
   readonly clock: Clock;

@@ -7,7 +7,7 @@ import { Subscription } from './subscription';
 export type Link = 'connecting' | 'live' | 'reconnecting' | 'signed_out';
 
 /** The part of the connection that a follower uses. */
-export interface Transport {
+interface Transport {
   readonly isOpen: boolean;
   readonly isSignedOut: boolean;
   ask(follower: Follower): void;

@@ -24,14 +24,14 @@ export type Poll = (
 ) => Promise<unknown>;
 
 /** A followed thread, as polling sees it. */
-export interface PolledThread {
+interface PolledThread {
   readonly threadId: string;
   readonly transcript: { readonly seq: number };
   readonly ended: unknown;
   receive(frame: ThreadFrame): void;
 }
 
-export interface PollingOptions {
+interface PollingOptions {
   readonly poll: Poll;
   readonly clock: Clock;
   readonly threads: () => readonly PolledThread[];

@@ -8,7 +8,7 @@ import { EMPTY, FoldError, type Transcript, fold, replace } from '../fold/transc
 import { type Failure, type ThreadEvent, type ThreadFrame } from '../protocol/records';
 
 /** What the reader does after a frame. */
-export type Action =
+type Action =
   | { readonly do: 'show' }
   | { readonly do: 'ask'; readonly why: 'gap' | 'cursor_ahead' | 'misfit' }
   | { readonly do: 'end'; readonly error: Failure | null }

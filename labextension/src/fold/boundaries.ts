@@ -13,7 +13,7 @@ import { openQuestion } from './questions';
 import { askingCall, callName } from './tool-calls';
 
 /** What a reply does, as far as it is announced. */
-export type Stage =
+type Stage =
   | 'quiet'
   | 'answering'
   | 'asks'

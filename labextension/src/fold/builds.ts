@@ -7,7 +7,7 @@ import { type Attachment, type Message, type Run, isEnd } from '../protocol/reco
 import { type ToolUse, fieldsOf, toolState, toolUses } from './tool-calls';
 import { type Transcript } from './transcript';
 
-export const BUILD_TOOL = 'build_component';
+const BUILD_TOOL = 'build_component';
 const PYTHON = 'text/x-python';
 
 /** How far a build has come; `version` counts from 1. */

@@ -27,7 +27,7 @@ export function runFor(transcript: Transcript, message: Message): Run | undefine
 }
 
 /** A scheduled message, and the run that will answer it. */
-export interface ScheduledMessage {
+interface ScheduledMessage {
   readonly message: Message;
   readonly run: Run;
 }

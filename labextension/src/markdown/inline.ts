@@ -15,7 +15,7 @@ export type Inline =
   | { readonly kind: 'image'; readonly address: string; readonly text: string }
   | InlineElement;
 
-export interface InlineElement {
+interface InlineElement {
   readonly kind: 'element';
   readonly tag: string;
   readonly attributes: Attributes;

@@ -25,7 +25,7 @@ export interface CompletionState {
   readonly obstacle: NoAnswer | null;
 }
 
-export interface CompletionOptions {
+interface CompletionOptions {
   readonly workspace: Workspace | null;
   readonly listFolder: (path: string) => Promise<readonly FolderEntry[]>;
 }

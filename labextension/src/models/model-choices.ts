@@ -23,7 +23,7 @@ export interface ModelsState {
   readonly recent: readonly string[];
 }
 
-export interface ModelChoicesOptions {
+interface ModelChoicesOptions {
   readonly api: Api;
   readonly trans: TranslationBundle;
   readonly recentModels: RecentModels;

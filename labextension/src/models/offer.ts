@@ -25,7 +25,7 @@ export interface ModelGroup {
 }
 
 /** So many models of one group are listed; a longer list is for the search. */
-export const MAX_GROUP_MODELS = 50;
+const MAX_GROUP_MODELS = 50;
 const DEMO = 'demo';
 
 /** The name of a model as people know it; its id if the page does not know the model. */

@@ -6,7 +6,7 @@ export interface RecentModels {
   add(id: string): void;
 }
 
-export const MAX_RECENT_MODELS = 5;
+const MAX_RECENT_MODELS = 5;
 const KEY = 'jupyter-chat-stream:recent-models';
 
 /** The list in a storage of the browser, which all its tabs share. */

@@ -7,7 +7,7 @@
 import { type Model, type ThreadTools } from '../protocol/records';
 import { type Params, keptParams } from './offer';
 
-export interface SettingsFields {
+interface SettingsFields {
   readonly model?: string;
   readonly params?: Params;
 }
@@ -19,7 +19,7 @@ export type ThreadFields =
   | { readonly title: string }
   | { readonly tools: ThreadTools };
 
-export interface ThreadSettingsOptions {
+interface ThreadSettingsOptions {
   /** The parameters that the log tells of. */
   readonly logged: () => Params;
   /** Sends the fields. Returns whether the server has taken them. */

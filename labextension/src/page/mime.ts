@@ -21,7 +21,7 @@ export function rendererFactory(page: () => ChatPage): IRenderMime.IRendererFact
   };
 }
 
-export class ThreadRenderer extends Widget implements IRenderMime.IRenderer {
+class ThreadRenderer extends Widget implements IRenderMime.IRenderer {
   constructor(private readonly _page: ChatPage) {
     super();
     this.addClass('jp-ChatStream-output');

@@ -16,7 +16,7 @@ import type * as View from '../view/mount';
 
 export type ChatPage = View.ChatPage;
 export type MountedChat = View.MountedChat;
-export type ShownChat = View.ShownChat;
+type ShownChat = View.ShownChat;
 
 type ViewModule = Pick<typeof View, 'mountChat'>;
 

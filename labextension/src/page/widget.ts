@@ -25,7 +25,7 @@ export function widgetClasses(page: () => ChatPage): {
   return { ChatModel, ChatView: PageChatView };
 }
 
-export class ChatModel extends DOMWidgetModel {
+class ChatModel extends DOMWidgetModel {
   override defaults(): Backbone.ObjectHash {
     return {
       ...super.defaults(),

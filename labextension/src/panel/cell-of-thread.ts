@@ -4,7 +4,7 @@ import { type NotebookPanel } from '@jupyterlab/notebook';
 import { MIME_TYPE } from '../protocol/address';
 
 /** A code cell as a notebook file holds it. */
-export interface ThreadCell {
+interface ThreadCell {
   readonly cell_type: 'code';
   readonly source: string;
   readonly metadata: { readonly [key: string]: never };

@@ -41,7 +41,7 @@ export const COMMANDS = {
   goToQuestion: 'chat-stream:go-to-question'
 } as const;
 
-export interface CommandsOptions {
+interface CommandsOptions {
   readonly app: JupyterFrontEnd;
   readonly page: IChatPage;
   readonly places: ChatPlaces;

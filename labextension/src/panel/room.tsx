@@ -12,7 +12,7 @@ import { type MountedChat, mountChat } from '../view/mount';
 import { type Opened } from './opened';
 import { type RowActions } from './row-actions';
 
-export interface RoomProps {
+interface RoomProps {
   readonly page: IChatPage;
   readonly list: ThreadList;
   readonly actions: RowActions;

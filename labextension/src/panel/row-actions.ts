@@ -17,7 +17,7 @@ import { copyText } from '../view/controls/clipboard';
 import { cellOfThread, insertCell } from './cell-of-thread';
 import { type ChatPlaces } from './places';
 
-export interface RowActionsOptions {
+interface RowActionsOptions {
   readonly api: Api;
   readonly places: ChatPlaces;
   readonly list: ThreadList;

@@ -15,7 +15,7 @@ import { Button } from '../view/controls/button';
 import { OWN_KEYS } from '../view/controls/keys';
 import { useLanguage, useTrans } from '../view/hooks';
 
-export interface RowViewProps {
+interface RowViewProps {
   readonly row: ThreadRow;
   readonly matches: readonly Match[];
   readonly now_ms: number;

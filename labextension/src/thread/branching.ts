@@ -20,7 +20,7 @@ export interface QuestionEdit {
   readonly isSending: boolean;
 }
 
-export interface BranchingOptions {
+interface BranchingOptions {
   readonly api: Api;
   readonly drafts: DraftStore;
   readonly questions?: QuestionListener;

@@ -11,7 +11,7 @@ import { type DraftFile, type UploadOptions, UploadQueue } from '../composer/upl
 import { ApiError, newKey } from '../connection/api';
 import { type ThreadState } from './thread-state';
 
-export interface CompositionOptions extends UploadOptions {
+interface CompositionOptions extends UploadOptions {
   readonly drafts: DraftStore;
 }
 

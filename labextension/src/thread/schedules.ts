@@ -21,7 +21,7 @@ export interface Schedule {
   readonly next_at: string | null;
 }
 
-export interface ScheduleState {
+interface ScheduleState {
   /** Null until they are loaded. */
   readonly schedules: readonly Schedule[] | null;
   /** Ids of the schedules that a command of this page is on its way to. */

@@ -16,7 +16,7 @@ export interface QuestionListener {
   readonly edited: (from: string, to: string) => void;
 }
 
-export interface SendingOptions {
+interface SendingOptions {
   readonly api: Api;
   readonly trans: TranslationBundle;
   readonly threadId: string;

@@ -20,9 +20,9 @@ import { type ThreadRow } from '../protocol/records';
 /** So long a deletion can be undone. */
 export const UNDO_MS = 8_000;
 
-export type RowFields = Partial<Pick<ThreadRow, 'title' | 'pinned' | 'archived'>>;
+type RowFields = Partial<Pick<ThreadRow, 'title' | 'pinned' | 'archived'>>;
 
-export interface RowChangesOptions {
+interface RowChangesOptions {
   readonly api: Api;
   readonly clock: Clock;
   readonly trans: TranslationBundle;

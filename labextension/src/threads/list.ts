@@ -17,7 +17,7 @@ import { RowChanges } from './changes';
 import { type Listed, PAGE_ROWS, joined, readPage, readPages } from './pages';
 import { ALL_THREADS, type ListFilter, type Match, compareRows, isListed, newerRow } from './rows';
 
-export interface ThreadListOptions {
+interface ThreadListOptions {
   readonly api: Api;
   readonly connection: Connection;
   readonly clock: Clock;

@@ -22,7 +22,7 @@ export interface Listed {
   readonly end: string | null;
 }
 
-export interface PageRequest {
+interface PageRequest {
   readonly filter: ListFilter;
   /** The `end` of the page before; null for the first page. */
   readonly before: string | null;

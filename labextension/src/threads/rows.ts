@@ -72,7 +72,7 @@ export function folderName(project: string): string {
   return project.split('/').filter(Boolean).at(-1) ?? project;
 }
 
-export interface Section {
+interface Section {
   readonly key: string;
   readonly title: string;
   readonly rows: readonly ThreadRow[];

@@ -50,7 +50,7 @@ interface SentResult {
   readonly attachments?: readonly string[];
 }
 
-export interface CallExecutorOptions {
+interface CallExecutorOptions {
   readonly api: Api;
   readonly clock: Clock;
   readonly tools: readonly PageTool[];

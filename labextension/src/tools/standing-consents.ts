@@ -13,7 +13,7 @@ import { type StandingConsent } from '../protocol/records';
 import { Store } from '../state/store';
 
 /** Immutable: a change makes a new object. */
-export interface ConsentsState {
+interface ConsentsState {
   /** Newest first; null until the first list has arrived. */
   readonly list: readonly StandingConsent[] | null;
   /** Why the last request failed. */
@@ -73,7 +73,7 @@ export class StandingConsents extends Store<ConsentsState> {
 }
 
 /** Read the response to GET consents; rows that this page cannot show are left out. */
-export function parseConsents(value: unknown): readonly StandingConsent[] {
+function parseConsents(value: unknown): readonly StandingConsent[] {
   const { consents } = asObject(value, 'The consents');
   const rows: readonly unknown[] = Array.isArray(consents) ? consents : [];
   const found = rows.flatMap(row => {

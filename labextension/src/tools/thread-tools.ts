@@ -18,7 +18,7 @@ import {
 import { Store } from '../state/store';
 import { type StandingConsents } from './standing-consents';
 
-export const UNSET_TOOLS: ThreadTools = { mode: 'ask', names: null };
+const UNSET_TOOLS: ThreadTools = { mode: 'ask', names: null };
 const FUNCTION = 'function';
 const MCP = 'mcp:';
 
@@ -35,7 +35,7 @@ export interface ToolListState {
   readonly tools: ThreadTools;
 }
 
-export interface ThreadToolsOptions {
+interface ThreadToolsOptions {
   readonly api: Api;
   readonly threadId: string;
   readonly consents: StandingConsents;
@@ -141,7 +141,7 @@ export function mcpServerOf({ source }: ListedTool): string | null {
 const CONSENTS = ['none', 'ask', 'thread', 'always', 'denied'];
 
 /** Read the response to GET tools; a tool that this page cannot show is left out. */
-export function parseTools(value: unknown): readonly ListedTool[] {
+function parseTools(value: unknown): readonly ListedTool[] {
   const { tools } = asObject(value, 'The tools');
   const rows: readonly unknown[] = Array.isArray(tools) ? tools : [];
   return rows

@@ -31,7 +31,7 @@ import { ResizeHandle } from './resize';
 import { type StatusLine, linkLine, replyLine } from './status';
 
 /** Where a chat is drawn: in a cell's output, in the side panel, or in a tab of the main area. */
-export type ChatPlace = 'output' | 'panel' | 'tab';
+type ChatPlace = 'output' | 'panel' | 'tab';
 
 export interface ChatProps {
   readonly client: ThreadClient;

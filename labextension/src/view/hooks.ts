@@ -23,7 +23,7 @@ import { paceOf } from './times';
 import { type Visibility } from './visibility';
 
 /** What all components of a chat use. */
-export interface ChatServices {
+interface ChatServices {
   readonly markdown: MarkdownServices;
   readonly ticker: Ticker;
   readonly visibility: Visibility;

@@ -114,7 +114,7 @@ export function linkLine(link: Link, trans: TranslationBundle): StatusLine | nul
   }
 }
 
-export interface ReplyFacts {
+interface ReplyFacts {
   readonly reply: Message;
   readonly run: Run | undefined;
   /** The `detail` of the run's last status event. */

@@ -12,7 +12,7 @@ import { type ThreadControlProps, type ThreadProps } from '../thread-props';
 import { AttachButton } from './attaching';
 import { type LiveContext, LiveContextButton } from './live-context';
 
-export interface BarProps extends ThreadControlProps {
+interface BarProps extends ThreadControlProps {
   readonly status: StatusLine;
   /** The run that the Stop button stops; null if none is active. */
   readonly activeRunId: string | null;

@@ -21,7 +21,7 @@ import { LiveChips, type LiveContext, useLiveContext } from './live-context';
 import { Queue } from './queue';
 import { runCommand } from './slash-actions';
 
-export interface ComposerProps extends ThreadControlProps {
+interface ComposerProps extends ThreadControlProps {
   readonly status: StatusLine;
   readonly queue: readonly QueuedMessage[];
   /** The run that the Stop button stops; null if none is active. */

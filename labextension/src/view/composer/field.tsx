@@ -152,7 +152,7 @@ function useGrowth(field: RefObject<HTMLTextAreaElement>, text: string): void {
 }
 
 /** Make a field as high as its text, up to a bound; then it scrolls. */
-export function grow(field: HTMLTextAreaElement): void {
+function grow(field: HTMLTextAreaElement): void {
   const style = getComputedStyle(field);
   const line = parseFloat(style.lineHeight) || 20;
   const padding = parseFloat(style.paddingTop) + parseFloat(style.paddingBottom) || 0;

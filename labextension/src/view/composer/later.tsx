@@ -83,7 +83,7 @@ function deliveryText(run: Run | undefined, now_ms: number, language: Language):
     : sendingText(trans);
 }
 
-export interface LaterPanelProps {
+interface LaterPanelProps {
   readonly client: ThreadClient;
   /** The value of the `datetime-local` field. */
   readonly at: string;

@@ -12,7 +12,7 @@ import { useEdit, useTrans } from '../hooks';
 import { EditForm } from '../messages/edit';
 import { type ThreadControlProps } from '../thread-props';
 
-export interface QueueProps extends ThreadControlProps {
+interface QueueProps extends ThreadControlProps {
   readonly queue: readonly QueuedMessage[];
 }
 

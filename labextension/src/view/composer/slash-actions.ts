@@ -9,7 +9,7 @@ import { type ThreadClient } from '../../thread/model';
 /** JupyterLab's command for a new chat; the side panel adds it. */
 const NEW_CHAT = 'chat-stream:new';
 
-export interface SlashPlace {
+interface SlashPlace {
   readonly client: ThreadClient;
   readonly trans: TranslationBundle;
   /** The run that Stop stops; null if none is active. */

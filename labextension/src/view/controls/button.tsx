@@ -10,7 +10,7 @@ import {
 
 import { OWN_KEYS } from './keys';
 
-export interface ButtonProps {
+interface ButtonProps {
   readonly testid: string;
   readonly onClick: (event: MouseEvent<HTMLButtonElement>) => void;
   readonly children: ReactNode;

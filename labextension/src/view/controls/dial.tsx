@@ -4,7 +4,7 @@ import { type ReactElement, type ReactNode, useRef, useState } from 'react';
 import { OWN_KEYS } from './keys';
 import { Popover } from './popover';
 
-export interface DialProps {
+interface DialProps {
   readonly testid: string;
   /** The name of the panel. */
   readonly title: string;

@@ -5,7 +5,7 @@ import { closeText } from '../../text/texts';
 import { useTrans } from '../hooks';
 import { Button } from './button';
 
-export interface LightboxProps {
+interface LightboxProps {
   readonly url: string;
   /** Cleaned by `shownName`. */
   readonly name: string;

@@ -16,7 +16,7 @@ import {
   useRef
 } from 'react';
 
-export interface PopoverProps {
+interface PopoverProps {
   readonly testid: string;
   readonly label: string;
   readonly anchor: RefObject<HTMLElement>;

@@ -13,7 +13,7 @@ const LONG_FRAME_MS = 50;
 
 export type Work = Generator<void, void>;
 
-export interface FrameTiming {
+interface FrameTiming {
   readonly now: () => number;
   readonly onFrame: (action: () => void) => void;
   /** Runs `action` once the current frame has been laid out and painted. */

@@ -11,7 +11,7 @@ export const NEAR = 12;
 /** So many messages that are no longer near stay drawn, for a reader who scrolls back. */
 const KEPT = 60;
 
-export interface DrawnRow {
+interface DrawnRow {
   /** The height in px as it is drawn now. */
   readonly height: number;
   /** Whether the reader is using it: the focus, a selection or an open part is in it. */

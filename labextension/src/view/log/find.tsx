@@ -24,7 +24,7 @@ const AGAIN_MS = 500;
 /** A place that was found is looked at for so many frames: its text may be drawn anew. */
 const STEADY_FRAMES = 60;
 
-export interface FindProps {
+interface FindProps {
   readonly messages: readonly Message[];
   readonly place: RefObject<LogPlace | null>;
   readonly onClose: () => void;

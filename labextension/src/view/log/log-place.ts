@@ -26,7 +26,7 @@ export interface PlaceState {
   readonly lastId: string | null;
 }
 
-export interface LogPlaceOptions {
+interface LogPlaceOptions {
   readonly outer: HTMLElement;
   readonly inner: HTMLElement;
   readonly drawn: DrawnWindow;

@@ -13,7 +13,7 @@ const SETTLED_MS = 300;
 /** The end of the log is looked for so many px above its edge. */
 const INSIDE_PX = 4;
 
-export interface ReadMarkOptions {
+interface ReadMarkOptions {
   readonly client: ThreadClient;
   readonly state: ThreadState;
   /** The run whose answer alone the view shows; null if it shows the thread. */

@@ -12,7 +12,7 @@ const hasLayout = typeof ResizeObserver !== 'undefined';
 
 type ReadingProps = ChatProps & { readonly state: ThreadState; readonly isWaiting: boolean };
 
-export interface Reading {
+interface Reading {
   readonly scroller: Pick<
     ScrollerProps,
     'drawn' | 'store' | 'ids' | 'isWhole' | 'opened' | 'messages' | 'isFinding' | 'setFinding'

@@ -48,7 +48,7 @@ export function CopyButton({ message }: { readonly message: Message }): ReactEle
   );
 }
 
-export interface AnotherAnswerProps {
+interface AnotherAnswerProps {
   readonly client: ThreadClient;
   readonly message: Message;
   /** The run of the answer. */

@@ -15,7 +15,7 @@ import { sendingText } from '../status';
 /** A longer text scrolls in the field, where the browser does not fit the field to its text. */
 const MOST_ROWS = 8;
 
-export interface QuestionEditProps {
+interface QuestionEditProps {
   readonly client: ThreadClient;
   readonly message: Message;
   readonly edit: QuestionEdit;

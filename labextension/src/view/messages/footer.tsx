@@ -13,7 +13,7 @@ import { AnotherAnswer, CopyButton } from './actions';
 import { MessageTime } from './message-time';
 import { type BranchPlace, BranchSwitch } from './switch';
 
-export interface FooterProps {
+interface FooterProps {
   readonly client: ThreadClient;
   readonly message: Message;
   readonly place: BranchPlace;
@@ -21,7 +21,7 @@ export interface FooterProps {
   readonly mayBranch: boolean;
 }
 
-export interface AnswerFooterProps extends FooterProps {
+interface AnswerFooterProps extends FooterProps {
   /** The name of the model that writes. */
   readonly modelLabel: string;
   readonly isPriced: boolean | null;

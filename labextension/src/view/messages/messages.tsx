@@ -25,7 +25,7 @@ import { messageLabel } from './message-label';
 
 const BLOCK = 24;
 
-export interface MessagesProps extends ThreadControlProps {
+interface MessagesProps extends ThreadControlProps {
   readonly messages: readonly Message[];
   readonly drawn: DrawnWindow;
   /** The run that is shown alone; null shows the whole thread. */

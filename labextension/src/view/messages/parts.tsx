@@ -42,7 +42,7 @@ export const Markdown = memo(function Markdown(props: {
   return <div ref={host} className={look} dir="auto" />;
 });
 
-export interface PartProps {
+interface PartProps {
   readonly part: Part;
   /** Whether the part is complete. */
   readonly isEnded: boolean;

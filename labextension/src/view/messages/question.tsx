@@ -17,7 +17,7 @@ export function isLocal(name: string): boolean {
   return name === 'local';
 }
 
-export interface QuestionProps {
+interface QuestionProps {
   readonly part: InputRequestPart;
   readonly asked: QuestionState;
   readonly client: ThreadClient;

@@ -13,7 +13,7 @@ import { Button, focusIn } from '../controls/button';
 import { OWN_KEYS } from '../controls/keys';
 import { useTrans } from '../hooks';
 
-export interface KeyFieldProps {
+interface KeyFieldProps {
   readonly choices: ModelChoices;
   readonly endpoint: Endpoint;
   readonly hasFocus?: boolean;

@@ -11,7 +11,7 @@ import { SlidersIcon } from '../controls/icons';
 import { OWN_KEYS } from '../controls/keys';
 import { useTrans } from '../hooks';
 
-export interface ParametersProps {
+interface ParametersProps {
   readonly client: ThreadClient;
   readonly model: Model | undefined;
   readonly params: Params;

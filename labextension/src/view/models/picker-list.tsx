@@ -19,7 +19,7 @@ import { OWN_KEYS } from '../controls/keys';
 import { useTrans } from '../hooks';
 import { KeyField, replaceText } from './key-field';
 
-export interface PickerListProps {
+interface PickerListProps {
   readonly choices: ModelChoices;
   readonly state: ModelsState;
   /** The id of the thread's model. */
