@@ -3,7 +3,7 @@ import { type ReactElement, useEffect, useState } from 'react';
 
 import { type ThreadList, type ListState } from '../threads/list';
 import { folderName, rowTitle } from '../threads/rows';
-import { Button } from '../view/controls/button';
+import { Button, CrossButton } from '../view/controls/button';
 import { OWN_KEYS } from '../view/controls/keys';
 import { useStore, useTrans } from '../view/hooks';
 import { type Opened } from './opened';
@@ -45,14 +45,11 @@ export function ListView(props: ListViewProps): ReactElement {
       {state.problem === null ? null : (
         <div className="jp-ChatStream-listProblem" role="alert" data-testid="list-problem">
           <span>{state.problem}</span>
-          <Button
+          <CrossButton
             testid="list-dismiss"
-            className="jp-mod-quiet"
             label={trans.__('Close this message')}
             onClick={() => list.changes.dismiss()}
-          >
-            ×
-          </Button>
+          />
         </div>
       )}
       {state.rows.length === 0 ? <NoRows state={state} /> : <Rows {...props} state={state} />}

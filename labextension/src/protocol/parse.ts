@@ -123,13 +123,13 @@ export function parseFailure(value: unknown): Failure {
 }
 
 /** The text of a field; `otherwise` if the field is missing or no text. */
-function textOf(wire: Fields, name: string, otherwise: string): string {
+export function textOf(wire: Fields, name: string, otherwise: string): string {
   const value = wire[name];
   return typeof value === 'string' ? value : otherwise;
 }
 
 /** The text of a field; null if the field is missing or no text. */
-function textOrNull(wire: Fields, name: string): string | null {
+export function textOrNull(wire: Fields, name: string): string | null {
   const value = wire[name];
   return typeof value === 'string' ? value : null;
 }
@@ -145,7 +145,8 @@ function textsOf(value: unknown): readonly string[] {
   return Array.isArray(value) ? value.filter(item => typeof item === 'string') : [];
 }
 
-function listOf(value: unknown): readonly Fields[] {
+/** The objects of a list; other values are left out. */
+export function listOf(value: unknown): readonly Fields[] {
   const list: readonly unknown[] = Array.isArray(value) ? value : [];
   return list.filter((item): item is Fields => typeof item === 'object' && item !== null);
 }

@@ -6,7 +6,7 @@
 import { type TranslationBundle } from '@jupyterlab/translation';
 
 import { type Api, ApiError } from '../connection/api';
-import { asObject } from '../protocol/parse';
+import { asObject, listOf, textOf, textOrNull } from '../protocol/parse';
 import { Store } from '../state/store';
 
 /** The server returns so many schedules at a time. */
@@ -101,16 +101,12 @@ export class ScheduleList extends Store<ScheduleState> {
 /** Read the response to GET schedules. */
 function parseSchedules(value: unknown): readonly Schedule[] {
   const { schedules } = asObject(value, 'The list of schedules');
-  return (Array.isArray(schedules) ? schedules : []).map((item: unknown) => {
-    const wire = asObject(item, 'A schedule');
-    const text = (name: string) => (typeof wire[name] === 'string' ? wire[name] : '');
-    return {
-      id: text('id'),
-      content: text('content'),
-      cron: text('cron'),
-      timezone: text('timezone'),
-      paused: wire['paused'] === true,
-      next_at: text('next_at') || null
-    };
-  });
+  return listOf(schedules).map(wire => ({
+    id: textOf(wire, 'id', ''),
+    content: textOf(wire, 'content', ''),
+    cron: textOf(wire, 'cron', ''),
+    timezone: textOf(wire, 'timezone', ''),
+    paused: wire['paused'] === true,
+    next_at: textOrNull(wire, 'next_at')
+  }));
 }

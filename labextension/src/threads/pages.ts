@@ -5,7 +5,7 @@
  * `newerRow`). A row that a response should contain and does not is gone.
  */
 import { type Api } from '../connection/api';
-import { asObject, parseRow } from '../protocol/parse';
+import { asObject, listOf, parseRow } from '../protocol/parse';
 import { type ThreadRow } from '../protocol/records';
 import { type ListFilter, type Match } from './rows';
 
@@ -77,16 +77,14 @@ const MAX_MATCHES = 3;
 
 /** Where the search found its words; ranges that do not fit the snippet are left out. */
 function matchesOf(item: unknown): readonly Match[] {
-  const { matches } = asObject(item, 'A row');
-  const list: readonly unknown[] = Array.isArray(matches) ? matches : [];
-  return list.slice(0, MAX_MATCHES).flatMap(value => {
-    const wire = asObject(value, 'A match');
-    const { message_id: messageId, snippet } = wire;
-    if (typeof messageId !== 'string' || typeof snippet !== 'string') {
-      return [];
-    }
-    return [{ messageId, snippet, ranges: rangesOf(wire['ranges'], snippet.length) }];
-  });
+  const list = listOf(asObject(item, 'A row')['matches']);
+  return list
+    .slice(0, MAX_MATCHES)
+    .flatMap(({ message_id: messageId, snippet, ranges }) =>
+      typeof messageId === 'string' && typeof snippet === 'string'
+        ? [{ messageId, snippet, ranges: rangesOf(ranges, snippet.length) }]
+        : []
+    );
 }
 
 function rangesOf(value: unknown, length: number): readonly (readonly [number, number])[] {

@@ -8,7 +8,7 @@ import { type TranslationBundle } from '@jupyterlab/translation';
 
 import { type Api } from '../connection/api';
 import { explain } from '../connection/thread-ends';
-import { asObject } from '../protocol/parse';
+import { asObject, listOf, textOf, textOrNull } from '../protocol/parse';
 import { type StandingConsent } from '../protocol/records';
 import { Store } from '../state/store';
 
@@ -75,21 +75,14 @@ export class StandingConsents extends Store<ConsentsState> {
 /** Read the response to GET consents; rows that this page cannot show are left out. */
 function parseConsents(value: unknown): readonly StandingConsent[] {
   const { consents } = asObject(value, 'The consents');
-  const rows: readonly unknown[] = Array.isArray(consents) ? consents : [];
-  const found = rows.flatMap(row => {
-    const wire = asObject(row, 'A consent');
-    const { id, tool, operation, thread_id, at } = wire;
-    return typeof id === 'string' && typeof tool === 'string'
-      ? [
-          {
-            id,
-            tool,
-            operation: typeof operation === 'string' ? operation : null,
-            thread_id: typeof thread_id === 'string' ? thread_id : null,
-            at: typeof at === 'string' ? at : ''
-          }
-        ]
-      : [];
-  });
-  return found.sort((a, b) => b.at.localeCompare(a.at));
+  return listOf(consents)
+    .filter(({ id, tool }) => typeof id === 'string' && typeof tool === 'string')
+    .map(wire => ({
+      id: textOf(wire, 'id', ''),
+      tool: textOf(wire, 'tool', ''),
+      operation: textOrNull(wire, 'operation'),
+      thread_id: textOrNull(wire, 'thread_id'),
+      at: textOf(wire, 'at', '')
+    }))
+    .sort((a, b) => b.at.localeCompare(a.at));
 }

@@ -8,7 +8,7 @@ import { type TranslationBundle } from '@jupyterlab/translation';
 
 import { type Api } from '../connection/api';
 import { explain } from '../connection/thread-ends';
-import { asObject } from '../protocol/parse';
+import { asObject, listOf } from '../protocol/parse';
 import {
   type ListedTool,
   type ThreadTools,
@@ -143,18 +143,15 @@ const CONSENTS = ['none', 'ask', 'thread', 'always', 'denied'];
 /** Read the response to GET tools; a tool that this page cannot show is left out. */
 function parseTools(value: unknown): readonly ListedTool[] {
   const { tools } = asObject(value, 'The tools');
-  const rows: readonly unknown[] = Array.isArray(tools) ? tools : [];
-  return rows
-    .map(row => asObject(row, 'A tool'))
+  return listOf(tools)
     .filter(({ name, consent }) => typeof name === 'string' && CONSENTS.includes(String(consent)))
     .map(wire => wire as unknown as ListedTool);
 }
 
 /** Read what a response to GET tools tells of tools that are not there. */
 function parseProblems(value: unknown): readonly ToolProblem[] {
-  const { problems } = asObject(value, 'The tools');
-  const rows: readonly unknown[] = Array.isArray(problems) ? problems : [];
-  return rows
-    .map(row => asObject(row, 'A problem'))
-    .map(({ source, message }) => ({ source: String(source), message: String(message) }));
+  return listOf(asObject(value, 'The tools')['problems']).map(({ source, message }) => ({
+    source: String(source),
+    message: String(message)
+  }));
 }

@@ -7,7 +7,7 @@ import { type DraftFile, isUnfinished } from '../../composer/uploads';
 import { type Model, type ModelList } from '../../protocol/records';
 import { attachFilesText, removeText, tryAgainText } from '../../text/texts';
 import { type ThreadClient, type ThreadState } from '../../thread/model';
-import { Button } from '../controls/button';
+import { Button, CrossButton } from '../controls/button';
 import { ClipIcon } from '../controls/icons';
 import { OWN_KEYS } from '../controls/keys';
 import { useLanguage, useModels, useTrans } from '../hooks';
@@ -94,15 +94,13 @@ function Chip({ file, client, model }: ChipProps): ReactElement {
           {tryAgainText(trans)}
         </Button>
       ) : null}
-      <Button
+      <CrossButton
         testid="chip-remove"
-        className="jp-mod-quiet jp-ChatStream-chipRemove"
+        className="jp-ChatStream-chipRemove"
         label={removeText(file.name, trans)}
         then="field"
         onClick={() => client.uploads.remove(file.key)}
-      >
-        ×
-      </Button>
+      />
     </li>
   );
 }

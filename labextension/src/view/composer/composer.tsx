@@ -4,7 +4,7 @@ import { type ReactElement, type RefObject, useRef, useState } from 'react';
 import { type SlashCall, slashCall } from '../../composer/slash';
 import { type QueuedMessage } from '../../fold/queue';
 import { type ThreadClient } from '../../thread/model';
-import { Button } from '../controls/button';
+import { CrossButton } from '../controls/button';
 import { useNow, useTrans } from '../hooks';
 import { type StatusLine } from '../status';
 import { fieldText, nextHour } from '../times';
@@ -157,15 +157,12 @@ function Problem({ client, text }: { client: ThreadClient; text: string }): Reac
   return (
     <div className="jp-ChatStream-problem" data-testid="problem" role="alert">
       <span>{text}</span>
-      <Button
+      <CrossButton
         testid="dismiss"
-        className="jp-mod-quiet"
         label={trans.__('Dismiss')}
         then="field"
         onClick={() => client.tell(null)}
-      >
-        ×
-      </Button>
+      />
     </div>
   );
 }

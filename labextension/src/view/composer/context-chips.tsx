@@ -4,7 +4,7 @@ import { type ReactElement } from 'react';
 import { MAX_CONTEXT_CHARS } from '../../composer/context-items';
 import { shownName } from '../../composer/files';
 import { removeText } from '../../text/texts';
-import { Button } from '../controls/button';
+import { CrossButton } from '../controls/button';
 import { useLanguage, useTrans } from '../hooks';
 import { type ThreadProps } from '../thread-props';
 
@@ -32,15 +32,13 @@ export function ContextChips({ client, state }: ThreadProps): ReactElement | nul
               {trans.__('cut to %1 characters', MAX_CONTEXT_CHARS.toLocaleString(locale))}
             </span>
           ) : null}
-          <Button
+          <CrossButton
             testid="context-remove"
-            className="jp-mod-quiet jp-ChatStream-chipRemove"
+            className="jp-ChatStream-chipRemove"
             label={removeText(shownName(name), trans)}
             then="field"
             onClick={() => client.forget(key)}
-          >
-            ×
-          </Button>
+          />
         </li>
       ))}
     </ul>

@@ -6,7 +6,7 @@ import { contentOf } from '../../fold/endings';
 import { type QueuedMessage } from '../../fold/queue';
 import { type Message } from '../../protocol/records';
 import { saveText } from '../../text/texts';
-import { Button } from '../controls/button';
+import { Button, CrossButton } from '../controls/button';
 import { EditIcon } from '../controls/icons';
 import { useEdit, useTrans } from '../hooks';
 import { EditForm } from '../messages/edit';
@@ -103,16 +103,14 @@ function QueuedText(
       >
         <EditIcon />
       </Button>
-      <Button
+      <CrossButton
         testid="queued-remove"
-        className="jp-mod-quiet jp-ChatStream-chipRemove"
+        className="jp-ChatStream-chipRemove"
         label={trans.__('Remove this message from the queue')}
         then="field"
         isDisabled={isActing}
         onClick={() => void client.command(run.id, 'withdraw')}
-      >
-        ×
-      </Button>
+      />
     </>
   );
 }

@@ -53,6 +53,15 @@ export function Button(props: ButtonProps): ReactElement {
   );
 }
 
+/** A quiet button with a cross, which closes or removes something. */
+export function CrossButton(props: Omit<ButtonProps, 'children'>): ReactElement {
+  return (
+    <Button {...props} className={`jp-mod-quiet ${props.className ?? ''}`.trimEnd()}>
+      ×
+    </Button>
+  );
+}
+
 /** For an element that may disappear: if it has the focus then, `move` moves it, to the log by default. */
 export function useKeptFocus<T extends HTMLElement>(
   move: (node: HTMLElement) => void = toLog

@@ -327,10 +327,11 @@ function foldNode(box: Box): HTMLElement {
 class MathView extends SimpleView {
   readonly node = own('div', 'jp-ChatStream-mathBlock');
 
-  constructor(source: string, services: DrawingServices) {
+  constructor(
+    private _source: string,
+    private readonly _services: DrawingServices
+  ) {
     super();
-    this._source = source;
-    this._services = services;
   }
 
   override fits(block: Block): boolean {
@@ -354,8 +355,6 @@ class MathView extends SimpleView {
     this.node.replaceChildren(mathNode(this._source, true, this._services));
   }
 
-  private readonly _services: DrawingServices;
-  private _source: string;
   private _isShown = false;
 }
 

@@ -6,7 +6,7 @@ import { type ModelsState } from '../../models/model-choices';
 import { parameterText } from '../../models/offer';
 import { type Model } from '../../protocol/records';
 import { type ThreadClient } from '../../thread/model';
-import { Button } from '../controls/button';
+import { CrossButton } from '../controls/button';
 import { CaretIcon } from '../controls/icons';
 import { OWN_KEYS } from '../controls/keys';
 import { Popover } from '../controls/popover';
@@ -70,15 +70,12 @@ function Dropped(props: {
       <span role="status" title={text}>
         {text}
       </span>
-      <Button
+      <CrossButton
         testid="dropped-hide"
-        className="jp-mod-quiet"
         label={trans.__('Hide this')}
         then="field"
         onClick={props.onClose}
-      >
-        ×
-      </Button>
+      />
     </span>
   );
 }
