@@ -8,6 +8,7 @@ export default defineConfig({
     // `// @vitest-environment node`.
     environment: 'jsdom',
     include: ['tests/**/*.test.{ts,tsx}'],
+    setupFiles: ['tests/browser.ts'],
     // By default vitest leaves one processor idle: of two, that is half of them.
     maxWorkers: availableParallelism()
   }

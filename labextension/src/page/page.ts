@@ -106,10 +106,7 @@ function hasEditor(
 function openElsewhere(app: JupyterFrontEnd, isOpenHere: (path: string) => boolean): OpenElsewhere {
   const { contents, sessions } = app.serviceManager;
   return new OpenElsewhere({
-    channel:
-      typeof BroadcastChannel === 'undefined'
-        ? null
-        : new BroadcastChannel('jupyter-chat-stream:open-notebooks'),
+    channel: new BroadcastChannel('jupyter-chat-stream:open-notebooks'),
     isOpenHere,
     localPath: path => contents.localPath(path),
     running: async () => {
@@ -202,12 +199,11 @@ function connectionOf(api: ServerApi): Connection {
 function browserOptions(
   preferences: Preferences
 ): Pick<PageOptions, 'preferences' | 'drafts' | 'recentModels' | 'otherPages'> {
-  const hasChannels = typeof BroadcastChannel !== 'undefined';
   return {
     preferences,
     drafts: new StoredDrafts(() => window.sessionStorage),
     recentModels: new StoredRecentModels(() => window.localStorage),
-    ...(hasChannels ? { otherPages: new BroadcastChannel(CHANNEL) } : {})
+    otherPages: new BroadcastChannel(CHANNEL)
   };
 }
 

@@ -230,9 +230,6 @@ function useBox(outer: RefObject<HTMLElement>) {
       setBox(before => ({ ...before, height: node.clientHeight, em }));
     };
     measure();
-    if (typeof ResizeObserver === 'undefined') {
-      return undefined;
-    }
     const observer = new ResizeObserver(measure);
     observer.observe(node);
     return () => observer.disconnect();

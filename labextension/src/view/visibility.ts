@@ -4,20 +4,13 @@ import { Store } from '../state/store';
 export class Visibility extends Store<boolean> {
   constructor(host: HTMLElement) {
     super(false);
-    if (typeof IntersectionObserver !== 'undefined') {
-      this._isOnScreen = false;
-      this._observer = new IntersectionObserver(entries => {
-        this._isOnScreen = entries.at(-1)?.isIntersecting === true;
-        this._check();
-      });
-      this._observer.observe(host);
-    }
+    this._observer.observe(host);
     document.addEventListener('visibilitychange', this._check);
     this._check();
   }
 
   dispose(): void {
-    this._observer?.disconnect();
+    this._observer.disconnect();
     document.removeEventListener('visibilitychange', this._check);
     this._listeners.clear();
   }
@@ -29,6 +22,9 @@ export class Visibility extends Store<boolean> {
     }
   };
 
-  private readonly _observer: IntersectionObserver | null = null;
-  private _isOnScreen = true;
+  private readonly _observer = new IntersectionObserver(entries => {
+    this._isOnScreen = entries.at(-1)?.isIntersecting === true;
+    this._check();
+  });
+  private _isOnScreen = false;
 }

@@ -176,7 +176,7 @@ function OptionView(props: {
   const node = useRef<HTMLDivElement>(null);
   useEffect(() => {
     if (isActive) {
-      node.current?.scrollIntoView?.({ block: 'nearest' });
+      node.current?.scrollIntoView({ block: 'nearest' });
     }
   }, [isActive]);
   return (

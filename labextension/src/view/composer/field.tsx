@@ -135,7 +135,7 @@ function useGrowth(field: RefObject<HTMLTextAreaElement>, text: string): void {
   }, [field, text]);
   useEffect(() => {
     const node = field.current;
-    if (node === null || typeof ResizeObserver === 'undefined') {
+    if (node === null) {
       return undefined;
     }
     // The width decides how the text wraps, and a cell may be drawn before it is in the page.

@@ -26,30 +26,22 @@ const FAR_REST_MS = 120;
 /** They come slowly only while new formulas arrive: so long after the last one, the answer rests. */
 const QUIET_MS = 1_000;
 /** Formulas within this distance of the screen come first. */
-const NEAR = '400px';
+const NEAR = { rootMargin: '400px', scrollMargin: '400px' };
 /** TeX commands that could add an address, a class, an id or a style. */
 const MARKUP =
   /\\(href|class|cssId|style|require|html\w*|data|unicode|url|includegraphics|bbox|mmlToken)(?![a-zA-Z])/;
 
 export class Formulas {
-  constructor(frames: Frames, typesetter: () => IRenderMime.ILatexTypesetter | null) {
-    this._frames = frames;
-    this._typesetter = typesetter;
-    if (typeof IntersectionObserver !== 'undefined') {
-      const options = { rootMargin: NEAR, scrollMargin: NEAR };
-      this._observer = new IntersectionObserver(entries => this._moved(entries), options);
-    }
-  }
+  constructor(
+    private readonly _frames: Frames,
+    private readonly _typesetter: () => IRenderMime.ILatexTypesetter | null
+  ) {}
 
   /** Typeset the formula in this node, in a later frame. */
   add(node: HTMLElement): void {
     this._added_ms = this._frames.now;
-    if (this._observer === null) {
-      this._near.add(node);
-    } else {
-      this._far.add(node);
-      this._observer.observe(node);
-    }
+    this._far.add(node);
+    this._observer.observe(node);
     if (!this._isRunning) {
       this._isRunning = true;
       void this._run();
@@ -119,7 +111,7 @@ export class Formulas {
         break;
       }
       nodes.delete(node);
-      this._observer?.unobserve(node);
+      this._observer.unobserve(node);
       if (isPossible(node)) {
         batch.push(node);
         chars += length;
@@ -134,9 +126,7 @@ export class Formulas {
     this._together = Math.max(1, Math.min(MOST_TOGETHER, this._together * 2, fitting));
   }
 
-  private readonly _frames: Frames;
-  private readonly _typesetter: () => IRenderMime.ILatexTypesetter | null;
-  private readonly _observer: IntersectionObserver | null = null;
+  private readonly _observer = new IntersectionObserver(entries => this._moved(entries), NEAR);
   private readonly _near = new Set<HTMLElement>();
   private readonly _far = new Set<HTMLElement>();
   private _endRest = (): void => undefined;

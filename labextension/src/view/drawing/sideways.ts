@@ -14,15 +14,12 @@ export class SidewaysStop {
     private readonly _label: () => string
   ) {
     _node.setAttribute(SUPPRESS_SHORTCUTS, 'true');
-    if (typeof ResizeObserver !== 'undefined') {
-      this._observer = new ResizeObserver(() => this._measure());
-      this._observer.observe(_node);
-      this._observer.observe(inner);
-    }
+    this._observer.observe(_node);
+    this._observer.observe(inner);
   }
 
   dispose(): void {
-    this._observer?.disconnect();
+    this._observer.disconnect();
   }
 
   private _measure(): void {
@@ -36,5 +33,5 @@ export class SidewaysStop {
     }
   }
 
-  private readonly _observer: ResizeObserver | null = null;
+  private readonly _observer = new ResizeObserver(() => this._measure());
 }

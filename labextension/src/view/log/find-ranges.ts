@@ -123,7 +123,7 @@ export async function drawnRange(
 /** Mark places; the current one stands out. Without places, nothing is marked any more. */
 export function mark(ranges: readonly Range[], current: Range | null): void {
   // The browser may not have highlights; the message itself is marked then.
-  const highlights = typeof CSS === 'undefined' ? undefined : CSS.highlights;
+  const { highlights } = CSS as { readonly highlights?: typeof CSS.highlights };
   if (highlights === undefined) {
     return;
   }

@@ -44,12 +44,11 @@ export class LogPlace {
     outer.addEventListener('scroll', this._scrolled, { passive: true });
     INPUTS.forEach(type => outer.addEventListener(type, free, { passive: true }));
     window.addEventListener('pagehide', this._store);
-    const observer =
-      typeof ResizeObserver === 'undefined' ? null : new ResizeObserver(() => this._resized());
-    observer?.observe(inner);
-    observer?.observe(outer);
+    const observer = new ResizeObserver(() => this._resized());
+    observer.observe(inner);
+    observer.observe(outer);
     this._end = () => {
-      observer?.disconnect();
+      observer.disconnect();
       outer.removeEventListener('scroll', this._scrolled);
       INPUTS.forEach(type => outer.removeEventListener(type, free));
       window.removeEventListener('pagehide', this._store);
@@ -254,7 +253,7 @@ export class LogPlace {
 
 /** What a reader does to scroll. */
 const INPUTS = ['wheel', 'touchmove', 'keydown', 'pointerdown'] as const;
-const HAS_ANCHORING = typeof CSS !== 'undefined' && CSS.supports?.('overflow-anchor', 'auto');
+const HAS_ANCHORING = CSS.supports('overflow-anchor', 'auto');
 
 function childrenOf(node: HTMLElement): HTMLElement[] {
   return [...node.children].filter(child => child instanceof HTMLElement);

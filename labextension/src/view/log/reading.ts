@@ -8,8 +8,6 @@ import { DrawnWindow } from './drawn-window';
 import { storedPlace } from './places';
 import { type ScrollerProps } from './scroller';
 
-const hasLayout = typeof ResizeObserver !== 'undefined';
-
 type ReadingProps = ChatProps & { readonly state: ThreadState; readonly isWaiting: boolean };
 
 interface Reading {
@@ -31,10 +29,7 @@ export function useReading(
   );
   const ids = useIds(messages);
   useMemo(() => {
-    // Without a layout nothing tells what is near the screen, so all messages are drawn.
-    if (hasLayout) {
-      drawn.admit(ids, opened?.messageId ?? store.load()?.messageId ?? null);
-    }
+    drawn.admit(ids, opened?.messageId ?? store.load()?.messageId ?? null);
   }, [drawn, ids, opened, store]);
   const isWhole = !isWaiting && state.link !== 'connecting';
   const [isFinding, setFinding] = useState(false);

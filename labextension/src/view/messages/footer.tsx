@@ -42,7 +42,7 @@ export function AnswerFooter(props: AnswerFooterProps): ReactElement {
       label={trans.__('About this answer')}
     >
       {mayBranch && place.of > 1 ? (
-        <BranchSwitch client={client} message={message} place={place} isDisabled={false} />
+        <BranchSwitch client={client} message={message} place={place} />
       ) : null}
       {props.modelLabel === '' ? null : (
         <span className="jp-ChatStream-who" data-testid="who" title={message.model ?? ''}>
@@ -94,7 +94,7 @@ export function QuestionFooter(props: FooterProps & { readonly onEdit: () => voi
       </span>
       <MessageTime at={message.created_at} />
       {mayBranch && place.of > 1 ? (
-        <BranchSwitch client={client} message={message} place={place} isDisabled={false} />
+        <BranchSwitch client={client} message={message} place={place} />
       ) : null}
     </Toolbar>
   );

@@ -92,12 +92,11 @@ export function imageUrl(blob: Blob, type: string): string {
 
 /** Whether a node is in the part of the log that is seen, or near it. */
 function useNear(ref: RefObject<HTMLElement>): boolean {
-  const hasObserver = typeof IntersectionObserver !== 'undefined';
   const hasBeenSeen = useHasBeenSeen();
-  const [isNear, setNear] = useState(!hasObserver);
+  const [isNear, setNear] = useState(false);
   useEffect(() => {
     const node = ref.current;
-    if (!hasObserver || node === null) {
+    if (node === null) {
       return undefined;
     }
     // The margin is one of the root: that of the screen would be cut off by the log.
@@ -107,6 +106,6 @@ function useNear(ref: RefObject<HTMLElement>): boolean {
     );
     observer.observe(node);
     return () => observer.disconnect();
-  }, [ref, hasObserver]);
+  }, [ref]);
   return isNear && hasBeenSeen;
 }

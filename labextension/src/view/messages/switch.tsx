@@ -23,9 +23,8 @@ export function BranchSwitch(props: {
   readonly client: ThreadClient;
   readonly message: Message;
   readonly place: BranchPlace;
-  readonly isDisabled: boolean;
 }): ReactElement {
-  const { client, message, place, isDisabled } = props;
+  const { client, message, place } = props;
   const trans = useTrans();
   const node = useHandedFocus(message.id);
   const go = (event: MouseEvent<HTMLElement>, step: number): void => {
@@ -50,7 +49,7 @@ export function BranchSwitch(props: {
         testid="previous-branch"
         className="jp-mod-quiet"
         label={trans.__('Previous branch')}
-        isDisabled={isDisabled || place.at === 0}
+        isDisabled={place.at === 0}
         onClick={event => go(event, -1)}
       >
         ‹
@@ -60,7 +59,7 @@ export function BranchSwitch(props: {
         testid="next-branch"
         className="jp-mod-quiet"
         label={trans.__('Next branch')}
-        isDisabled={isDisabled || place.at === place.of - 1}
+        isDisabled={place.at === place.of - 1}
         onClick={event => go(event, 1)}
       >
         ›
@@ -84,7 +83,7 @@ function useHandedFocus(messageId: string) {
     // The log goes to its end when its content has changed; then the switch comes back.
     let frame = requestAnimationFrame(() => {
       HANDED.delete(chat);
-      frame = requestAnimationFrame(() => node.current?.scrollIntoView?.({ block: 'nearest' }));
+      frame = requestAnimationFrame(() => node.current?.scrollIntoView({ block: 'nearest' }));
     });
     return () => cancelAnimationFrame(frame);
   }, [messageId]);

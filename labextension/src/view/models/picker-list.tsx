@@ -307,7 +307,7 @@ function Option(props: {
   const node = useRef<HTMLDivElement>(null);
   useEffect(() => {
     if (isActive) {
-      node.current?.scrollIntoView?.({ block: 'nearest' });
+      node.current?.scrollIntoView({ block: 'nearest' });
     }
   }, [isActive]);
   const can = abilities(model, trans).join(' · ');
