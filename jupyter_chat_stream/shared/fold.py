@@ -1,9 +1,10 @@
 """The fold: from events to the state of a thread. Pure: no I/O, no clock, nothing hidden.
 
 ``Transcript`` is the state of one thread: its fields, its messages, its runs and its cursor.
-``apply`` folds one event, ``replace`` takes a snapshot. ``labextension/src/fold/transcript.ts`` does the
-same, and both run the same vectors. Values are the wire's own objects (see docs/protocol.md), so a
-row, a frame and a state can be compared byte for byte (L6, L7).
+``apply`` folds one event, ``replace`` takes a snapshot. Its twin is
+``labextension/src/fold/transcript.ts``; both run the same vectors. Values are the wire's
+own objects (see docs/protocol.md), so a row, a frame and a state can be compared byte for byte (L6,
+L7).
 
 ``fold_run`` and ``MessageFold`` are the same rules for one run and one message. The store keeps its
 rows with them, so a row cannot disagree with its log.

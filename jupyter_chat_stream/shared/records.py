@@ -1,9 +1,9 @@
 """Records: the values of the wire (docs/protocol.md, "Values") as types.
 
 A record is the JSON object itself: rows, frames and the fold share the same dictionaries, and
-nothing converts them at run time. ``labextension/src/protocol/records.ts`` has the same types; a test
-compares the two. A reader may meet fields and kinds of a newer writer, so it checks the fields that
-it uses of a record from outside.
+nothing converts them at run time. ``labextension/src/protocol/records.ts`` has the same types; a
+test compares the two. A reader may meet fields and kinds of a newer writer, so it checks the
+fields that it uses of a record from outside.
 
 Times are ISO 8601 texts in UTC. Ids are opaque texts that sort by time.
 """

@@ -1,7 +1,7 @@
 """Records of tools: the values of the wire that tool calls and consents are made of.
 
-As in ``records``, a record is the JSON object itself. ``labextension/src/protocol/records.ts`` has the same
-types; a test compares the two.
+As in ``records``, a record is the JSON object itself. ``labextension/src/protocol/records.ts`` has
+the same types; a test compares the two.
 """
 
 from __future__ import annotations
