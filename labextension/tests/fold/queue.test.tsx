@@ -6,7 +6,7 @@ import { queuedMessages } from '../../src/fold/queue';
 import { EMPTY, fold } from '../../src/fold/transcript';
 import { parseEvent } from '../../src/protocol/parse';
 import { conversation, flushPromises } from '../fakes';
-import { arrive, click, has, host, page, part, press, show, type, useStage } from '../stage';
+import { arrive, click, end, has, host, page, part, press, show, type, useStage } from '../stage';
 
 useStage();
 
@@ -56,15 +56,7 @@ function message(
   };
 }
 
-const finish = (seq: number) => ({
-  seq,
-  type: 'finalized',
-  thread_id: 't',
-  at: 'x',
-  run_id: 'r',
-  message_id: 'a',
-  status: 'completed'
-});
+const finish = (seq: number) => end(seq, 'completed');
 const texts = () =>
   [...host.querySelectorAll('[data-testid=queued-text]')].map(node => node.textContent);
 const questions = () =>
