@@ -22,9 +22,7 @@ type ViewModule = Pick<typeof View, 'mountChat'>;
 
 /** Loads the view once. A load that failed is tried again by the next call. */
 export class ViewLoader {
-  constructor(load: () => Promise<ViewModule>) {
-    this._load = load;
-  }
+  constructor(private readonly _load: () => Promise<ViewModule>) {}
 
   /** The view, if it is loaded: later chats are then drawn without a delay. */
   get view(): ViewModule | null {
@@ -42,7 +40,6 @@ export class ViewLoader {
     }
   }
 
-  private readonly _load: () => Promise<ViewModule>;
   private _loading: Promise<ViewModule> | null = null;
   private _view: ViewModule | null = null;
 }

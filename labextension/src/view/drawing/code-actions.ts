@@ -33,16 +33,17 @@ const ACTIONS: readonly Shown[] = ['insert_below', 'insert_at_cursor', 'replace'
 export class CodeBar {
   readonly node = own('div', 'jp-ChatStream-codeBar');
 
-  constructor(language: string, text: () => string, services: DrawingServices) {
-    this._language = language;
-    this._text = text;
-    this._services = services;
-    const { trans } = services.language;
+  constructor(
+    private readonly _language: string,
+    private readonly _text: () => string,
+    private readonly _services: DrawingServices
+  ) {
+    const { trans } = _services.language;
     this._tools.setAttribute('role', 'toolbar');
     this._tools.setAttribute('aria-label', trans.__('Actions for this code'));
     this._tools.addEventListener('keydown', event => this._move(event));
     const name = own('span', 'jp-ChatStream-codeName');
-    name.dataset['language'] = language.slice(0, LONGEST_LANGUAGE);
+    name.dataset['language'] = _language.slice(0, LONGEST_LANGUAGE);
     const copy = button('copy-code', 'copy', trans.__('Copy code'));
     copy.tabIndex = 0;
     copy.addEventListener('click', () => void this._copy(copy));
@@ -221,9 +222,6 @@ export class CodeBar {
     }
   }
 
-  private readonly _language: string;
-  private readonly _text: () => string;
-  private readonly _services: DrawingServices;
   private readonly _tools = own('div', 'jp-ChatStream-codeTools');
   private readonly _buttons = new Map<Shown, HTMLButtonElement>();
   private _told: HTMLElement | null = null;
@@ -231,25 +229,26 @@ export class CodeBar {
 }
 
 function button(testid: string, icon: keyof typeof ICONS, label: string): HTMLButtonElement {
-  const made = document.createElement('button');
-  made.type = 'button';
+  const made = plainButton(testid, 'jp-ChatStream-codeButton');
   made.tabIndex = -1;
-  made.className = 'jp-ChatStream-codeButton';
-  made.dataset['testid'] = testid;
   made.setAttribute('aria-label', label);
-  made.setAttribute(SUPPRESS_SHORTCUTS, 'true');
   made.title = label;
   drawIcon(made, icon);
   return made;
 }
 
 function textButton(testid: string, label: string): HTMLButtonElement {
+  const made = plainButton(testid, 'jp-ChatStream-button');
+  made.textContent = label;
+  return made;
+}
+
+function plainButton(testid: string, className: string): HTMLButtonElement {
   const made = document.createElement('button');
   made.type = 'button';
-  made.className = 'jp-ChatStream-button';
+  made.className = className;
   made.dataset['testid'] = testid;
   made.setAttribute(SUPPRESS_SHORTCUTS, 'true');
-  made.textContent = label;
   return made;
 }
 
