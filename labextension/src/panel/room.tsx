@@ -66,7 +66,6 @@ function Shown(props: RoomProps & { readonly client: ThreadClient }): ReactEleme
             testid="open-asking"
             className="jp-mod-quiet"
             label={trans.__('Open “%1”, which waits for your answer', rowTitle(waiting, trans))}
-            then="stay"
             onClick={() => props.onOpen({ threadId: waiting.id, messageId: null })}
           >
             <span className="jp-ChatStream-mark jp-mod-asks">?</span>
