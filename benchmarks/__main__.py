@@ -36,6 +36,7 @@ MODULES = {
     "v": "memory",
     "w": "lab_start",
     "x": "tool_calls",
+    "y": "printing",
 }
 
 

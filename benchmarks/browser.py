@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from . import flowing, plugins
 from .report import Section
 
 KB = 1000
-_MEASURE = """async ms => {
+MEASURE = """async ms => {
   const frames = [];
   const tasks = [];
   const watch = new PerformanceObserver(found => {
@@ -81,14 +81,14 @@ def run(*, quick: bool = False) -> Section:
         page = context.new_page()
         for size in sizes:
             rows.append(_row(site, page, size, seconds))
-        idle = page.evaluate(_MEASURE, seconds * 1000)
+        idle = page.evaluate(MEASURE, seconds * 1000)
     return Section(
         name="f",
         title="frames in the browser, 100 updates a second",
         goal="60 fps, no long task (none over 50 ms)",
         rows=rows,
         notes=[
-            f"the same page, nothing happening: {_fps(idle):.0f} fps, longest frame "
+            f"the same page, nothing happening: {fps(idle['frames']):.0f} fps, longest frame "
             f"{max(idle['frames']):.0f} ms",
             "the browser, both servers' work and the load of others share the cores",
             "with other load (average 8, idle page 54 fps) 100 KB ran at 45 fps with 0.8 "
@@ -129,15 +129,15 @@ def _row(site: Site, page: Any, size: int, seconds: float) -> list[str]:
     chat.expect_live()
     run_id = site.send(thread, "Flow", already=size)
     _wait_for_text(chat, run_id, size)
-    ours = page.evaluate(_MEASURE, seconds * 1000)
+    ours = page.evaluate(MEASURE, seconds * 1000)
     site.chat("POST", f"runs/{run_id}/cancel")
     text = long_text(size + flowing.UPDATES_PER_S * flowing.CHUNK_CHARS * 60)
     arguments = [text, size, flowing.CHUNK_CHARS, flowing.UPDATES_PER_S]
     notebook.on_panel(NAIVE, arguments)
     page.wait_for_timeout(1000)
-    naive = page.evaluate(_MEASURE, seconds * 1000)
+    naive = page.evaluate(MEASURE, seconds * 1000)
     page.evaluate("window.endNaive()")
-    cells = [f"{_fps(side):.1f}" for side in (ours, naive)]
+    cells = [f"{fps(side['frames']):.1f}" for side in (ours, naive)]
     cells += [f"{max(side['frames']):.0f}" for side in (ours, naive)]
     cells += [f"{len(side['tasks']) / seconds:.1f}" for side in (ours, naive)]
     return [f"{size // KB} KB", *cells]
@@ -157,5 +157,6 @@ def _wait_for_text(chat: ChatView, run_id: str, size: int) -> None:
     )
 
 
-def _fps(side: dict[str, Any]) -> float:
-    return len(side["frames"]) / (sum(side["frames"]) / 1000)
+def fps(frames: Sequence[float]) -> float:
+    """Return how many frames a second came, by their times in ms."""
+    return len(frames) / (sum(frames) / 1000)
