@@ -130,7 +130,7 @@ class MemoryLog:
             for seq, body in enumerate(operation.bodies, head + 1)
         ]
         self._heads[run.thread.pk] = head + len(events)
-        self._store._publish(Committed(events=events, outcomes=[(operation, events, None)]))
+        self._store.publish(Committed(events=events, outcomes=[(operation, events, None)]))
 
 
 def leave_out_the_commit(service: Service) -> None:

@@ -178,7 +178,7 @@ def _fill(store: Store, texts: Sequence[str], bags: Sequence[str], threads: int)
 
 def _copy(store: Store, keys: Sequence[int], bags: Sequence[str]) -> None:
     """Fill Postgres's index as a restored backup does: the rows first, then the index on them."""
-    owned = full_text._owned(OWNER)
+    owned = full_text.owner_word(OWNER)
     with store.database.connect_listening() as conn:
         conn.execute("DROP INDEX search_words")
         with conn.cursor().copy("COPY search_row (pk, message, words) FROM STDIN") as copy:

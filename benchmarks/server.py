@@ -33,7 +33,7 @@ async def running_server(
         app.update_config(_config(Path(folder), settings))
         app.initialize(argv=[], find_extensions=False)
         host = app.extension_manager.extension_points["chat-stream"].app.host
-        host._make = lambda config: Service(config, registry=registry)
+        host.make = lambda config: Service(config, registry=registry)
         app.start_app()
         url = f"http://127.0.0.1:{app.port}{app.base_url}api/chat-stream/"
         client = AsyncHTTPClient()

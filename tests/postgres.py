@@ -52,15 +52,15 @@ class Postgres:
             raise RuntimeError(f"These tests start a Postgres server, and none is here. {ADVICE}")
         self._bin = found
         self._as = _lowered()
-        self._process: subprocess.Popen[bytes] | None = None
+        self.process: subprocess.Popen[bytes] | None = None
         self.fsync = fsync
         self.password = secrets.token_hex(16)
         self.port = _free_port()
-        self._folder = Path(tempfile.mkdtemp(prefix="chat-stream-postgres-"))
-        self._data = self._folder / "data"
+        self.folder = Path(tempfile.mkdtemp(prefix="chat-stream-postgres-"))
+        self._data = self.folder / "data"
         self._number = 0
         if self._as:
-            os.chown(self._folder, self._as["user"], self._as["group"])
+            os.chown(self.folder, self._as["user"], self._as["group"])
         try:
             self._initialise()
         except BaseException:
@@ -77,8 +77,8 @@ class Postgres:
     @property
     def pid(self) -> int:
         """The process id of the postmaster."""
-        assert self._process is not None
-        return self._process.pid
+        assert self.process is not None
+        return self.process.pid
 
     def url(self, database: str = "postgres") -> str:
         """Return the SQLAlchemy URL of a database, as ``--ChatStream.database_url`` takes it."""
@@ -118,24 +118,24 @@ class Postgres:
 
     def stop(self, mode: StopMode = "fast") -> None:
         """End the server: ``fast`` cuts its connections, ``immediate`` is like a crash."""
-        if self._process is not None:
-            self._process.send_signal(_STOPS[mode])
+        if self.process is not None:
+            self.process.send_signal(_STOPS[mode])
             try:
-                self._process.wait(PATIENCE_S)
+                self.process.wait(PATIENCE_S)
             except subprocess.TimeoutExpired:
                 if mode != "immediate":
                     raise
                 self.kill()  # as an operator does where one hangs while it goes down
-            self._process = None
+            self.process = None
 
     def kill(self) -> None:
         """End all of the server's processes with SIGKILL."""
-        if self._process is not None:
-            postmaster = psutil.Process(self._process.pid)
+        if self.process is not None:
+            postmaster = psutil.Process(self.process.pid)
             postmaster.suspend()  # so that it starts no more of them
             children = postmaster.children(recursive=True)
             postmaster.kill()
-            self._process.wait(PATIENCE_S)
+            self.process.wait(PATIENCE_S)
             for child in children:
                 try:
                     child.kill()
@@ -143,7 +143,7 @@ class Postgres:
                     pass  # its postmaster's death ended it
             while any(_lives(child) for child in children):
                 time.sleep(PAUSE_S)
-            self._process = None
+            self.process = None
 
     def restart(self, mode: StopMode = "fast") -> None:
         """Stop and start."""
@@ -163,14 +163,14 @@ class Postgres:
     def close(self) -> None:
         """End the server and remove its folder."""
         self.kill()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def _processes(self) -> list[psutil.Process]:
         postmaster = psutil.Process(self.pid)
         return [postmaster, *postmaster.children(recursive=True)]
 
     def _initialise(self) -> None:
-        secret = self._folder / "password"
+        secret = self.folder / "password"
         secret.write_text(self.password, encoding="utf-8")
         if self._as:
             os.chown(secret, self._as["user"], self._as["group"])
@@ -188,7 +188,7 @@ class Postgres:
     def _run(self, program: str, *words: str) -> None:
         done = subprocess.run(
             [str(self._bin / program), *words],
-            cwd=self._folder,
+            cwd=self.folder,
             env=self._environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -203,24 +203,24 @@ class Postgres:
     def _has_started(self, deadline: float) -> bool:
         settings = {**SETTINGS, **({} if self.fsync else HURRIED), "port": str(self.port)}
         words = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
-        with open(self._folder / "log", "ab") as log:
-            self._process = subprocess.Popen(
+        with open(self.folder / "log", "ab") as log:
+            self.process = subprocess.Popen(
                 [str(self._bin / "postgres"), "-D", str(self._data), *words],
-                cwd=self._folder,
+                cwd=self.folder,
                 env=self._environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 **self._as,
             )
-        while self._process.poll() is None:
+        while self.process.poll() is None:
             if self._is_ready():
                 return True
             if time.monotonic() > deadline:
                 self.kill()
                 break
             time.sleep(PAUSE_S)
-        self._process = None
+        self.process = None
         return False
 
     def _is_ready(self) -> bool:
@@ -231,11 +231,11 @@ class Postgres:
         return len(lines) >= 8 and lines[0] == str(self.pid) and lines[7].strip() == "ready"
 
     def _last_words(self) -> str:
-        return (self._folder / "log").read_text(encoding="utf-8", errors="replace")[-2000:]
+        return (self.folder / "log").read_text(encoding="utf-8", errors="replace")[-2000:]
 
     def _environment(self) -> dict[str, str]:
         kept = {n: v for n, v in os.environ.items() if not n.upper().startswith("PG")}
-        return {**kept, "HOME": str(self._folder), "LC_ALL": "C"}
+        return {**kept, "HOME": str(self.folder), "LC_ALL": "C"}
 
 
 def _lives(process: psutil.Process) -> bool:

@@ -59,20 +59,20 @@ class RunHarness:
         self.engine = make_engine(self.services, config)
         self.published: list[Event] = []
         self.expected_damage: list[str] = []  # what verify is to find at the end
-        self._commits = asyncio.Event()
+        self.commits = asyncio.Event()
         store.listen(self._note)
-        store.on_foreign(lambda threads: self._commits.set())
+        store.on_foreign(lambda threads: self.commits.set())
         sweep = getattr(self.engine, "sweep", None)  # an engine that executes has one
         if sweep is not None:
             self._nudge, sweep.nudge = sweep.nudge, self._note_end
 
     def _note(self, events: Sequence[Event]) -> None:
         self.published.extend(events)
-        self._commits.set()
+        self.commits.set()
 
     def _note_end(self) -> None:
         self._nudge()  # the engine nudges when a run has ended, and so may a test be waiting
-        self._commits.set()
+        self.commits.set()
 
     # ------------------------------------------------------------------ commands
 
@@ -168,13 +168,13 @@ class RunHarness:
 
         async def wait() -> Any:
             while True:
-                self._commits.clear()
+                self.commits.clear()
                 found = ready()
                 if asyncio.iscoroutine(found):
                     found = await found
                 if found:
                     return found
-                await self._commits.wait()
+                await self.commits.wait()
 
         return await self.bounded(wait())
 

@@ -55,7 +55,7 @@ def run(settings: ChatStream, words: list[str]) -> int:
     refuse_scratch(settings)
     if "max_active_runs" not in settings.config.get("ChatStream", {}):
         settings.max_active_runs = MAX_ACTIVE_RUNS
-    asyncio.run(_work(settings))
+    asyncio.run(work(settings))
     return 0
 
 
@@ -71,7 +71,7 @@ def refuse_scratch(settings: ChatStream) -> None:
         )
 
 
-async def _work(settings: ChatStream) -> None:
+async def work(settings: ChatStream) -> None:
     loop, enough = asyncio.get_running_loop(), asyncio.Event()
     with_signals = _on_signals(loop, enough.set)
     try:

@@ -31,7 +31,7 @@ from .leases import LeaseHolders
 if os.name == "posix":
     import fcntl
 
-    def _lock(descriptor: int) -> bool:
+    def try_lock(descriptor: int) -> bool:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -41,7 +41,7 @@ if os.name == "posix":
 else:
     import msvcrt
 
-    def _lock(descriptor: int) -> bool:
+    def try_lock(descriptor: int) -> bool:
         try:
             msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
         except OSError:
@@ -59,7 +59,7 @@ Kind = Literal["server", "worker"]
 # How often a draft is locked, and the pause between: another process may be testing its lock.
 _TRIES, _PAUSE_S = 50, 0.001
 # Windows cannot rename an open file: there the file is made and locked in two steps.
-_DRAFT = ".draft" if os.name == "posix" else ".lock"
+DRAFT = ".draft" if os.name == "posix" else ".lock"
 
 
 def make_holders(
@@ -98,10 +98,10 @@ class FileHolders:
         try:
             self.lock()
             for holder in self._look_around():
-                if self._is_held(self._path(holder)) is False:
+                if self.is_held(self._path(holder)) is False:
                     self._seen.discard(holder)
-            for draft in self._folder.glob(f"*{_DRAFT}"):
-                self._is_held(draft)
+            for draft in self._folder.glob(f"*{DRAFT}"):
+                self.is_held(draft)
         except OSError as error:
             self.unlock()
             raise self._refusal(reason_of(error)) from error
@@ -128,10 +128,10 @@ class FileHolders:
         """Take this process's lock; a lock on a file that was removed is released."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         path, old = self._path(self.own), self._descriptor
-        draft = path.with_suffix(_DRAFT)
+        draft = path.with_suffix(DRAFT)
         for _ in range(_TRIES):
             descriptor = os.open(draft, os.O_RDWR | os.O_CREAT, 0o600)
-            if _lock(descriptor) and _put(descriptor, draft, path):
+            if try_lock(descriptor) and _put(descriptor, draft, path):
                 self._descriptor = descriptor
                 if old is not None:
                     os.close(old)
@@ -153,7 +153,7 @@ class FileHolders:
         """Try the holder's lock; if the lock is held, the holder lives."""
         if holder == self.own:
             return True
-        is_held = self._is_held(self._path(holder))
+        is_held = self.is_held(self._path(holder))
         if is_held is None:
             now_s = self._clock()
             since_s = self._missing_since.setdefault(holder, now_s)
@@ -189,7 +189,7 @@ class FileHolders:
             os.close(self._descriptor)
             self._descriptor = None
 
-    def _is_held(self, path: Path) -> bool | None:
+    def is_held(self, path: Path) -> bool | None:
         """Try a lock, and remove the file of a dead holder; None if there is no file."""
         if path == self._path(self.own):
             return True
@@ -198,7 +198,7 @@ class FileHolders:
         except FileNotFoundError:
             return None
         try:
-            if not _lock(descriptor):
+            if not try_lock(descriptor):
                 return True
             _remove(path)
             return False

@@ -51,11 +51,11 @@ class LeaseHolders:
         self._on_expired = on_expired
         self._on_back = on_back
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._doubt_until = 0.0
+        self.doubt_until_s = 0.0
         self._ending = threading.Event()
         self._begun: Future[None] = Future()
         self._ended: Future[None] = Future()
-        self._thread = threading.Thread(target=self._work, name="chat-stream-lease", daemon=True)
+        self.thread = threading.Thread(target=self._work, name="chat-stream-lease", daemon=True)
 
     async def open(self) -> None:
         """Begin to renew the lease, and wait until it is there.
@@ -64,7 +64,7 @@ class LeaseHolders:
             StoreError: the database could not be reached for too long.
         """
         self._loop = asyncio.get_running_loop()
-        self._thread.start()
+        self.thread.start()
         try:
             await asyncio.wait_for(asyncio.wrap_future(self._begun), OPEN_WITHIN_S)
         except BaseException as error:
@@ -78,13 +78,13 @@ class LeaseHolders:
 
     def is_alive(self, leases: LeaseReader, holder: str) -> bool:
         """Return whether a holder's lease lasts."""
-        if holder == self.own or time.monotonic() < self._doubt_until:
+        if holder == self.own or time.monotonic() < self.doubt_until_s:
             return True
         return leases.is_alive(self.own, holder, self._lease_s)
 
     def doubt(self) -> None:
         """Count all holders as alive for one lease."""
-        self._doubt_until = time.monotonic() + self._lease_s
+        self.doubt_until_s = time.monotonic() + self._lease_s
 
     async def close(self) -> None:
         """End the lease; if the database is away, the lease ends by itself."""

@@ -105,7 +105,7 @@ class QueueWorker(ExecutingEngine, Queue):
         self._holders = LeaseHolders(
             services.store.claims.lease(services.store.new_id(), "worker", config.lease_s),
             on_expired=self._expired,
-            on_back=self._renew,
+            on_back=self.renew,
         )
         self._slot_freed = asyncio.Event()
         self.running = Running(
@@ -116,7 +116,7 @@ class QueueWorker(ExecutingEngine, Queue):
             on_free_slot=self._slot_freed.set,
         )
         self._working: asyncio.Task[None] | None = None
-        self._round: asyncio.Task[None] | None = None
+        self.round: asyncio.Task[None] | None = None
         self.sweep = Sweep(services.store, self.running, config, dispatch=self.dispatch)
 
     async def start(self) -> None:
@@ -159,20 +159,20 @@ class QueueWorker(ExecutingEngine, Queue):
         try:
             while True:
                 began = loop.time()
-                self._round = loop.create_task(self._work_a_round())
+                self.round = loop.create_task(self._work_a_round())
                 self.sweep.nudge()  # the worker before may have lost calls
-                await asyncio.wait({self._round})
+                await asyncio.wait({self.round})
                 trouble = 0 if loop.time() - began > STEADY_S else trouble
-                if not self._round.cancelled() and self._round.exception() is not None:
-                    kind = type(self._round.exception()).__name__
+                if not self.round.cancelled() and self.round.exception() is not None:
+                    kind = type(self.round.exception()).__name__
                     log.warning(Line("queue.lost", error=kind, active=self.active))
                 pause_s = QUEUE_BACKOFF.pause_s(trouble)
                 trouble += 1
                 await asyncio.sleep(pause_s)
         finally:
-            if self._round is not None:
-                self._round.cancel()
-                await asyncio.wait({self._round}, timeout=STOP_WITHIN_S)
+            if self.round is not None:
+                self.round.cancel()
+                await asyncio.wait({self.round}, timeout=STOP_WITHIN_S)
 
     async def _work_a_round(self) -> None:
         await self.jobs.renew()
@@ -210,10 +210,10 @@ class QueueWorker(ExecutingEngine, Queue):
         app.task(name=TASK, queue=QUEUE)(self.execute)
         return app
 
-    def _renew(self) -> None:
+    def renew(self) -> None:
         # Procrastinate does not LISTEN again by itself after the database was away.
-        if self._round is not None:
-            self._round.cancel()
+        if self.round is not None:
+            self.round.cancel()
 
     def _look_again(self) -> None:
         self.sweep.nudge_soon()  # for the next run of the thread, which has no job yet

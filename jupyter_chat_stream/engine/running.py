@@ -97,7 +97,7 @@ class Running:
         self._calls: dict[tuple[str, int], _Work] = {}
         self._here: Counter[str] = Counter()  # calls of each run
         self._executing: dict[str, _Work] = {}
-        self._watching: asyncio.Task[None] | None = None
+        self.watching: asyncio.Task[None] | None = None
         self._look_now = asyncio.Event()
         self.observe: Callable[[Claimed], None] | None = None
         self._is_stopping = False
@@ -117,7 +117,7 @@ class Running:
 
     def start(self) -> None:
         self._services.store.listen(self._see)
-        self._watching = asyncio.get_running_loop().create_task(self._watch())
+        self.watching = asyncio.get_running_loop().create_task(self._watch())
 
     def begin(self, run_id: str, attempt: int, due: Due | None = None) -> asyncio.Task[None] | None:
         """Make this attempt; returns its task, or None if this process is stopping."""
@@ -183,15 +183,15 @@ class Running:
             task.cancel()
         if tasks:  # a provider that ignores its cancellation must not keep the server from ending
             await asyncio.wait(tasks, timeout=STOP_WITHIN_S)
-        if self._watching is not None:
-            self._watching.cancel()
-            await asyncio.wait({self._watching}, timeout=STOP_WITHIN_S)
+        if self.watching is not None:
+            self.watching.cancel()
+            await asyncio.wait({self.watching}, timeout=STOP_WITHIN_S)
         await self._stops.end(STOP_WITHIN_S)
         return [(w.run_id, w.execution.attempt + 1) for w in works if w.execution is not None]
 
     async def _make(self, work: _Work, due: Due | None) -> None:
         try:
-            claimed = await self._take(work, due)
+            claimed = await self.take(work, due)
             if claimed is None:
                 return
             older = self._executing.get(work.run_id)
@@ -209,7 +209,7 @@ class Running:
             work.stop()
         await work.execution.run()
 
-    async def _take(self, work: _Work, due: Due | None) -> Claimed | None:
+    async def take(self, work: _Work, due: Due | None) -> Claimed | None:
         claims, config = self._services.store.claims, self._config
 
         def is_free(leases: LeaseReader, due: Due) -> bool:

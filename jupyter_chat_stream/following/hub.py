@@ -146,7 +146,7 @@ class Hub:
         self.poll.add(self)
         self.is_stopped = False
         self.falls_behind = 0
-        store.listen(self._publish)
+        store.listen(self.publish)
         store.on_foreign(self._hear, wants=self._readers.__contains__)
 
     @property
@@ -212,7 +212,7 @@ class Hub:
         self.is_stopped = True
         await self.poll.stop()
 
-    def _publish(self, events: Sequence[Event]) -> None:
+    def publish(self, events: Sequence[Event]) -> None:
         by_thread: dict[str, list[Event]] = {}
         for event in events:
             if event.thread_id in self._readers:

@@ -110,42 +110,42 @@ class Watchers:
     def __init__(self, store: ChatStore, *, poll: CommitPoll) -> None:
         self._store = store
         self._poll = poll
-        self._watchers: dict[str, set[Watcher]] = {}  # by person
-        self._traces: dict[str, dict[str, int]] = {}  # person -> the list as last compared
+        self.by_person: dict[str, set[Watcher]] = {}
+        self.traces: dict[str, dict[str, int]] = {}  # person -> the list as last compared
         self._strangers: OrderedDict[tuple[str, str], None] = OrderedDict()  # (person, thread id)
         self._is_suspect = False  # a notice of unknown threads has come
         self._compare_at_s = self._compare_anyway_at_s = 0.0
         poll.add(self)
         store.listen(self._publish)
         store.listen_to_marks(self._hear)
-        store.on_foreign(self._hear_foreign, wants=self._may_matter, of_rows=True)
+        store.on_foreign(self.hear_foreign, wants=self._may_matter, of_rows=True)
 
     @property
     def count(self) -> int:
         """The number of watchers."""
-        return sum(len(watchers) for watchers in self._watchers.values())
+        return sum(len(watchers) for watchers in self.by_person.values())
 
     def watch(self, person: str) -> Watcher:
         """Register a watcher of a person's list."""
         watcher = Watcher(self, person)
-        self._watchers.setdefault(person, set()).add(watcher)
+        self.by_person.setdefault(person, set()).add(watcher)
         self._poll.begin()
         return watcher
 
     def drop(self, watcher: Watcher) -> None:
-        watchers = self._watchers.get(watcher.person)
+        watchers = self.by_person.get(watcher.person)
         if watchers is not None:
             watchers.discard(watcher)
             if not watchers:
-                del self._watchers[watcher.person]
-                self._traces.pop(watcher.person, None)
+                del self.by_person[watcher.person]
+                self.traces.pop(watcher.person, None)
 
     async def begin(self, person: str) -> None:
         """Read the list's state before its first frame, to compare with it from then on."""
-        if person not in self._traces:
+        if person not in self.traces:
             traces = await self._store.threads.traces(person)
-            if person in self._watchers:
-                self._traces.setdefault(person, traces)
+            if person in self.by_person:
+                self.traces.setdefault(person, traces)
 
     async def read(self, person: str, thread_ids: Sequence[str]) -> list[ListedThread]:
         """Read those of the rows that are the person's (L16)."""
@@ -159,18 +159,18 @@ class Watchers:
     # ------------------------------------------------------------------ what has changed
 
     def _publish(self, events: Sequence[Event]) -> None:
-        if self._watchers:
+        if self.by_person:
             # A delta changes no row but its `seq`, which is not worth a frame.
             self._hear({event.thread_id for event in events if event.type != "delta"})
 
     def _hear(self, threads: Iterable[str]) -> None:
-        for person, watchers in self._watchers.items():
+        for person, watchers in self.by_person.items():
             own = [each for each in threads if (person, each) not in self._strangers]
             if own:
                 for watcher in watchers:
                     watcher.add(own)
 
-    def _hear_foreign(self, threads: frozenset[str] | None) -> None:
+    def hear_foreign(self, threads: frozenset[str] | None) -> None:
         if threads is None:  # the poll compares the lists
             self._is_suspect = True
         else:
@@ -178,14 +178,14 @@ class Watchers:
 
     def _may_matter(self, thread_id: str) -> bool:
         # Called on another thread, while the loop may change the dictionary: `tuple` copies it.
-        return any((person, thread_id) not in self._strangers for person in tuple(self._watchers))
+        return any((person, thread_id) not in self._strangers for person in tuple(self.by_person))
 
     # ------------------------------------------------------------------ lost notices (L9)
 
     @property
     def is_wanted(self) -> bool:
         """Whether there is a watcher."""
-        return bool(self._watchers)
+        return bool(self.by_person)
 
     async def compare(self, *, is_changed: bool) -> bool:
         """Compare each watched list with its state before; False if that must wait.
@@ -200,7 +200,7 @@ class Watchers:
             return not is_changed
         self._is_suspect = False
         begun_s = time()
-        for person in tuple(self._traces):
+        for person in tuple(self.traces):
             await self._compare_list(person)
         rest_s = min(IDLE_TIMES * (time() - begun_s), COMPARE_ANYWAY_S)
         self._compare_at_s = time() + max(COMPARE_AFTER_S, rest_s)
@@ -209,10 +209,10 @@ class Watchers:
 
     async def _compare_list(self, person: str) -> None:
         fresh = await self._store.threads.traces(person)
-        before = self._traces.get(person)
+        before = self.traces.get(person)
         if before is None:  # nobody watches it any more
             return
-        self._traces[person] = fresh
+        self.traces[person] = fresh
         changed = [id_ for id_, trace in fresh.items() if before.get(id_) != trace]
-        for watcher in self._watchers.get(person, ()):
+        for watcher in self.by_person.get(person, ()):
             watcher.add(changed)

@@ -14,16 +14,15 @@ One folder has one name: symbolic links are followed, and the spelling is the fi
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from .. import _start
 from ..shared import connection_file
 from ..shared.config import CONNECTION_ENV
 from ..shared.errors import ServerUnavailable
 from ..shared.projects import project_of
+from .shell import running_shell
 
 _NOTEBOOK_VARIABLES = ("__vsc_ipynb_file__", "PAPERMILL_INPUT_PATH")
 
@@ -66,19 +65,14 @@ def _names(spelling: str, folder: str, path: str) -> bool:
 
 
 def _start_folder() -> str | None:
-    shell = _shell()
+    shell = running_shell()
     began = getattr(shell, "starting_dir", None)
     return began if isinstance(began, str) else _start.FOLDER
 
 
-def _shell() -> Any:
-    module = sys.modules.get("IPython")
-    return module.get_ipython() if module is not None else None
-
-
 def _notebook_file(start: str | None) -> str | None:
     """Read the notebook's path from the kernel's variables of editors and papermill."""
-    variables: Mapping[str, object] = getattr(_shell(), "user_ns", {})
+    variables: Mapping[str, object] = getattr(running_shell(), "user_ns", {})
     for name in _NOTEBOOK_VARIABLES:
         told = variables.get(name)
         if not isinstance(told, str) or not told:
@@ -104,7 +98,7 @@ def _is_inherited() -> bool:
     starter = os.environ.get("JPY_PARENT_PID")
     if os.name == "nt" or not starter:
         return False
-    if getattr(_shell(), "kernel", None) is None:
+    if getattr(running_shell(), "kernel", None) is None:
         return starter != str(os.getppid())
     server = _server_pid()
     return server > 0 and starter != str(server)

@@ -47,9 +47,9 @@ class Follower:
         self.thread_id = thread_id
         self.error: ChatStreamError | None = None  # if set, no event will follow
         self._subscription = Subscription(thread_id)
-        self._lock = threading.RLock()  # a __del__ may read while its thread reads
+        self.lock = threading.RLock()  # a __del__ may read while its thread reads
         self._waiting: set[asyncio.Future[None]] = set()
-        self._listeners: list[Callable[[bool], None]] = []
+        self.listeners: list[Callable[[bool], None]] = []
         self._misfits = 0
         self._trouble: ChatStreamError | None = None  # why no event comes at present
         self._trouble_since = 0.0
@@ -67,36 +67,36 @@ class Follower:
 
     @property
     def thread(self) -> ThreadRecord:
-        with self._lock:
+        with self.lock:
             return self._subscription.transcript.thread.copy()
 
     def message(self, message_id: str | None) -> MessageRecord | None:
         """Return a message; None if it is not kept here."""
-        with self._lock:
+        with self.lock:
             return self._subscription.transcript.message(message_id) if message_id else None
 
     def messages(self) -> list[MessageRecord]:
         """Return the kept messages, oldest first."""
-        with self._lock:
+        with self.lock:
             return self._subscription.transcript.messages
 
     def run(self, run_id: str) -> RunRecord | None:
         """Return a run; None if it is not kept here."""
-        with self._lock:
+        with self.lock:
             run = self._subscription.transcript.runs.get(run_id)
             return None if run is None else run.copy()
 
     def runs(self) -> list[RunRecord]:
-        with self._lock:
+        with self.lock:
             return [run.copy() for run in self._subscription.transcript.runs.values()]
 
     def listen(self, listener: Callable[[bool], None]) -> None:
         """Call ``listener(urgent)`` in the link's thread after every change."""
-        self._listeners.append(listener)
+        self.listeners.append(listener)
 
     def ignore(self, listener: Callable[[bool], None]) -> None:
-        if listener in self._listeners:
-            self._listeners.remove(listener)
+        if listener in self.listeners:
+            self.listeners.remove(listener)
 
     # ------------------------------------------------------------------ wait, on the link's loop
 
@@ -161,7 +161,7 @@ class Follower:
 
     def receive(self, frame: Frame) -> SubscribeFrame | None:
         """Take one frame; return the frame to send back, if there is one."""
-        with self._lock:
+        with self.lock:
             action = self._subscription.receive(frame)
             self._forget()
         if isinstance(action, Applied):
@@ -214,7 +214,7 @@ class Follower:
         for turn in self._waiting:
             if not turn.done():
                 turn.set_result(None)
-        for listener in tuple(self._listeners):
+        for listener in tuple(self.listeners):
             listener(urgent)
 
 

@@ -67,7 +67,7 @@ class Inbox:
     def __init__(self) -> None:
         self.thread = threading.get_ident()
         self.wake = threading.Event()
-        self._lock = threading.RLock()
+        self.lock = threading.RLock()
         self._pending: dict[int, Callable[[], None]] = {}
         self._is_draining = False
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -92,7 +92,7 @@ class Inbox:
 
     def put(self, whose: int, change: Callable[[], None]) -> None:
         """Add a change, replacing an earlier one of ``whose``. Any thread may call this."""
-        with self._lock:
+        with self.lock:
             is_first = not self._pending
             self._pending[whose] = change
         self.wake.set()
@@ -122,7 +122,7 @@ class Inbox:
         if self._is_draining or not self._pending:
             return
         self._is_draining = True
-        with self._lock:
+        with self.lock:
             batch, self._pending = self._pending, {}
         try:
             while batch:
@@ -131,7 +131,7 @@ class Inbox:
                     batch[whose]()
                 del batch[whose]
         finally:
-            with self._lock:
+            with self.lock:
                 self._pending = {**batch, **self._pending}
             self._is_draining = False
             if self._pending:

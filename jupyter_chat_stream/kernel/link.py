@@ -49,8 +49,8 @@ class Link:
         self._loop = asyncio.new_event_loop()
         self._connection: Connection | None = None
         self._finding: asyncio.Future[Connection] | None = None
-        self._followers: dict[str, Follower] = {}
-        self._channels: list[Channel] = []
+        self.followers: dict[str, Follower] = {}
+        self.channels: list[Channel] = []
         self._thread = threading.Thread(target=self._live, name="chat-stream", daemon=True)
         self._thread.start()
 
@@ -122,7 +122,7 @@ class Link:
 
     async def _stop(self) -> None:
         # First, because tornado closes a socket in tasks of its own on this loop.
-        await _end([channel.task for channel in self._channels])
+        await _end([channel.task for channel in self.channels])
         # The loop belongs to the link, so all its remaining tasks end too.
         await _end(asyncio.all_tasks() - {asyncio.current_task()})
         self._loop.stop()
@@ -223,39 +223,39 @@ class Link:
         Args:
             messages: ids of messages that the follower must not forget while the hold lasts.
         """
-        follower = self._followers.get(thread_id)
+        follower = self.followers.get(thread_id)
         is_carried = any(
             channel.is_open and channel.followers.get(thread_id) is follower
-            for channel in self._channels
+            for channel in self.channels
         )
         if follower is None or follower.error is not None or not is_carried:
             follower = self._begin_following(thread_id)
         return Hold(self, follower, messages)
 
     def _begin_following(self, thread_id: str) -> Follower:
-        before = self._followers.get(thread_id)
+        before = self.followers.get(thread_id)
         if before is not None:
             self._drop(before)
-        follower = self._followers[thread_id] = Follower(thread_id)
-        channel = next((known for known in self._channels if known.has_room), None)
+        follower = self.followers[thread_id] = Follower(thread_id)
+        channel = next((known for known in self.channels if known.has_room), None)
         if channel is None:
             channel = Channel(
                 self.connection,
-                lambda frame: self._take(frame),
+                lambda frame: self.take(frame),
                 self._lose_connection,
                 lambda: SILENCE_S,
             )
-            self._channels.append(channel)
+            self.channels.append(channel)
         channel.add(follower)
         return follower
 
     def _drop(self, follower: Follower) -> None:
-        for channel in self._channels:
+        for channel in self.channels:
             channel.remove(follower)
-        self._channels = [known for known in self._channels if known.is_open]
+        self.channels = [known for known in self.channels if known.is_open]
 
-    async def _take(self, frame: Frame) -> None:
-        for channel in self._channels:
+    async def take(self, frame: Frame) -> None:
+        for channel in self.channels:
             if frame.get("thread") in channel.followers:
                 await channel.take(frame)
                 return
@@ -269,22 +269,22 @@ class Link:
 
     def offer(self, follower: Follower) -> None:
         """Send the offer of a thread now, if its socket is open. Each new socket gets it, too."""
-        for channel in self._channels:
+        for channel in self.channels:
             if channel.followers.get(follower.thread_id) is follower:
                 channel.offer_soon(follower)
 
     def _unfollow(self, follower: Follower, messages: Sequence[str]) -> None:
         follower.users -= 1
         follower.pin(messages, -1)
-        if follower.users > 0 or self._followers.get(follower.thread_id) is not follower:
+        if follower.users > 0 or self.followers.get(follower.thread_id) is not follower:
             return
-        del self._followers[follower.thread_id]
+        del self.followers[follower.thread_id]
         self._drop(follower)
 
     @property
     def _socket(self) -> WebSocketClientConnection | None:
         """The first channel's socket; None if it is not open."""
-        return self._channels[0].socket if self._channels else None
+        return self.channels[0].socket if self.channels else None
 
 
 async def _end(tasks: Collection[asyncio.Task[Any] | None]) -> None:
@@ -305,13 +305,13 @@ class Hold:
 
 
 _link: Link | None = None
-_guard = threading.RLock()
+guard = threading.RLock()
 
 
 def current() -> Link:
     """Return this process's link, starting it if there is none."""
     global _link
-    with _guard:
+    with guard:
         if _link is None or _link.pid != os.getpid():
             _link = Link()
             atexit.register(_link.close)
@@ -321,7 +321,7 @@ def current() -> Link:
 def close() -> None:
     """Close this process's link, if there is one; the next ``current`` starts another."""
     global _link
-    with _guard:
+    with guard:
         link, _link = _link, None
     if link is not None:
         atexit.unregister(link.close)
@@ -335,8 +335,8 @@ def path_of(*parts: str) -> str:
 
 def _forget() -> None:
     """Drop the link in a forked child: the child inherits the lock, but not the thread."""
-    global _link, _guard
-    _link, _guard = None, threading.RLock()
+    global _link, guard
+    _link, guard = None, threading.RLock()
 
 
 if hasattr(os, "register_at_fork"):

@@ -60,7 +60,7 @@ class Message:
         sent = [
             part for part in self.parts if part["kind"] == "attachment" and "attachment_id" in part
         ]
-        return tuple(map(Attachment._stored, [*sent, *files_of_results(self.parts)]))
+        return tuple(map(Attachment.from_wire, [*sent, *files_of_results(self.parts)]))
 
     def _record(self) -> MessageRecord:
         return cast(MessageRecord, vars(self))

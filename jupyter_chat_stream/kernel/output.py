@@ -7,7 +7,6 @@ unfinished answers, so a notebook under version control changes only with the th
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -18,6 +17,7 @@ from ..shared.markdown.copies import harmless, harmless_start
 from ..shared.parts import files_of_results
 from ..shared.records import MessageRecord
 from . import user_errors
+from .shell import shell_of_kernel
 
 MimeBundle = dict[str, Any]  # by MIME type, as IPython takes it
 MIME = "application/vnd.jupyter-chat-stream.thread.v1+json"
@@ -41,16 +41,6 @@ def execution_id() -> str | None:
     shell = shell_of_kernel()
     header = shell.get_parent().get("header", {}) if shell is not None else {}
     return header.get("msg_id")
-
-
-def shell_of_kernel() -> Any:
-    """Return the kernel's shell; None in a script or a terminal."""
-    if "IPython" not in sys.modules:
-        return None
-    from IPython import get_ipython
-
-    shell = get_ipython()
-    return shell if getattr(shell, "kernel", None) is not None else None
 
 
 def keep_newest_result(shown: object, is_older: Callable[[object], bool]) -> None:

@@ -131,23 +131,23 @@ class ServerLeash:
         self.socket = self.connection = None
 
 
-class _Server(subprocess.Popen[bytes]):
+class ServerProcess(subprocess.Popen[bytes]):
     """The server's process; it may outlive the process that started it."""
 
     def __del__(self) -> None:
         """Raise no ResourceWarning: the server must outlive this process."""
 
 
-_leash = ServerLeash()
-atexit.register(lambda: _leash.drop())
-_children: list[_Server] = []
+current_leash = ServerLeash()
+atexit.register(lambda: current_leash.drop())
+_children: list[ServerProcess] = []
 
 
 def _forget() -> None:
     """Drop the leash in a forked child: it must end with the parent process."""
-    global _leash
-    _leash.drop()
-    _leash = ServerLeash()
+    global current_leash
+    current_leash.drop()
+    current_leash = ServerLeash()
     _children.clear()
 
 
@@ -163,17 +163,17 @@ def connect() -> Connection:
         VersionMismatch: the running server has another version.
         DataFolderRefused: the server's files cannot be made or written.
     """
-    with _leash.guard:
-        if _leash.is_held() and _leash.connection is not None:
-            return _leash.connection
-        _leash.drop()
+    with current_leash.guard:
+        if current_leash.is_held() and current_leash.connection is not None:
+            return current_leash.connection
+        current_leash.drop()
         at = place()
         try:
             _join_or_start(at)
         except OSError as error:
             raise _refusal(error, at) from error
-        assert _leash.connection is not None
-        return _leash.connection
+        assert current_leash.connection is not None
+        return current_leash.connection
 
 
 def _join_or_start(at: Place) -> None:
@@ -205,7 +205,7 @@ def _join(at: Place) -> bool:
         leash.close()
         return False
     leash.setblocking(False)
-    _leash.socket, _leash.connection = leash, found
+    current_leash.socket, current_leash.connection = leash, found
     return True
 
 
@@ -217,7 +217,7 @@ def _start(at: Place) -> None:
     _children[:] = [child for child in _children if child.poll() is None]
     handle = os.open(at.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(handle, "wb") as log:
-        child = _Server(
+        child = ServerProcess(
             [sys.executable, "-m", "jupyter_chat_stream", "serve", "--headless"],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

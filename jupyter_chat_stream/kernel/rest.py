@@ -106,7 +106,7 @@ async def fetch(
     request = _request(to, method, path, headers, timeout_s)
     if body is not None:
         request.body = _written(body).encode()
-    answer = await _exchanged(to, request)
+    answer = await exchange(to, request)
     return read_answer(answer.code, answer.body, to.url)
 
 
@@ -127,7 +127,7 @@ async def upload(
     request = _request(to, "POST", path, headers, timeout_s)
     request.headers["Content-Length"] = str(len(data))
     request.body_producer = produce  # type: ignore[assignment]  # typed as if it returned a Future
-    answer = await _exchanged(to, request)
+    answer = await exchange(to, request)
     return read_answer(answer.code, answer.body, to.url)
 
 
@@ -138,7 +138,7 @@ async def download(to: Connection, path: str, *, timeout_s: float) -> bytes:
         ChatStreamError: the server refused the request.
         ServerUnavailable: the server did not respond.
     """
-    answer = await _exchanged(to, _request(to, "GET", path, None, timeout_s))
+    answer = await exchange(to, _request(to, "GET", path, None, timeout_s))
     if answer.code != 200:
         read_answer(answer.code, answer.body, to.url)
     return answer.body
@@ -159,7 +159,7 @@ def _request(
     )
 
 
-async def _exchanged(to: Connection, request: HTTPRequest) -> HTTPResponse:
+async def exchange(to: Connection, request: HTTPRequest) -> HTTPResponse:
     client = SimpleAsyncHTTPClient(
         force_instance=True,
         resolver=_resolver(to),
@@ -170,7 +170,7 @@ async def _exchanged(to: Connection, request: HTTPRequest) -> HTTPResponse:
     try:
         return await client.fetch(request, raise_error=False)
     except (OSError, HTTPClientError) as error:
-        raise _unavailable(to, error) from error
+        raise unavailable(to, error) from error
     finally:
         client.close()
 
@@ -194,7 +194,7 @@ async def open_socket(to: Connection) -> WebSocketClientConnection:
             await close_socket(await opening)  # tornado opens it in spite of the cancellation
         raise
     except (OSError, HTTPClientError) as error:
-        raise _unavailable(to, error) from error
+        raise unavailable(to, error) from error
 
 
 async def close_socket(opened: WebSocketClientConnection) -> None:
@@ -230,7 +230,7 @@ def _not_plain(what: str) -> WrongCall:
     )
 
 
-def _unavailable(to: Connection, error: Exception) -> ServerUnavailable:
+def unavailable(to: Connection, error: Exception) -> ServerUnavailable:
     return ServerUnavailable(
         f"The chat's server at {to.url} does not answer ({_reason(error)}). Is JupyterLab running?",
         url=to.url,

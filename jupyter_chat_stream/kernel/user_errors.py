@@ -12,7 +12,8 @@ import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+
+from .shell import running_shell
 
 # A plain function that raises `CancelledError` cancels none of our tasks, so it is caught too.
 CAUGHT = (Exception, asyncio.CancelledError)
@@ -35,18 +36,10 @@ def report(what: str, error: BaseException) -> None:
     """Show an error with its traceback; never raises."""
     try:
         sys.stderr.write(f"{what} raised {type(error).__name__}; the chat goes on.\n")
-        shell = _shell()
+        shell = running_shell()
         if shell is None:
             traceback.print_exception(type(error), error, error.__traceback__)
         else:
             shell.showtraceback((type(error), error, error.__traceback__))
     except CAUGHT:
         pass  # standard error is broken, too: there is no other place to report to
-
-
-def _shell() -> Any:
-    if "IPython" not in sys.modules:
-        return None
-    from IPython import get_ipython
-
-    return get_ipython()

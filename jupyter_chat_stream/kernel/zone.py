@@ -47,7 +47,7 @@ def local_zone() -> str:
     follow_environment()
     wanted = os.environ.get("TZ")
     today = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
-    found = _find(wanted, today.replace(hour=0), time.tzname)
+    found = find_name(wanted, today.replace(hour=0), time.tzname)
     if found is None:
         clock = f"TZ={wanted!r}" if wanted is not None else "this machine's clock"
         raise InvalidInput(
@@ -59,7 +59,7 @@ def local_zone() -> str:
 
 
 @lru_cache(maxsize=8)
-def _find(wanted: str | None, today: datetime, _: tuple[str, str]) -> str | None:
+def find_name(wanted: str | None, today: datetime, _: tuple[str, str]) -> str | None:
     told = _names_of_system() if wanted is None else iter([_name_of(wanted.lstrip(":"))])
     found = next((name for name in told if _is_clock(name, today)), None)
     may_have_rules = wanted is None or _RULES.fullmatch(wanted) is not None

@@ -217,14 +217,14 @@ class ChatCollector(Collector):
 
 
 COLLECTOR = ChatCollector(METER)
-_registered: list[ChatCollector] = []
+registered: list[ChatCollector] = []
 
 
 def expose(watch: ServiceWatch) -> None:
     """Add the state of a service to the metrics of this process."""
-    if not _registered:
+    if not registered:
         REGISTRY.register(COLLECTOR)
-        _registered.append(COLLECTOR)
+        registered.append(COLLECTOR)
     COLLECTOR.watches.add(watch)
 
 

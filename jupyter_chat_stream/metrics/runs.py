@@ -64,15 +64,15 @@ class RunWatch:
     def __init__(
         self, models: Collection[str], *, providers: Collection[str] = (), meter: Meter = METER
     ) -> None:
-        self._models = frozenset(models)
+        self.models = frozenset(models)
         self._providers = frozenset(providers)
         self._meter = meter
-        self._runs: OrderedDict[str, _Run] = OrderedDict()
-        self._silent: set[str] = set()  # runs without a first delta
+        self.runs: OrderedDict[str, _Run] = OrderedDict()
+        self.silent: set[str] = set()  # runs without a first delta
 
     def see(self, events: Iterable[Event]) -> None:
         """Count the events of one commit."""
-        silent, deltas = self._silent, 0
+        silent, deltas = self.silent, 0
         for event in events:
             if event.body.__class__ is Delta:
                 deltas += 1
@@ -118,7 +118,7 @@ class RunWatch:
             self._meter.attempts += 1
             run = self._run(run_id)
             if body.phase == "thinking" and not run.has_begun_text:
-                self._silent.add(run_id)
+                self.silent.add(run_id)
             log.info(Line("run.begun", thread=event.thread_id, phase=body.phase, **facts))
         elif body.phase == "retrying":
             code = _code(body.detail)
@@ -178,8 +178,8 @@ class RunWatch:
     def _ended(self, event: Event, run_id: str, body: Finalized) -> None:
         self._count_tokens(event, run_id, body)
         run = self._run(run_id)
-        del self._runs[run_id]
-        self._silent.discard(run_id)
+        del self.runs[run_id]
+        self.silent.discard(run_id)
         self._meter.ended[body.status, run.code, run.model] += 1
         took_s = None
         if run.begun_ms is not None:
@@ -192,7 +192,7 @@ class RunWatch:
         )
 
     def _speaks(self, event: Event) -> None:
-        self._silent.discard(event.run_id or "")
+        self.silent.discard(event.run_id or "")
         run = self._run(event.run_id or "")
         run.has_begun_text = True
         if run.begun_ms is not None:
@@ -200,16 +200,16 @@ class RunWatch:
             self._meter.first_event_s[run.model].observe(took_s)
 
     def _run(self, run_id: str) -> _Run:
-        run = self._runs.get(run_id)
+        run = self.runs.get(run_id)
         if run is None:
-            run = self._runs[run_id] = _Run()
-            if len(self._runs) > MOST_RUNS:
-                forgotten, _ = self._runs.popitem(last=False)
-                self._silent.discard(forgotten)
+            run = self.runs[run_id] = _Run()
+            if len(self.runs) > MOST_RUNS:
+                forgotten, _ = self.runs.popitem(last=False)
+                self.silent.discard(forgotten)
         return run
 
     def _label(self, model: str | None) -> str:
-        if model in self._models:
+        if model in self.models:
             return model
         provider, slash, _ = model.partition("/") if model else ("", "", "")
         return f"{provider}/{OTHER}" if slash and provider in self._providers else OTHER

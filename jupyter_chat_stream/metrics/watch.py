@@ -75,11 +75,11 @@ class ServiceWatch:
         self._loop = asyncio.get_running_loop()
         self._sampling: asyncio.Task[None] | None = None
         models = [str(model["id"]) for model in registry.models()]
-        self._runs = RunWatch(models, providers=registry.providers, meter=meter)
-        store.listen(self._runs.see)
+        self.runs = RunWatch(models, providers=registry.providers, meter=meter)
+        store.listen(self.runs.see)
         store.observe(self._committed)
         if isinstance(engine, (LocalEngine, QueueWorker)):
-            engine.running.observe = self._runs.claimed
+            engine.running.observe = self.runs.claimed
             engine.sweep.observe = meter.sweep_delay_s.observe
 
     def refresh(self) -> None:

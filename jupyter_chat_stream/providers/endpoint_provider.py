@@ -36,7 +36,7 @@ class EndpointProvider(ABC):
         self.name = endpoint.name
         self.endpoint = endpoint
         self._keys = EndpointKey(endpoint, environ)
-        self._lister = Lister(endpoint=endpoint)
+        self.lister = Lister(endpoint=endpoint)
         self._listed: tuple[Model, ...] = ()
         self._unsized: frozenset[str] = frozenset()
         self._problem: ProviderError | None = None
@@ -166,7 +166,7 @@ class EndpointProvider(ABC):
     async def _ask(self) -> None:
         try:
             await in_own_thread(_import_http)
-            self._learn(await self._lister.ask(self.list_headers(self._keys.read())))
+            self._learn(await self.lister.ask(self.list_headers(self._keys.read())))
         except ProviderError as problem:
             self._problem = problem  # the sizes of the last list stay known
         except (AttributeError, LookupError, TypeError, ValueError) as error:

@@ -55,13 +55,13 @@ def carrying_client(base: type[httpx2.AsyncClient]) -> type[httpx2.AsyncClient]:
 
     class CarryingClient(base):  # type: ignore[valid-type, misc]
         async def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
-            found: httpx2.Response = await super().send(_with_files(request), **options)
+            found: httpx2.Response = await super().send(with_files(request), **options)
             return found
 
     return CarryingClient
 
 
-def _with_files(request: httpx2.Request) -> httpx2.Request:
+def with_files(request: httpx2.Request) -> httpx2.Request:
     files = carried_files.carried()
     if files is None:
         return request

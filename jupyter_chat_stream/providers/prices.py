@@ -71,7 +71,7 @@ class _Prices:
 
 async def warm() -> None:
     """Read the table of prices beforehand; may be called more than once."""
-    await in_own_thread(_read)
+    await in_own_thread(read_table)
 
 
 async def priced(provider: Provider, end: EndChunk) -> dict[str, Any]:
@@ -80,7 +80,11 @@ async def priced(provider: Provider, end: EndChunk) -> dict[str, Any]:
     if cost_nanos_of(usage) is not None or not isinstance(provider, HasAddress):
         return usage  # a provider may tell the cost itself
     try:
-        prices = await in_own_thread(_read) if not _read.cache_info().currsize else _read()
+        prices = (
+            await in_own_thread(read_table)
+            if not read_table.cache_info().currsize
+            else read_table()
+        )
         cost = prices.cost_usd(provider.api_url, end.model, usage)
     except Exception as error:  # noqa: BLE001  an answer must not fail because its price does
         log.error(Line("price.broke", error=type(error).__name__, at=place_of(error)))
@@ -89,7 +93,7 @@ async def priced(provider: Provider, end: EndChunk) -> dict[str, Any]:
 
 
 @cache
-def _read() -> _Prices:
+def read_table() -> _Prices:
     from genai_prices.data import providers
     from genai_prices.data_snapshot import DataSnapshot
 

@@ -77,13 +77,17 @@ class Registry:
         self._broken: dict[str, str] = {}
         if providers is None:
             self._load(all_endpoints(endpoints or {}, find_local=find_local))
-        else:
-            self._providers = {provider.name: provider for provider in providers}
+        for provider in providers or ():
+            self.add(provider)
 
     @property
     def providers(self) -> Mapping[str, Provider]:
         """The providers that could be loaded."""
         return dict(self._providers)
+
+    def add(self, provider: Provider) -> None:
+        """Add a provider, or replace the one of its name."""
+        self._providers[provider.name] = provider
 
     @property
     def broken(self) -> Mapping[str, str]:
@@ -245,17 +249,17 @@ class Registry:
         named = {endpoint.name: endpoint for endpoint in endpoints}
         for name, target in BUILT_IN.items():
             if name in named:
-                self._add(name, partial(_provider_of, named.pop(name)))
+                self._try_to_add(name, partial(_provider_of, named.pop(name)))
             else:
-                self._add(name, lambda target=target: _built_in(target))  # type: ignore[misc]
+                self._try_to_add(name, lambda target=target: _built_in(target))  # type: ignore[misc]
         for endpoint in named.values():
-            self._add(endpoint.name, partial(_provider_of, endpoint))
+            self._try_to_add(endpoint.name, partial(_provider_of, endpoint))
         taken = {*BUILT_IN, *self._providers, *self._broken}
         for entry_point in importlib.metadata.entry_points(group=GROUP):
             if entry_point.name not in taken:  # such a name cannot be taken over
-                self._add(entry_point.name, entry_point.load)
+                self._try_to_add(entry_point.name, entry_point.load)
 
-    def _add(self, name: str, load: Callable[[], Callable[[], Provider]]) -> None:
+    def _try_to_add(self, name: str, load: Callable[[], Callable[[], Provider]]) -> None:
         try:
             provider = load()()
             if provider.name != name:
@@ -263,7 +267,7 @@ class Registry:
         except Exception as error:  # noqa: BLE001  a third party's code: the rest goes on
             self._broken[name] = _sentence(name, error)
         else:
-            self._providers[name] = provider
+            self.add(provider)
 
 
 def _provider_of(endpoint: Endpoint) -> Callable[[], Provider]:

@@ -238,7 +238,7 @@ class Appender:
             settle=self._saving.is_due(self._kept_chars + self._chars, self._loop.time()),
             release=release,
             spent=spent,
-            done=self._received,
+            done=self.received,
         )
         self._under_way = True
         self._send(append)
@@ -256,7 +256,7 @@ class Appender:
         except StoreError as closed:
             self._ended(closed)
 
-    def _received(self, append: Append, _: list[Event], error: BaseException | None) -> None:
+    def received(self, append: Append, _: list[Event], error: BaseException | None) -> None:
         # The writer has already waited minutes for a database that is away. A file that was moved
         # away and back may already hold these events: the next attempt reads it.
         lasting = (DatabaseGone, DatabaseUnreachable)
@@ -267,7 +267,7 @@ class Appender:
         # The database refused (full, locked) and wrote nothing: the same append is tried again.
         delay_s = STORE_BACKOFF.pause_s(self._failures)
         self._failures += 1
-        again = replace(append, done=self._received)
+        again = replace(append, done=self.received)
         self._timer = self._loop.call_later(delay_s, self._send, again)
 
     def _ended(self, failure: BaseException | None) -> None:

@@ -169,12 +169,10 @@ def _misfit(tool: ToolDefinition, operation: str, input: Any, steps: _Steps) -> 
     operations = tool.get("operations")
     if operations and operation not in operations:
         return f"'operation' must be one of: {', '.join(operations)}."
-    return _schema_misfit(cast(Mapping[str, Any], tool["input_schema"]), input, steps)
+    return schema_misfit(cast(Mapping[str, Any], tool["input_schema"]), input, steps)
 
 
-def _schema_misfit(
-    schema: Mapping[str, Any], input: Mapping[str, Any], steps: _Steps
-) -> str | None:
+def schema_misfit(schema: Mapping[str, Any], input: Mapping[str, Any], steps: _Steps) -> str | None:
     # Imported late: jsonschema takes 0.1 s, and few runs have tools.
     from jsonschema import Draft202012Validator
     from jsonschema.exceptions import best_match

@@ -74,9 +74,9 @@ class ServiceHost:
         self.config = config
         self._settings = settings
         self._log = log
-        self._make = make or load_service
-        self._clock = clock
-        self._service: Service | None = None
+        self.make = make or load_service
+        self.clock = clock
+        self.started: Service | None = None  # None before its start and after its stop
         self._failure: ChatStreamError | None = None
         self._failed_at = 0.0
         self._is_stopped = False
@@ -85,7 +85,7 @@ class ServiceHost:
         self._settling: asyncio.TimerHandle | None = None
         self._identity: ConnectionIdentity | None = None
         self._tokens: dict[str, str] = {}  # by owner, for the kernels of this server
-        self._streams: set[asyncio.Task[Any]] = set()
+        self.streams: set[asyncio.Task[Any]] = set()
 
     def begin(self) -> None:
         """Start the service in the background; needs a running loop."""
@@ -98,22 +98,22 @@ class ServiceHost:
         """Wait for the service; raises ChatStreamError (status 503) if it could not start."""
         if self._is_stopped:
             raise StartFailed("The chat has stopped with its server.")
-        is_due = self._clock() - self._failed_at >= START_AGAIN_S
+        is_due = self.clock() - self._failed_at >= START_AGAIN_S
         if self._starting is None or (self._failure is not None and is_due):
             self.begin()
         if self._starting is not None:
             await asyncio.wait({self._starting})
-        if self._service is None:
+        if self.started is None:
             raise self._failure or StartFailed("The chat has stopped with its server.")
-        return self._service
+        return self.started
 
     async def _start(self) -> None:
         loader = ThreadPoolExecutor(1, thread_name_prefix="chat-stream-start")
         try:
             loop = asyncio.get_running_loop()
-            service = await loop.run_in_executor(loader, self._make, self.config)
+            service = await loop.run_in_executor(loader, self.make, self.config)
             await service.start()
-            self._service = service
+            self.started = service
             # The loaded modules stay for good. A garbage collection that searches them would stop
             # the server for 0.1 s or more, each time a few hundred thousand objects are new.
             self._settling = loop.call_later(self.settled_s, gc.freeze)
@@ -127,7 +127,7 @@ class ServiceHost:
             loader.shutdown(wait=False)
 
     def _fail(self, error: ChatStreamError) -> None:
-        self._failed_at = self._clock()
+        self._failed_at = self.clock()
         self._failure = StartFailed(error.message, **error.facts)
         self._failure.code = error.code
 
@@ -156,12 +156,12 @@ class ServiceHost:
 
     def hold(self, task: asyncio.Task[Any]) -> None:
         """Keep the task of a stream, which is cancelled when the server stops."""
-        self._streams.add(task)
-        task.add_done_callback(self._streams.discard)
+        self.streams.add(task)
+        task.add_done_callback(self.streams.discard)
 
     def current_activity(self) -> dict[str, int] | None:
         """Describe the current work; None if there is none."""
-        active = 0 if self._service is None else self._service.active_runs
+        active = 0 if self.started is None else self.started.active_runs
         return {"runs": active} if active else None
 
     def note_activity(self) -> None:
@@ -179,14 +179,14 @@ class ServiceHost:
         self._is_stopped = True
         if self._settling is not None:
             self._settling.cancel()
-        ending = [*self._streams, *((self._watching,) if self._watching else ())]
+        ending = [*self.streams, *((self._watching,) if self._watching else ())]
         for task in ending:
             task.cancel()
         await asyncio.gather(*ending, return_exceptions=True)
         if self._starting is not None:
             await asyncio.wait({self._starting}, timeout=STOP_S)
             self._starting.cancel()
-        service, self._service = self._service, None
+        service, self.started = self.started, None
         self._watching = None
         if service is not None:
             await service.stop()

@@ -31,13 +31,13 @@ class Outbox:
         *,
         gather_s: float = GATHER_S,
     ) -> None:
-        self._write = write
-        self._on_full = on_full
+        self.write = write
+        self.on_full = on_full
         self._gather_s = gather_s
         self._is_full = False
-        self._waiting: list[tuple[object, str]] = []  # (sender, frame), in order
+        self.waiting: list[tuple[object, str]] = []  # (sender, frame), in order
         self._gone: asyncio.Future[None] | None = None  # done when the waiting frames are sent
-        self._in_flight: asyncio.Future[None] | None = None  # done when the current write is
+        self.in_flight: asyncio.Future[None] | None = None  # done when the current write is
         self._error: BaseException | None = None  # the socket is closed
         self.held_bytes = 0
 
@@ -51,7 +51,7 @@ class Outbox:
         if self.held_bytes + min(len(text), MAX_HELD_BYTES // 2) > MAX_HELD_BYTES:
             if not self._is_full:
                 self._is_full = True
-                self._on_full(self.held_bytes)
+                self.on_full(self.held_bytes)
             return False
         self._put(text, sender)
         return True
@@ -64,37 +64,37 @@ class Outbox:
 
     def withdraw(self, sender: object) -> None:
         """Drop the frames of a sender that no write has taken yet."""
-        kept = [(whose, text) for whose, text in self._waiting if whose is not sender]
-        self.held_bytes -= sum(len(text) for whose, text in self._waiting if whose is sender)
-        self._waiting = kept
+        kept = [(whose, text) for whose, text in self.waiting if whose is not sender]
+        self.held_bytes -= sum(len(text) for whose, text in self.waiting if whose is sender)
+        self.waiting = kept
 
     async def drained(self) -> None:
         """Wait until every frame accepted so far is sent; raises if the socket is closed."""
-        last = self._gone or self._in_flight
+        last = self._gone or self.in_flight
         if last is not None:
             await asyncio.wait({last})
         if self._error is not None:
             raise self._error
 
     def _put(self, text: str, sender: object) -> None:
-        self._waiting.append((sender, text))
+        self.waiting.append((sender, text))
         self.held_bytes += len(text)  # frames are ASCII
         if self._gone is None:
             loop = asyncio.get_running_loop()
             self._gone = loop.create_future()
-            if self._in_flight is None:
+            if self.in_flight is None:
                 loop.call_soon(self._flush)
 
     def _flush(self) -> None:
         if self._gone is None:
             return
-        self._in_flight, self._gone = self._gone, None
-        texts, self._waiting = [text for _, text in self._waiting], []
+        self.in_flight, self._gone = self._gone, None
+        texts, self.waiting = [text for _, text in self.waiting], []
         if not texts:  # every frame was withdrawn
             self._gone_out(texts)
             return
         try:
-            written = self._write(texts)
+            written = self.write(texts)
         except Exception as error:  # noqa: BLE001  a closed socket raises one of many errors
             self._end(error)
             return
@@ -115,7 +115,7 @@ class Outbox:
     def _gone_out(self, texts: list[str]) -> None:
         self.held_bytes -= sum(map(len, texts))
         self._is_full = False
-        gone, self._in_flight = self._in_flight, None
+        gone, self.in_flight = self.in_flight, None
         if gone is not None:
             gone.set_result(None)
         self._flush()
@@ -123,8 +123,8 @@ class Outbox:
     def _end(self, error: BaseException) -> None:
         """Drop all frames; waiting and later callers get the error."""
         self._error = error
-        self._waiting, self.held_bytes = [], 0
-        for last in (self._in_flight, self._gone):
+        self.waiting, self.held_bytes = [], 0
+        for last in (self.in_flight, self._gone):
             if last is not None:
                 last.set_result(None)
-        self._in_flight = self._gone = None
+        self.in_flight = self._gone = None

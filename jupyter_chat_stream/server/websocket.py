@@ -39,29 +39,29 @@ class SocketFeed:
     def __init__(self, outbox: Outbox) -> None:
         self.task: asyncio.Task[None] | None = None
         self.drained = outbox.drained
-        self._outbox = outbox
+        self.outbox = outbox
         self._has_ended = False
 
     def take(self, text: str) -> bool:
-        return not self._has_ended and self._outbox.post(text, self)
+        return not self._has_ended and self.outbox.post(text, self)
 
     def end(self) -> None:
         """Stop the feed and drop its unsent frames."""
         self._has_ended = True
         if self.task is not None:
             self.task.cancel()
-        self._outbox.withdraw(self)
+        self.outbox.withdraw(self)
 
 
 class ChatSocket(WebSocketMixin, WebSocketHandler, ChatMixin):
     """The WebSocket of one page or one kernel, which follows its threads."""
 
     def initialize(self) -> None:
-        self._feeds: dict[str, SocketFeed] = {}
+        self.feeds: dict[str, SocketFeed] = {}
         self._list_feed: SocketFeed | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._offers = SocketOffers()
-        self._outbox = Outbox(self._write, lambda held: self.service.socket_paused(held))
+        self.outbox = Outbox(self.write_frames, lambda held: self.service.socket_paused(held))
 
     @requires("read")
     async def get(self) -> None:
@@ -108,7 +108,7 @@ class ChatSocket(WebSocketMixin, WebSocketHandler, ChatMixin):
         try:
             while True:
                 await asyncio.sleep(self.host.heartbeat_s)
-                if not self._outbox.held_bytes:
+                if not self.outbox.held_bytes:
                     self._keep(self._send('{"op":"heartbeat"}'))
         finally:
             self.close(1001, "the server stops")  # no effect on a closed socket
@@ -148,18 +148,18 @@ class ChatSocket(WebSocketMixin, WebSocketHandler, ChatMixin):
 
     def _take(self, frame: ClientFrame) -> None:
         thread_id = frame.thread_id
-        known = self._feeds.pop(thread_id, None)
+        known = self.feeds.pop(thread_id, None)
         if known is not None:
             known.end()
         if frame.op == "unsubscribe":
             return
-        if len(self._feeds) >= MAX_SUBSCRIPTIONS:
+        if len(self.feeds) >= MAX_SUBSCRIPTIONS:
             raise LimitReached(
                 f"This socket follows {MAX_SUBSCRIPTIONS} threads already; "
                 "unsubscribe from one, or open another socket.",
                 retry_after_s=1,
             )
-        feed = self._feeds[thread_id] = SocketFeed(self._outbox)
+        feed = self.feeds[thread_id] = SocketFeed(self.outbox)
         feed.task = self._keep(self._follow(feed, frame))
 
     def _take_list(self, op: str) -> None:
@@ -167,7 +167,7 @@ class ChatSocket(WebSocketMixin, WebSocketHandler, ChatMixin):
             self._list_feed.end()
             self._list_feed = None
         if op == "watch":
-            feed = self._list_feed = SocketFeed(self._outbox)
+            feed = self._list_feed = SocketFeed(self.outbox)
             feed.task = self._keep(self._watch(feed))
 
     async def _watch(self, feed: SocketFeed) -> None:
@@ -195,8 +195,8 @@ class ChatSocket(WebSocketMixin, WebSocketHandler, ChatMixin):
         except Exception as error:  # noqa: BLE001 - the thread's reader gets it; the socket stays
             await self._say(error, thread_id, feed)
         finally:
-            if self._feeds.get(thread_id) is feed:
-                del self._feeds[thread_id]
+            if self.feeds.get(thread_id) is feed:
+                del self.feeds[thread_id]
 
     async def _say(
         self,
@@ -211,7 +211,7 @@ class ChatSocket(WebSocketMixin, WebSocketHandler, ChatMixin):
         frame["error"] = error_response(error, status=500, log=self.log).error
         await self._send(dumps(frame), sender)
 
-    def _write(self, texts: list[str]) -> asyncio.Future[None]:
+    def write_frames(self, texts: list[str]) -> asyncio.Future[None]:
         # One system call for all frames: tornado's own method makes one for each.
         connection = self.ws_connection
         if connection is None or connection.is_closing() or connection.stream is None:
@@ -223,7 +223,7 @@ class ChatSocket(WebSocketMixin, WebSocketHandler, ChatMixin):
 
     async def _send(self, text: str, sender: SocketFeed | None = None) -> None:
         try:
-            await self._outbox.send(text, sender)
+            await self.outbox.send(text, sender)
         except (WebSocketClosedError, StreamClosedError):
             return
 

@@ -34,7 +34,7 @@ class Attachments(ServiceBase):
             check=TypeCheck(claimed, name),
             size=most if size is None else size,
             most=MAX_PER_MESSAGE * most,
-            is_live=lambda: self._parts.engine.active > 0,
+            is_live=lambda: self.parts.engine.active > 0,
         )
 
     async def attachment(self, owner: str, attachment_id: str) -> StoredAttachment:

@@ -176,10 +176,10 @@ class ServiceBase:
 
     @property
     def store(self) -> ChatStore:
-        return self._parts.store
+        return self.parts.store
 
     @property
-    def _parts(self) -> Parts:
+    def parts(self) -> Parts:
         if self._started is None:
             raise StoreError("The chat is not running here. Ask again when its server has started.")
         return self._started

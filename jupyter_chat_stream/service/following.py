@@ -24,8 +24,8 @@ class Following(ServiceBase):
         """
         thread, head = await self._check_cursor(owner, thread_id, after)
         if after > 0:
-            self._parts.watch.reader_came_back(thread_id, after, head)
-        return self._parts.hub.follow(thread, after, raw=raw)
+            self.parts.watch.reader_came_back(thread_id, after, head)
+        return self.parts.hub.follow(thread, after, raw=raw)
 
     async def preview(self, reader: Reader) -> str | None:
         """Read the frame with a long thread's newest messages; None if the thread is short."""
@@ -33,7 +33,7 @@ class Following(ServiceBase):
 
     async def watch(self, owner: str, sink: Sink) -> None:
         """Hand the rows of the owner's list to a sink whenever they change, until cancelled."""
-        watcher = self._parts.watchers.watch(owner)
+        watcher = self.parts.watchers.watch(owner)
         try:
             await watcher.pour(sink)
         finally:
@@ -48,7 +48,7 @@ class Following(ServiceBase):
             ThreadNotFound, CursorAhead, Compacted
         """
         thread, _ = await self._check_cursor(owner, thread_id, after)
-        answer = await self._parts.hub.read_page(thread, after, raw=raw, wait_s=wait_s)
+        answer = await self.parts.hub.read_page(thread, after, raw=raw, wait_s=wait_s)
         if isinstance(answer, Snapshot):
             return {"snapshot": answer.to_wire(), "seq": answer.seq}
         events = [to_wire(event) for event in answer.events]
@@ -59,7 +59,7 @@ class Following(ServiceBase):
         runs = self.store.runs
         run = await runs.find(owner, run_id)
         after, is_over = await runs.progress(run)
-        reader = self._parts.hub.follow(run.thread, after)
+        reader = self.parts.hub.follow(run.thread, after)
         try:
             clock = asyncio.get_running_loop().time
             deadline = clock() + timeout_s
@@ -74,7 +74,7 @@ class Following(ServiceBase):
 
     def socket_paused(self, held_bytes: int) -> None:
         """Count a socket that cannot take its frames."""
-        self._parts.watch.socket_paused(held_bytes)
+        self.parts.watch.socket_paused(held_bytes)
 
     async def _check_cursor(self, owner: str, thread_id: str, after: int) -> tuple[ThreadRef, int]:
         """Find the thread and its last seq, and check that the cursor is not ahead of it."""

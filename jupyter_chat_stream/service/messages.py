@@ -30,7 +30,7 @@ class MessageService(ToolService):
         Raises:
             ThreadNotFound, InvalidInput, ContentTooLarge, LimitReached, IdempotencyMismatch
         """
-        parts = self._parts
+        parts = self.parts
         request.check(parts.store.now_ms())
         if request.model is not None:
             parts.registry.get(request.model)
@@ -65,10 +65,10 @@ class MessageService(ToolService):
         The builds that an answer waits for end with it.
         """
         ref = await self.store.runs.find(owner, run_id)
-        await self._parts.engine.abort(run_id)
-        told = await self._parts.tokens.of_thread(ref.thread.id)
+        await self.parts.engine.abort(run_id)
+        told = await self.parts.tokens.of_thread(ref.thread.id)
         run = await self.store.runs.cancel(ref, told)
-        self._parts.engine.nudge()
+        self.parts.engine.nudge()
         return run
 
     async def withdraw(self, owner: str, run_id: str) -> RunRecord:
@@ -78,7 +78,7 @@ class MessageService(ToolService):
             RunNotFound, RunBegun
         """
         run = await self.store.runs.withdraw(owner, run_id)
-        self._parts.engine.nudge()
+        self.parts.engine.nudge()
         return run
 
     async def rewrite(self, owner: str, run_id: str, content: str) -> MessageRecord:
@@ -98,7 +98,7 @@ class MessageService(ToolService):
     ) -> SuccessorRecord:
         """Make a new run and a sibling reply for an ended one, by the same model or another."""
         if choices.model is not None:
-            self._parts.registry.get(choices.model)
+            self.parts.registry.get(choices.model)
         return await self._succeed(owner, run_id, key, keep_parts=False, choices=choices)
 
     async def continue_run(
@@ -116,7 +116,7 @@ class MessageService(ToolService):
             RequestNotOpen: if the question was answered, with that ``value`` and ``by``.
         """
         run = await self.store.runs.give_input(owner, run_id, request_id, value)
-        self._parts.engine.nudge()
+        self.parts.engine.nudge()
         return run
 
     async def _succeed(
@@ -130,7 +130,7 @@ class MessageService(ToolService):
     ) -> SuccessorRecord:
         sender = self._sender(owner, key)
         made = await self.store.runs.succeed(sender, run_id, keep_parts=keep_parts, choices=choices)
-        self._parts.engine.nudge()
+        self.parts.engine.nudge()
         return made
 
     def _sender(self, owner: str, key: str | None) -> Sender:

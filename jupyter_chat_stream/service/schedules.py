@@ -36,7 +36,7 @@ class Schedules(ServiceBase):
         check_content(new.content)
         self._check_model(new.model)
         made = await self.store.schedules.create(owner, thread_id, new)
-        self._parts.engine.nudge()
+        self.parts.engine.nudge()
         return made
 
     async def change_schedule(
@@ -51,7 +51,7 @@ class Schedules(ServiceBase):
             check_content(changes["content"])
         self._check_model(changes.get("model"))
         changed = await self.store.schedules.change(owner, schedule_id, changes)
-        self._parts.engine.nudge()
+        self.parts.engine.nudge()
         return changed
 
     async def delete_schedule(self, owner: str, schedule_id: str) -> None:
@@ -59,4 +59,4 @@ class Schedules(ServiceBase):
 
     def _check_model(self, model: str | None) -> None:
         if model is not None:
-            self._parts.registry.get(model)
+            self.parts.registry.get(model)

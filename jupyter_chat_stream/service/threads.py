@@ -27,7 +27,7 @@ class Threads(ServiceBase):
 
     async def status(self) -> StatusRecord:
         """Return the versions, the database, the engine, the number of runs and a limit."""
-        parts = self._parts
+        parts = self.parts
         return {
             "version": __version__,
             "protocol": PROTOCOL_VERSION,
@@ -46,9 +46,9 @@ class Threads(ServiceBase):
             refresh: ask the endpoints again, even if their lists are recent.
             may_set_keys: whether this person may set keys on the page.
         """
-        await self._parts.registry.refresh(force=refresh)
+        await self.parts.registry.refresh(force=refresh)
         wanted = (await self.preferences(owner))["default_model"]
-        models, endpoints = self._parts.registry.listing(may_set_keys=may_set_keys)
+        models, endpoints = self.parts.registry.listing(may_set_keys=may_set_keys)
         self._follow_keys(models, endpoints)
         if not self.config.run_in_server:  # the workers' keys are not known here
             for model in models:
@@ -65,7 +65,7 @@ class Threads(ServiceBase):
     async def set_preferences(self, owner: str, changes: PreferencesChange) -> PreferencesRecord:
         model = changes.get("default_model")
         if model is not None:
-            self._parts.registry.get(model)
+            self.parts.registry.get(model)
         return await self.store.threads.change_preferences(owner, changes)
 
     async def create_thread(
@@ -86,7 +86,7 @@ class Threads(ServiceBase):
                 moves to the project, unless the project has one already.
         """
         if model is not None:
-            self._parts.registry.get(model)
+            self.parts.registry.get(model)
         else:
             model = (await self.preferences(owner))["default_model"] or self._default_model
         return await self.store.threads.create(
@@ -141,17 +141,17 @@ class Threads(ServiceBase):
         """Change fields of a thread, and whether the owner has pinned it (None: as before)."""
         model = changes.get("model")
         if model is not None:
-            self._parts.registry.get(model)
+            self.parts.registry.get(model)
         if changes.get("params"):
             chosen = model or (await self.thread(owner, thread_id))["model"] or self._default_model
-            parameters.check(self._parts.registry.get(chosen)[1], changes["params"])
+            parameters.check(self.parts.registry.get(chosen)[1], changes["params"])
         return await self.store.threads.change(owner, thread_id, changes, pinned=pinned)
 
     async def delete_thread(self, owner: str, thread_id: str) -> None:
         """Cancel the thread's runs and mark it deleted, in one transaction."""
-        told = await self._parts.tokens.of_thread(thread_id)
+        told = await self.parts.tokens.of_thread(thread_id)
         for run_id in await self.store.threads.delete(owner, thread_id, told):
-            await self._parts.engine.abort(run_id)
+            await self.parts.engine.abort(run_id)
 
     async def state(
         self, owner: str, thread_id: str, *, limit: int | None = None, before: str | None = None

@@ -27,7 +27,7 @@ class UsageService(ServiceBase):
     async def thread_usage(self, owner: str, thread_id: str) -> ThreadUsage:
         """Add up a thread's answers; tell how much of the next model's context they have used."""
         total, models, used, model = await self.store.usage.of_thread(
-            owner, thread_id, self._parts.registry.free()
+            owner, thread_id, self.parts.registry.free()
         )
         context = None if used is None else self._context(used, model or used.model or "")
         return {"thread_id": thread_id, "total": total, "models": models, "context": context}
@@ -76,7 +76,7 @@ class UsageService(ServiceBase):
     def _context(self, used: UsedContext, model_id: str) -> ContextRecord:
         size = room = None
         try:
-            _, model = self._parts.registry.get(model_id)
+            _, model = self.parts.registry.get(model_id)
             size = model.context_tokens
             room = max(0, size - answer_room(model))
         except ChatStreamError:
@@ -106,7 +106,7 @@ class UsageService(ServiceBase):
             owner=owner,
             since_ms=max(0, since_ms),
             until_ms=until_ms,
-            free=self._parts.registry.free(),
+            free=self.parts.registry.free(),
         )
 
 

@@ -91,13 +91,13 @@ class Store:
         self.database = database
         self.now_ms = now_ms
         self.new_id = make_id
-        self._listeners: list[Listener] = []
+        self.listeners: list[Listener] = []
         self._marks_listeners: list[MarksListener] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._foreign: list[ForeignListener] = []
         self._closing = threading.Event()
         self.notices_heard = 0  # of other processes' commits
-        self._pool = ThreadPoolExecutor(READERS, thread_name_prefix="chat-stream-read")
+        self.pool = ThreadPoolExecutor(READERS, thread_name_prefix="chat-stream-read")
         self.notices = database.make_notices()
         self.writer = Writer(
             database,
@@ -148,7 +148,7 @@ class Store:
 
     def listen(self, listener: Listener) -> None:
         """Call the listener with the events of every commit, in order."""
-        self._listeners.append(listener)
+        self.listeners.append(listener)
 
     def listen_to_marks(self, listener: MarksListener) -> None:
         """Call the listener with the ids of the threads whose marks a commit has changed."""
@@ -193,7 +193,7 @@ class Store:
         self._closing.set()
         self.writer.stop()
         self.notices.stop()
-        self._pool.shutdown()
+        self.pool.shutdown()
         self.database.close()
 
     def append(self, operation: Append) -> None:
@@ -267,7 +267,7 @@ class Store:
 
     def _on_pool(self, work: Callable[[], T]) -> Future[T]:
         try:
-            return self._pool.submit(work)
+            return self.pool.submit(work)
         except RuntimeError as error:
             raise StoreError("The store is closed; nothing more is read.") from error
 
@@ -288,17 +288,17 @@ class Store:
 
     def _deliver(self, committed: Committed) -> None:
         if self._loop is None:
-            self._publish(committed)
+            self.publish(committed)
             return
         try:
-            self._loop.call_soon_threadsafe(self._publish, committed)
+            self._loop.call_soon_threadsafe(self.publish, committed)
         except RuntimeError:  # the event loop has ended, but other threads may wait
             committed.tell()
 
-    def _publish(self, committed: Committed) -> None:
+    def publish(self, committed: Committed) -> None:
         try:
             if committed.events:
-                for listener in self._listeners:
+                for listener in self.listeners:
                     listener(committed.events)
             if committed.marked:
                 for marks_listener in self._marks_listeners:

@@ -47,7 +47,7 @@ def here(running: JupyterServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ju
 
 def followed() -> dict[str, int]:
     """State how many chats listen to each thread that this process follows."""
-    return {id_: len(one._listeners) for id_, one in link.current()._followers.items()}
+    return {id_: len(one.listeners) for id_, one in link.current().followers.items()}
 
 
 def test_the_case_is_played_as_it_was_given(running: JupyterServer, tmp_path: Path) -> None:
@@ -69,7 +69,7 @@ class TestWhatNobodyHolds:
         for _ in range(300):
             chat = Chat("again", model=ECHO)
         until(lambda: list(followed().values()) == [1] or None, "the end of the others")
-        assert [len(one.followers) for one in link.current()._channels] == [1]
+        assert [len(one.followers) for one in link.current().channels] == [1]
         assert chat.ask("still here?").content == "still here?"
 
     def test_a_chat_ends_with_its_last_name_without_the_garbage_collector(self) -> None:
@@ -129,13 +129,13 @@ class TestWhatNobodyHolds:
         """The server takes 256 on a socket; here a socket carries three."""
         monkeypatch.setattr(channel, "MOST_FOLLOWERS", 3)
         chats = [Chat(f"row-{number}", model=ECHO) for number in range(8)]
-        assert [len(one.followers) for one in link.current()._channels] == [3, 3, 2]
+        assert [len(one.followers) for one in link.current().channels] == [3, 3, 2]
         runs = [chat.send(chat.name or "") for chat in chats]
         contents = [run.wait(30).content for run in runs]
         assert contents == [chat.name for chat in chats]
         monkeypatch.setattr(channel, "LINGER_S", 0)
         del chats[3:6], runs[3:6]
-        ended = link.current()._channels[1]
+        ended = link.current().channels[1]
         until(lambda: not ended.is_open or None, "the end of a socket")
         assert chats[-1].ask("and here?").content == "and here?"
 
@@ -161,8 +161,9 @@ class TestLongThreads:
 
     def test_a_follower_keeps_the_newest_messages_and_lists_give_all(self) -> None:
         chat = self.talked("long", 20)
-        assert chat._follower._subscription.transcript.size <= 12
-        assert len(chat._follower.runs()) <= 6
+        kept = link.current().followers[chat.thread]
+        assert len(kept.messages()) <= 12
+        assert len(kept.runs()) <= 6
         expected = [f"{number}" for number in range(20) for _ in range(2)]
         assert [message.content for message in chat.messages] == expected
         assert [run.content for run in chat.runs] == expected[::2]
@@ -216,7 +217,7 @@ import gc
 from jupyter_chat_stream.kernel import link
 gc.collect()
 chats = [one for one in gc.get_objects() if type(one) is Chat]
-print(len(chats), [len(one._listeners) for one in link.current()._followers.values()])
+print(len(chats), [len(one.listeners) for one in link.current().followers.values()])
 del chats
 """
 ANSWERS = """

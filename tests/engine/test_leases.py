@@ -132,8 +132,8 @@ async def test_who_gives_the_start_up_renews_no_lease_from_then_on(
     with pytest.raises(asyncio.CancelledError):
         await opening
     go_on.set()
-    await asyncio.get_running_loop().run_in_executor(None, own._thread.join, PATIENCE_S)
-    assert not own._thread.is_alive()
+    await asyncio.get_running_loop().run_in_executor(None, own.thread.join, PATIENCE_S)
+    assert not own.thread.is_alive()
     assert leases.sql("SELECT owner FROM lease") == []
 
 
@@ -145,7 +145,7 @@ async def test_a_process_learns_that_its_lease_had_lapsed(leases: LeaseTable) ->
     leases.sql("UPDATE lease SET until_ms = 0")
     leases.add("01other", -1)
     await asyncio.wait_for(lapsed.wait(), PATIENCE_S)
-    assert own._doubt_until > 0
+    assert own.doubt_until_s > 0
     await own.close()
 
 
@@ -210,7 +210,7 @@ async def test_a_process_that_cannot_reach_the_database_ends_all_the_same(
         failed.set()
         raise DatabaseUnreachable("It is away.")
 
-    monkeypatch.setattr(LeaseConnection, "_run", refuse)
+    monkeypatch.setattr(LeaseConnection, "run", refuse)
     await asyncio.get_running_loop().run_in_executor(None, failed.wait, PATIENCE_S)
     await asyncio.wait_for(own.close(), PATIENCE_S)
     assert leases.sql("SELECT owner FROM lease") == [("01me",)]

@@ -102,7 +102,7 @@ async def test_two_processes_that_call_for_the_same_run_at_once_both_commit(
     harness.engine.dispatch("01other", 1)
 
     async def is_held_up() -> bool:
-        harness._commits.set()  # looks again
+        harness.commits.set()  # looks again
         found = await harness.store.read(lambda conn: conn.exec_driver_sql(waits).scalar())
         return bool(found)
 
@@ -154,7 +154,7 @@ async def test_a_call_that_broke_off_makes_room_as_well(make_harness: MakeHarnes
             await go_on.wait()
             raise DatabaseUnreachable("It is away.")
 
-    worker.running._take = take  # type: ignore[method-assign]
+    worker.running.take = take  # type: ignore[method-assign]
     worker.running.begin("01first", 1)
     job = asyncio.ensure_future(worker.execute("01second", 1))
     await asyncio.sleep(0)  # it waits for room
@@ -183,8 +183,8 @@ async def test_a_run_outlives_the_queues_connection(make_harness: MakeHarness) -
     )
     run = await harness.send(await harness.thread())
     await harness.bounded(gate.reached())
-    before = harness.engine._round
-    harness.engine._renew()
+    before = harness.engine.round
+    harness.engine.renew()
     await harness.bounded(asyncio.wait({before}))
     assert harness.engine.active == 1
     gate.open()
@@ -199,7 +199,7 @@ async def test_calls_that_are_in_vain_are_removed_whatever_version_made_them(
     """After an upgrade nobody reads the older schema; what is still due there may be read yet."""
     harness = await make_harness(["Prices rose."], sweep_interval_s=0.05)
     older = module.Jobs(harness.store.database)
-    older._sql += "-- of another version"
+    older.sql += "-- of another version"
     await harness.store.write(older.create)
     assert older.schema != harness.engine.jobs.schema
     others = f"{older.schema}_0123abcd"  # of another chat in this database

@@ -18,7 +18,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[ChatStream]:
     async def work(settings: ChatStream) -> None:
         found.append(settings)
 
-    monkeypatch.setattr(module, "_work", work)
+    monkeypatch.setattr(module, "work", work)
     return found
 
 

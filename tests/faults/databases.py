@@ -111,7 +111,7 @@ class FaultyPostgres(FaultyDatabase):
 
 def is_running(server: Postgres) -> bool:
     """Whether a Postgres was left running by the test before."""
-    return server._process is not None and server._process.poll() is None
+    return server.process is not None and server.process.poll() is None
 
 
 async def until_row(faulty_database: FaultyDatabase, sql: str, wanted: Any, what: str = "") -> None:

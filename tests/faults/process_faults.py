@@ -123,16 +123,16 @@ def lost_answers_to_commits() -> None:
 
     from jupyter_chat_stream.store.sql import driver
 
-    run, commits = driver._run, itertools.count(1)
+    run, commits = driver.execute, itertools.count(1)
 
     def losing(conn: Any, sql: str, act: Callable[..., Any], *arguments: Any) -> None:
         run(conn, sql, act, *arguments)
         if sql.endswith("COMMIT") and next(commits) % 5 == 0:
             conn.connection.driver_connection.close()
             lost = OperationalError("server closed the connection unexpectedly")
-            raise driver._wrapped(conn, sql, lost)
+            raise driver.wrapped(conn, sql, lost)
 
-    driver._run = losing
+    driver.execute = losing
 
 
 def small_files() -> None:

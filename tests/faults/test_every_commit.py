@@ -29,7 +29,7 @@ async def commits_of(service: Service, send: SendRequest) -> list[Any]:
     found: list[Any] = []
     path = service.store.path
     assert path is not None
-    deliver = service.store.core.writer._deliver
+    deliver = service.store.core.writer.deliver
 
     def look_and_deliver(committed: Committed) -> None:
         # on the writer's thread, after this commit and before the next
@@ -38,7 +38,7 @@ async def commits_of(service: Service, send: SendRequest) -> list[Any]:
         conn.close()
         deliver(committed)
 
-    service.store.core.writer._deliver = look_and_deliver
+    service.store.core.writer.deliver = look_and_deliver
     thread, _ = await service.create_thread(OWNER, model="scripted/model")
     sent = await service.send(OWNER, thread["id"], send)
     reply = await service.wait_ended(OWNER, sent["run"]["id"], 20)

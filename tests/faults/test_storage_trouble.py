@@ -241,7 +241,7 @@ async def test_on_postgres_a_full_disk_loses_nothing_and_the_answer_goes_on_when
         server = await make_server(**faulty_database.settings).start()
         other = await server.thread("demo/echo")
         async with followed(server, faulty_database=faulty_database, chars=CHARS // 2):
-            ballast = fill(Path(postgres._folder))
+            ballast = fill(Path(postgres.folder))
             refused = await until_full(server, other)
             assert refused["status"] == 503
             ballast.unlink()

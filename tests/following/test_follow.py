@@ -157,10 +157,10 @@ async def test_a_gap_in_what_is_published_is_read_from_the_store(following: Foll
     """L6, L9: whatever happens to the hints."""
     reader, transcript = following.follow(), Transcript()
     await until_live(reader, transcript)
-    lost = following.hub._publish
-    following.harness.store._listeners.remove(lost)
+    lost = following.hub.publish
+    following.harness.store.listeners.remove(lost)
     await following.say("lost")
-    following.harness.store._listeners.append(lost)
+    following.harness.store.listeners.append(lost)
     await following.say("heard")
     await until_seq(reader, transcript, 6)
     assert canonical(transcript.state()) == await following.whole()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -46,17 +47,18 @@ async def test_a_look_that_fails_is_made_again(make_harness: MakeHarness) -> Non
     reader, transcript = following.follow(), Transcript()
     try:
         await until_live(reader, transcript)
-        original = following.hub._wake_those_behind
+        events = following.harness.chat_store.events
+        original = events.heads
         failures: list[int] = []
         passing = [StoreError("Not now."), DatabaseUnreachable("Away."), LookupError("a bug")]
 
-        async def wake() -> None:
+        async def heads(threads: Any) -> Any:
             if len(failures) < len(passing):
                 failures.append(1)
                 raise passing[len(failures) - 1]
-            await original()
+            return await original(threads)
 
-        following.hub._wake_those_behind = wake  # type: ignore[method-assign]
+        events.heads = heads  # type: ignore[method-assign]
         await following.say("elsewhere", store=other)
         await until_seq(reader, transcript, 5)
         assert len(failures) == 3

@@ -160,8 +160,8 @@ async def test_a_gap_in_what_is_published_is_poured_from_the_store(
 ) -> None:
     """L6: another process committed in between, and told nobody."""
     sink, _ = pouring
-    publish = following.hub._publish
-    following.harness.store._listeners.remove(publish)
+    publish = following.hub.publish
+    following.harness.store.listeners.remove(publish)
     await following.say("unheard")
     following.harness.store.listen(publish)
     await following.say("heard")

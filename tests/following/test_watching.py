@@ -64,6 +64,7 @@ class Watching:
         harness.store.attach(asyncio.get_running_loop())
         store = ChatStore(harness.store)
         self.harness = harness
+        self.store = store
         self.poll = CommitPoll(store, interval_s=poll_interval_s)
         self.watchers = Watchers(store, poll=self.poll)
         self.pouring: list[asyncio.Task[None]] = []
@@ -192,9 +193,9 @@ async def test_a_notice_without_threads_makes_the_lists_be_compared(
     other.store.writer.batches.notices = Notices()
     try:
         sink = await polling.watch()
-        monkeypatch.setattr(polling.watchers._store, "has_changed", never)
+        monkeypatch.setattr(polling.store, "has_changed", never)
         thread = await polling.do(other.thread)
-        polling.watchers._hear_foreign(None)
+        polling.watchers.hear_foreign(None)
         await sink.row(lambda row: row["id"] == thread.id)
     finally:
         await polling.stop()
@@ -236,7 +237,7 @@ async def test_a_watcher_that_is_full_holds_ids_only_and_then_gets_the_rows(
 ) -> None:
     """L8"""
     sink = await watched.watch()
-    (watcher,) = watched.watchers._watchers["local"]
+    (watcher,) = watched.watchers.by_person["local"]
     sink.has_room.clear()
     made = [await watched.do(watched.harness.thread) for _ in range(40)]
     assert len(watcher.changes) <= 40
@@ -259,7 +260,7 @@ async def test_text_that_is_added_to_an_answer_sends_no_row(
     await watched.do(watched.harness.append, claimed, "first")
     before = await sink.row(lambda row: row["busy"])
     heard: list[Any] = []
-    (watcher,) = watched.watchers._watchers["local"]
+    (watcher,) = watched.watchers.by_person["local"]
     monkeypatch.setattr(watcher, "add", heard.append)
     for piece in "abc":
         await watched.do(watched.harness.append, claimed, piece)
@@ -272,4 +273,4 @@ async def test_nothing_is_kept_of_a_list_that_nobody_watches(watched: Watching) 
     assert watched.watchers.count == 1
     await watched.stop()
     assert watched.watchers.count == 0
-    assert (watched.watchers._traces, watched.watchers.is_wanted) == ({}, False)
+    assert (watched.watchers.traces, watched.watchers.is_wanted) == ({}, False)

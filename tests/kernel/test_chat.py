@@ -20,6 +20,7 @@ from jupyter_chat_stream.shared.errors import (
     RunNotEnded,
     ThreadNotFound,
 )
+from jupyter_chat_stream.shared.records import ThreadRecord
 from tests.kernel.harness import ECHO, SLOW, until
 
 pytestmark = pytest.mark.usefixtures("here")
@@ -119,7 +120,7 @@ def test_what_was_just_sent_is_there_to_be_stopped_before_its_events_are(
     """Neither stopping nor listing waits for them."""
     stopped = threading.Event()
     paths: list[str] = []
-    take, fetch = link.Link._take, rest.fetch
+    take, fetch = link.Link.take, rest.fetch
 
     async def held_back(to: link.Link, frame: Mapping[str, Any]) -> None:
         await asyncio.to_thread(stopped.wait, 30)
@@ -133,7 +134,7 @@ def test_what_was_just_sent_is_there_to_be_stopped_before_its_events_are(
         return answer
 
     chat = Chat(name)
-    monkeypatch.setattr(link.Link, "_take", held_back)
+    monkeypatch.setattr(link.Link, "take", held_back)
     monkeypatch.setattr(rest, "fetch", asked)
     runs = [chat.send("Go on", **SLOW) for _ in range(2)]
     assert [known.id for known in chat.runs] == [run.id for run in runs]
@@ -162,11 +163,16 @@ def test_an_unknown_model_is_refused_and_the_trait_stays(name: str) -> None:
     assert Chat(name).model == "demo/tour"
 
 
+def _followed(chat: Chat) -> ThreadRecord:
+    """The thread of a chat as this process follows it."""
+    return link.current().followers[chat.thread].thread
+
+
 def test_a_system_prompt_is_kept_with_the_thread(name: str) -> None:
     Chat(name, system="Be brief.")
-    assert Chat(name)._follower.thread["system"] == "Be brief."
+    assert _followed(Chat(name))["system"] == "Be brief."
     Chat(name, system="Be long.")
-    assert Chat(name)._follower.thread["system"] == "Be long."
+    assert _followed(Chat(name))["system"] == "Be long."
 
 
 def test_the_project_is_the_notebooks_folder(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -174,7 +180,7 @@ def test_the_project_is_the_notebooks_folder(name: str, monkeypatch: pytest.Monk
     monkeypatch.setenv("JPY_SESSION_NAME", "/home/me/churn/first.ipynb")
     chat = Chat(name)
     assert chat.thread != elsewhere.thread
-    assert chat._follower.thread["project"] == "/home/me/churn"
+    assert _followed(chat)["project"] == "/home/me/churn"
 
 
 def test_an_error_of_a_newer_server_keeps_its_code() -> None:

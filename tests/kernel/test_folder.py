@@ -28,13 +28,13 @@ def clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     for name in ("JPY_SESSION_NAME", "JPY_PARENT_PID", CONNECTION_ENV, "PWD"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(_start, "FOLDER", str(tmp_path))
-    monkeypatch.setattr(folders, "_shell", lambda: None)
+    monkeypatch.setattr(folders, "running_shell", lambda: None)
     return tmp_path
 
 
 def be_kernel(monkeypatch: pytest.MonkeyPatch, began: Path, **variables: Any) -> None:
     shell = SimpleNamespace(starting_dir=str(began), user_ns=variables, kernel=object())
-    monkeypatch.setattr(folders, "_shell", lambda: shell)
+    monkeypatch.setattr(folders, "running_shell", lambda: shell)
 
 
 def be_started_by(monkeypatch: pytest.MonkeyPatch, pid: int, folder: Path) -> None:

@@ -22,7 +22,7 @@ def test_one_socket_and_one_thread_follow_everything(name: str) -> None:
         assert chat.ask("x").content == "x"
     names = [thread.name for thread in threading.enumerate()]
     assert names.count("chat-stream") == 1
-    assert len(link.current()._followers) == 5
+    assert len(link.current().followers) == 5
 
 
 def test_a_thread_nobody_uses_is_followed_no_more(name: str) -> None:
@@ -30,7 +30,7 @@ def test_a_thread_nobody_uses_is_followed_no_more(name: str) -> None:
     run = chat.send("x").wait()
     chat.close()
     del chat, run
-    until(lambda: not link.current()._followers, "the end of following", PATIENCE_S)
+    until(lambda: not link.current().followers, "the end of following", PATIENCE_S)
 
 
 def test_properties_never_touch_the_network(name: str, monkeypatch: pytest.MonkeyPatch) -> None:

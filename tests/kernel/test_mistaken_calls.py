@@ -104,11 +104,11 @@ def test_a_model_or_parameter_that_is_not_there_names_the_nearest(
 
 
 def test_a_chat_that_was_refused_follows_nothing() -> None:
-    before = dict(current()._followers)
+    before = dict(current().followers)
     with pytest.raises(Exception, match="height"):
         Chat(uuid.uuid4().hex, height="tall")  # type: ignore[arg-type]
     current().run(_turn())
-    assert current()._followers.keys() == before.keys()
+    assert current().followers.keys() == before.keys()
 
 
 async def _turn() -> None:

@@ -17,8 +17,8 @@ from ipywidgets import IntText, Text
 from traitlets import All, directional_link, observe
 
 from jupyter_chat_stream import Chat, Run
+from jupyter_chat_stream.kernel import inbox, rest
 from jupyter_chat_stream.kernel import link as links
-from jupyter_chat_stream.kernel import rest
 from jupyter_chat_stream.kernel.messages import Message
 from jupyter_chat_stream.shared.errors import ChatStreamError
 from tests.kernel.harness import ECHO, SLOW, until
@@ -251,8 +251,8 @@ def test_what_runs_in_the_chats_own_thread_cannot_wait_there_and_is_told(name: s
 def test_a_del_that_reads_the_chat_does_not_stop_it(name: str) -> None:
     """The collector runs it anywhere, also where the chat holds a lock."""
     chat = Chat(name, model=ECHO)
-    follower = chat._follower
-    with follower._lock, chat._inbox._lock, links._guard:
+    follower = links.current().followers[chat.thread]
+    with follower.lock, inbox.here().lock, links.guard:
         assert chat.messages == []
         assert chat.status == ""
 

@@ -20,14 +20,15 @@ from tests.kernel.harness import Kernel, finish, run_script, until
 
 ASK = """
 from jupyter_chat_stream import Chat
-from jupyter_chat_stream.kernel.private_server import _leash
-print(_leash.connection and "early")
+from jupyter_chat_stream.kernel.private_server import current_leash
+print(current_leash.connection and "early")
 chat = Chat("s", model="demo/echo")
 print(chat.ask("Hello"))
-print(_leash.connection.pid)
+print(current_leash.connection.pid)
 """
 STAY = ASK.replace(
-    "print(_leash.connection.pid)", "print(_leash.connection.pid, flush=True); input()"
+    "print(current_leash.connection.pid)",
+    "print(current_leash.connection.pid, flush=True); input()",
 )
 
 pytestmark = pytest.mark.slow
@@ -143,7 +144,7 @@ def test_a_killed_server_is_started_anew_and_following_goes_on(
     code = """
 import os, signal
 from jupyter_chat_stream import Chat
-from jupyter_chat_stream.kernel.private_server import _leash
+from jupyter_chat_stream.kernel.private_server import current_leash
 chat = Chat("s")
 run = chat.send("Go", model="demo/long", params={"chars": 2000, "chars_per_second": 2000})
 seqs, text, killed = [], "", None
@@ -152,11 +153,11 @@ for event in run.events():
     if event.type == "delta":
         text += event.body.text
     if len(text) > 300 and killed is None:
-        killed = _leash.connection.pid
+        killed = current_leash.connection.pid
         os.kill(killed, signal.SIGKILL)
 missing = set(range(seqs[0], seqs[-1] + 1)) - set(seqs)  # the thread's title is of no run
 print(missing == {4} and len(seqs) == len(set(seqs)), text == run.wait(30).content)
-print(len(text) >= 2000, run.status, killed != _leash.connection.pid, chat.value == text)
+print(len(text) >= 2000, run.status, killed != current_leash.connection.pid, chat.value == text)
 """
     assert finish(start(code, alone)) == "True True\nTrue completed True True\n"
 
@@ -193,8 +194,9 @@ def test_settings_of_the_chat_hold_for_the_private_server(
     )
     code = """
 from jupyter_chat_stream import Chat
-from jupyter_chat_stream.kernel.private_server import _leash
-print(Chat().model, _leash.connection.url.rsplit(":", 1)[0], "elsewhere" in _leash.connection.url)
+from jupyter_chat_stream.kernel.private_server import current_leash
+model, url = Chat().model, current_leash.connection.url
+print(model, url.rsplit(":", 1)[0], "elsewhere" in url)
 """
     assert finish(start(code, alone)) == "demo/echo http://127.0.0.1 False\n"
 

@@ -20,7 +20,7 @@ from jupyter_chat_stream.shared.errors import DataFolderRefused, ServerUnavailab
 @pytest.fixture(autouse=True)
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "data"))
-    monkeypatch.setattr(private_server, "_leash", private_server.ServerLeash())
+    monkeypatch.setattr(private_server, "current_leash", private_server.ServerLeash())
     return tmp_path / "data"
 
 
@@ -61,7 +61,7 @@ def test_a_system_that_starts_no_process_is_named(
     def refuse(*args: Any, **options: Any) -> None:
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(private_server._Server, "__init__", refuse)
+    monkeypatch.setattr(private_server.ServerProcess, "__init__", refuse)
     with pytest.raises(ServerUnavailable, match=r"no more processes.*try again"):
         private_server.connect()
 

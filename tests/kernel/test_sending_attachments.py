@@ -55,13 +55,13 @@ def chat(here: JupyterServer, folder: Path) -> Chat:
 def paths(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The method and the last word of the path of each request."""
     asked: list[str] = []
-    exchanged = rest._exchanged
+    exchanged = rest.exchange
 
     async def noted(to: Connection, request: HTTPRequest) -> HTTPResponse:
         asked.append(f"{request.method} {request.url.rpartition('/')[2]}")
         return await exchanged(to, request)
 
-    monkeypatch.setattr(rest, "_exchanged", noted)
+    monkeypatch.setattr(rest, "exchange", noted)
     return asked
 
 
@@ -146,16 +146,16 @@ def test_a_lost_response_of_an_upload_or_a_message_sends_nothing_twice_l11(
     chat: Chat, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Guards L11: each first response is lost after the server has done the work."""
-    exchanged, lost = rest._exchanged, set[str]()
+    exchanged, lost = rest.exchange, set[str]()
 
     async def losing(to: Connection, request: HTTPRequest) -> HTTPResponse:
         answer = await exchanged(to, request)
         if request.method == "POST" and request.url not in lost:
             lost.add(request.url)
-            raise rest._unavailable(to, ConnectionResetError())
+            raise rest.unavailable(to, ConnectionResetError())
         return answer
 
-    monkeypatch.setattr(rest, "_exchanged", losing)
+    monkeypatch.setattr(rest, "exchange", losing)
     chat.ask("See", "report.pdf")
     assert len(lost) == 2
     asked, _ = chat.messages
@@ -226,7 +226,7 @@ def test_a_schedule_takes_no_attachments(chat: Chat, call: str) -> None:
 
 def test_another_persons_attachment_does_not_exist(chat: Chat) -> None:
     """Guards L16: as for an id that nobody ever had."""
-    stranger = Attachment._stored(
+    stranger = Attachment.from_wire(
         {"kind": "attachment", "name": "a", "text": "", "attachment_id": "01m7w5qcxfjsnt91q91sfacd"}
     )
     with pytest.raises(AttachmentNotFound):

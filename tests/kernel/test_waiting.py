@@ -105,7 +105,8 @@ def test_a_run_that_asks_goes_on_with_the_first_answer(name: str) -> None:
     assert "Which season" in repr(question)
     assert found.answer("autumn").question != question
     with pytest.raises(RequestNotOpen) as second:
-        link.current().run(run._give(question, "spring"))  # of whoever has read less of the log
+        given = {"request_id": question.request_id, "value": "spring"}
+        link.current().run(link.current().request("POST", f"runs/{run.id}/input", given))
     assert (second.value.facts["value"], second.value.facts["by"]) == ("autumn", "local")
     asked = run.next_question(PATIENCE_S)
     assert asked is not None

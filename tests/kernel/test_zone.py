@@ -36,11 +36,11 @@ def set_zone(monkeypatch: pytest.MonkeyPatch) -> Iterator[SetZone]:
         else:
             monkeypatch.setenv("TZ", wanted)
 
-    zones._find.cache_clear()
+    zones.find_name.cache_clear()
     yield set_zone
     monkeypatch.undo()
     time.tzset()
-    zones._find.cache_clear()
+    zones.find_name.cache_clear()
 
 
 def hours_apart(name: str) -> float:
@@ -139,7 +139,7 @@ def test_without_tz_the_systems_link_counts_before_a_stale_name(
     (tmp_path / "localtime").symlink_to(FOLDER / "Pacific/Kiritimati")
     monkeypatch.setattr(zones, "TIMEZONE", tmp_path / "timezone")
     monkeypatch.setattr(zones, "LOCALTIME", tmp_path / "localtime")
-    zones._find.cache_clear()
+    zones.find_name.cache_clear()
     if os.environ.get("TZ") is None and here != "Pacific/Kiritimati":
         assert hours_apart(local_zone()) == 0
 

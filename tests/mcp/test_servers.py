@@ -133,7 +133,7 @@ async def test_a_server_that_was_killed_while_nobody_called_is_started_again(lab
     kill(first)
 
     async def noticed() -> bool:
-        return servers._by_slug["lab"]._live is None
+        return servers.by_slug["lab"].live is None
 
     await until(noticed, "the end of the connection")
     assert (await lab.call(servers, "lab__echo", text="x")).output == "x"
@@ -146,14 +146,14 @@ async def test_a_server_that_cannot_start_is_tried_again_after_growing_pauses(
     lab.write(lab={"command": "false"})
     servers = lab.servers()
     started = 0
-    start = stdio._start
+    start = stdio.start
 
     async def counting(*args: Any) -> Any:
         nonlocal started
         started += 1
         return await start(*args)
 
-    monkeypatch.setattr(stdio, "_start", counting)
+    monkeypatch.setattr(stdio, "start", counting)
     pauses = Backoff(first_s=0.01, most_s=60.0, factor=30.0)
     monkeypatch.setattr(connection, "PAUSES", pauses)
     told: list[str] = []
@@ -204,7 +204,7 @@ async def test_a_server_that_has_stopped_answering_is_replaced(
     os.kill(hung, signal.SIGSTOP)
     with pytest.raises(McpServerUnavailable):
         await lab.call(servers, "lab__echo", text="x")
-    servers._by_slug["lab"]._timeout_s = 30.0
+    servers.by_slug["lab"].timeout_s = 30.0
     assert (await lab.call(servers, "lab__echo", text="y")).output == "y"
     assert not is_running(hung)
 

@@ -208,8 +208,8 @@ def test_runs_that_end_elsewhere_do_not_pile_up(log: Log, monkeypatch: pytest.Mo
     for number in range(100):
         log.reply(run_id=f"r{number}")
         log.add(StatusChanged(phase="thinking"), run_id=f"r{number}")
-    assert len(log.watch._runs) == 10
-    assert log.watch._silent <= log.watch._runs.keys()
+    assert len(log.watch.runs) == 10
+    assert log.watch.silent <= log.watch.runs.keys()
 
 
 def test_a_histogram_s_bounds_belong_to_what_is_below(meter: Meter) -> None:
@@ -238,7 +238,7 @@ def test_without_a_port_nothing_is_served() -> None:
 
 
 def test_a_worker_serves_its_metrics_on_loopback() -> None:
-    is_first = collector.COLLECTOR not in collector._registered  # no service was started before
+    is_first = collector.COLLECTOR not in collector.registered  # no service was started before
     if is_first:
         REGISTRY.register(collector.COLLECTOR)
     server = MetricsServer(ChatStream(metrics_port=0))

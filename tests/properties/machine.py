@@ -350,14 +350,14 @@ class LogMachine(Base):
 
         lost = [self._put(run, run.attempt, bodies, True), self.store.submit(die)]
         go_on.set()
-        self.store.writer._thread.join(PATIENCE_S)
-        assert not self.store.writer._thread.is_alive()
+        self.store.writer.thread.join(PATIENCE_S)
+        assert not self.store.writer.thread.is_alive()
         assert not any(future.done() for future in lost)
         self.leave_all()
         self.expect(since)
         self.store.writer.connection.drop()  # as the system does for a process that died
         self.store.notices.stop()
-        self.store._pool.shutdown()
+        self.store.pool.shutdown()
         self.store.database.close()
         self.open()
 

@@ -23,7 +23,7 @@ async def test_many_answers_share_one_client(
     prompts = [make_prompt(f"number {i}") for i in range(8)]
     answers = await asyncio.gather(*(collect(provider, prompt) for prompt in prompts))
     assert [text_of(a) for a in answers] == [reply_to(f"number {i}") for i in range(8)]
-    assert len(provider._clients.accesses) == 1
+    assert len(provider.clients.accesses) == 1
     assert sorted(r.user_text for r in fake.requests) == [f"number {i}" for i in range(8)]
 
 
@@ -45,9 +45,9 @@ async def test_a_new_key_is_used_without_a_restart_and_the_old_client_is_closed(
         key_file.chmod(0o600)
         assert provider.is_ready()
         assert text_of(await collect(provider, make_prompt("hi"))) == reply_to("hi")
-        assert [held_key for held_key, _ in provider._clients.accesses] == [key]
+        assert [held_key for held_key, _ in provider.clients.accesses] == [key]
     await provider.close()
-    assert not provider._clients.accesses
+    assert not provider.clients.accesses
 
 
 async def test_the_sdk_is_imported_in_a_thread(

@@ -84,9 +84,9 @@ async def test_a_large_file_arrives_whole_and_the_loop_turns_while_it_is_encoded
             await asyncio.sleep(0)
             turns += 1
 
-    with_files = file_bodies._with_files
+    with_files = file_bodies.with_files
     monkeypatch.setattr(file_bodies, "b2a_base64", encode)
-    monkeypatch.setattr(file_bodies, "_with_files", noted)
+    monkeypatch.setattr(file_bodies, "with_files", noted)
     turning = asyncio.ensure_future(turn())
     await collect(provider, prompt(dialect))
     turning.cancel()

@@ -106,7 +106,7 @@ async def test_what_ollama_tells_besides_the_facts_of_a_model_is_not_kept() -> N
     with FakeOpenAI(models=models, pages={"/api/show": shown}) as server:
         async with provider_of(server, product="Ollama") as ollama:
             await ollama.refresh()
-            assert len(pickle.dumps(ollama._lister.details)) < 1_000
+            assert len(pickle.dumps(ollama.lister.details)) < 1_000
             await ollama.refresh(force=True)
             assert [model.context_tokens for model in ollama.models()] == [4_096]
 
@@ -289,7 +289,7 @@ async def test_the_details_of_all_models_are_waited_for_once(
             hung.clear()
             assert (await ollama.look_up("m1")).context_tokens == 16_384
             hung.update(names)
-            ollama._lister.details.clear()
+            ollama.lister.details.clear()
             await ollama.refresh(force=True)
             assert (await ollama.look_up("m1")).context_tokens == 16_384, "as it was told before"
 

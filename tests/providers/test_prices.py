@@ -86,8 +86,8 @@ async def test_a_table_that_breaks_costs_no_answer(
     def broken() -> Any:
         raise RuntimeError("the table is broken")
 
-    broken.cache_info = prices._read.cache_info  # type: ignore[attr-defined]
-    monkeypatch.setattr(prices, "_read", broken)
+    broken.cache_info = prices.read_table.cache_info  # type: ignore[attr-defined]
+    monkeypatch.setattr(prices, "read_table", broken)
     with caplog.at_level(logging.ERROR):
         assert await cost("claude-haiku-4-5") is None
     assert "price.broke" in caplog.text

@@ -106,7 +106,7 @@ async def tool_of(home: Path, root: str, *, shows_hidden: bool) -> BelowRoot:
     )
     tool = await make_server_tools(config).find("files")
     assert isinstance(tool, FilesTool)
-    return tool._below
+    return tool.below
 
 
 @pytest.mark.parametrize("shows_hidden", [False, True])
@@ -205,6 +205,6 @@ async def test_two_servers_on_one_database_read_the_files_of_their_own_people(
             continue
         tool: Any = await tools.of(owner).find("files")
         for path in ("mine.txt", f"../{name}/mine.txt", f"{roots['first']}/mine.txt"):
-            done = await make(tool._below, operation="read", path=path)
+            done = await make(tool.below, operation="read", path=path)
             assert done.success is (path == "mine.txt")
             assert not done.success or done.output["text"] == name

@@ -461,7 +461,7 @@ async def test_the_folders_of_jupyter_itself_stay_closed(
     )
     tool = await make_server_tools(config).find("files")
     assert isinstance(tool, FilesTool)
-    below = tool._below
+    below = tool.below
     closed = ["run/token.json", "conf/token.json", "data/chat-stream/keys.json"]
     closed += ["key.txt", "chat.txt", "server.pem", "data/notebook_secret"]
     for name in closed:
@@ -499,7 +499,7 @@ def test_a_link_that_takes_the_place_of_a_file_meanwhile_is_not_followed(
     (root / "sub").mkdir()
     (root / "sub" / "secret.txt").write_text("harmless")
     below = BelowRoot(str(root))
-    resolve = below._resolved
+    resolve = below.resolved
 
     def resolve_then_replace(path: str) -> tuple[str, ...]:
         parts = resolve(path)
@@ -511,7 +511,7 @@ def test_a_link_that_takes_the_place_of_a_file_meanwhile_is_not_followed(
             (root / "sub").symlink_to(root.parent)
         return parts
 
-    monkeypatch.setattr(below, "_resolved", resolve_then_replace)
+    monkeypatch.setattr(below, "resolved", resolve_then_replace)
     with pytest.raises(FileNotReadable), below.open_file("sub/secret.txt"):
         pass
 
@@ -520,13 +520,13 @@ def test_without_opening_by_parts_a_replaced_file_is_found_out_afterwards(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Windows has no such way to open; there the path is resolved once more."""
-    monkeypatch.setattr(below_root, "_BY_PARTS", False)
-    monkeypatch.setattr(below_root, "_FLAGS", os.O_RDONLY)
+    monkeypatch.setattr(below_root, "BY_PARTS", False)
+    monkeypatch.setattr(below_root, "FLAGS", os.O_RDONLY)
     below = BelowRoot(str(root))
     with below.open_file("a.txt") as file:
         assert file.read().startswith(b"one")
     assert [entry.name for entry in below.entries("", 9)] == ["a.txt"]
-    resolve = below._resolved
+    resolve = below.resolved
 
     def resolve_then_replace(path: str) -> tuple[str, ...]:
         parts = resolve(path)
@@ -534,6 +534,6 @@ def test_without_opening_by_parts_a_replaced_file_is_found_out_afterwards(
         (root / "a.txt").symlink_to(root.parent / "secret.txt")
         return parts
 
-    monkeypatch.setattr(below, "_resolved", resolve_then_replace)
+    monkeypatch.setattr(below, "resolved", resolve_then_replace)
     with pytest.raises(FileNotReadable), below.open_file("a.txt"):
         pass

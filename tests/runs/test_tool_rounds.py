@@ -160,13 +160,13 @@ async def test_inputs_are_checked_beside_the_event_loop(
 ) -> None:
     """The schema of an executor may take a while; other answers go on meanwhile."""
     checked_in: list[int] = []
-    check = toolset._schema_misfit
+    check = toolset.schema_misfit
 
     def noted(*given: Any) -> str | None:
         checked_in.append(threading.get_ident())
         return check(*given)
 
-    monkeypatch.setattr(toolset, "_schema_misfit", noted)
+    monkeypatch.setattr(toolset, "schema_misfit", noted)
     await begun(make_harness, [call("c1", "look")], tools=[tool("look")])
     assert checked_in
     assert threading.get_ident() not in checked_in

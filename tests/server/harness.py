@@ -71,12 +71,12 @@ class ChatServer:
 
     @property
     def service(self) -> Any:
-        return self.host._service
+        return self.host.started
 
     @property
     def parts(self) -> Any:
         """The parts that the service started: its engine, its hub, its watchers."""
-        return self.service._parts
+        return self.service.parts
 
     @property
     def headers(self) -> dict[str, str]:

@@ -185,7 +185,7 @@ async def test_a_start_that_failed_is_tried_again_later(
     unreadable(path)
     server = await start_server()
     now = time.monotonic()
-    server.host._clock = lambda: now
+    server.host.clock = lambda: now
     path.unlink()
     assert (await server.ask("GET", "status")).status == 503  # not by every request
     now += hosts.START_AGAIN_S

@@ -128,7 +128,7 @@ async def test_a_socket_that_is_not_read_holds_little_of_the_list(
     for number in range(60):
         thread = await chat_server.thread(system="x" * 50_000, title=str(number))
         await until_row(listener, id=thread, title=str(number))
-        assert handler._outbox.held_bytes <= 128 * 1024  # one frame of any size
+        assert handler.outbox.held_bytes <= 128 * 1024  # one frame of any size
         assert len(connection.stream._write_buffer) <= 128 * 1024
     listener.close()
     deaf.socket.close()

@@ -157,7 +157,7 @@ async def test_no_label_holds_what_a_person_chose(start_server: StartServer) -> 
     server = await start_server()
     thread_id = await server.thread(name="thread-xyzzy", title="title-xyzzy")
     await server.answered(thread_id, "content-xyzzy")
-    server.parts.watch._runs._models = frozenset()  # as if the model were nobody's
+    server.parts.watch.runs.models = frozenset()  # as if the model were nobody's
     await server.answered(thread_id, "content-xyzzy")
     got = await metrics(server)
     assert got("runs_ended_total", model="demo/other") == 1
@@ -171,7 +171,8 @@ async def test_services_that_come_and_go_add_up(start_server: StartServer) -> No
     one.parts.hub.falls_behind += 3
     await one.service.stop()
     assert not collector.COLLECTOR.watches
-    await one.host._start()  # as after a failed start
+    one.host.begin()  # as after a failed start
+    await one.host.service()
     await one.answered(await one.thread())
     got = await metrics(one)
     assert got("runs_ended_total", status="completed") == 2
@@ -190,7 +191,8 @@ async def test_a_run_whose_owner_died_counts_as_taken_over(
         database.execute("UPDATE run SET owner = 'gone', status = 'processing'")
     database.close()
     idle.host.config.run_in_server = True
-    await idle.host._start()
+    idle.host.begin()
+    await idle.host.service()
     ended = await idle.ask("GET", f"threads/{sent['run']['thread_id']}/messages")
     assert ended.status == 200
     await until(lambda: METER.ended)

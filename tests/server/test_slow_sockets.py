@@ -75,16 +75,16 @@ async def test_a_client_that_does_not_read_holds_little_and_slows_nobody(
     handler = socket_of(chat_server)
     stream = handler.ws_connection.stream
     stream.socket.setsockopt(sockets.SOL_SOCKET, sockets.SO_SNDBUF, 4096)
-    held, post = [0], handler._outbox.post
+    held, post = [0], handler.outbox.post
 
     def watched_post(text: str, sender: object = None) -> bool:
-        before = handler._outbox.held_bytes
+        before = handler.outbox.held_bytes
         is_taken = post(text, sender)
         if is_taken:  # a large frame is taken where half of the room is free
             held.append(before + min(len(text), 500))
         return is_taken
 
-    handler._outbox.post = watched_post
+    handler.outbox.post = watched_post
     ids = [await chat_server.thread(model="demo/long") for _ in range(6)]
     for thread_id in ids:
         await deaf.send({"op": "subscribe", "thread": thread_id, "after": 0})
@@ -128,37 +128,38 @@ async def test_two_hundred_sockets_that_never_read_hold_little_and_miss_nobody_e
 
 
 async def test_requests_of_a_client_that_does_not_read_pile_nothing_up(
-    chat_server: ChatServer,
+    chat_server: ChatServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """L8: what an earlier request of a thread would be answered goes when the next one comes."""
     deaf = DeafClient(chat_server)
     await deaf.open()
     handler = socket_of(chat_server)
     stuck = asyncio.get_running_loop().create_future()
-    handler._outbox._write = lambda texts: stuck
-    handler._outbox.post("x")
-    await until(lambda: handler._outbox._in_flight is not None)
+    handler.outbox.write = lambda texts: stuck
+    handler.outbox.post("x")
+    await until(lambda: handler.outbox.in_flight is not None)
     gone, there = await chat_server.thread(), await chat_server.thread(model="demo/echo")
     await chat_server.ask("DELETE", f"threads/{gone}")
     takes: list[str] = []
-    subscribe = handler._take
+    parse = websocket.parse_frame
 
-    def counted(frame: websocket.ClientFrame) -> None:
-        takes.append(frame.thread_id)
-        subscribe(frame)
+    def counted(frame: Any) -> websocket.ClientFrame:
+        parsed = parse(frame)
+        takes.append(parsed.thread_id)
+        return parsed
 
-    handler._take = counted
+    monkeypatch.setattr(websocket, "parse_frame", counted)
     for number in range(1, 21):
         for thread_id in (gone, there):
             await deaf.send({"op": "subscribe", "thread": thread_id, "after": 0})
         await until(lambda: len(takes) == 2 * number)  # noqa: B023
-        await until(lambda: len(handler._outbox._waiting) == 1)
-    known = handler._feeds[there]
+        await until(lambda: len(handler.outbox.waiting) == 1)
+    known = handler.feeds[there]
     assert known.take("waits")
     await deaf.send({"op": "unsubscribe", "thread": there})
-    await until(lambda: there not in handler._feeds)
+    await until(lambda: there not in handler.feeds)
     assert not known.take("late")
-    assert len(handler._outbox._waiting) == 1
+    assert len(handler.outbox.waiting) == 1
     stuck.set_result(None)
     deaf.socket.close()
     await until(lambda: not chat_server.readers)
@@ -171,7 +172,7 @@ async def test_frames_of_every_size_arrive_whole_and_in_order(chat_server: ChatS
     empty = len(dumps({"op": "pong", "x": ""}))
     sizes = (125, 126, 127, 65_535, 65_536, 65_537, 125)
     frames = [{"op": "pong", "x": "y" * (size - empty)} for size in sizes]
-    sends = [handler._send(dumps(frame)) for frame in frames]
+    sends = [handler.outbox.send(dumps(frame)) for frame in frames]
     received, _ = await asyncio.gather(collect(socket, len(frames)), asyncio.gather(*sends))
     assert received == frames
     socket.close()
@@ -189,7 +190,7 @@ async def test_a_client_that_reads_again_gets_everything_it_missed(
     thread_ids = [await chat_server.thread(model="demo/long") for _ in range(3)]
     socket = await chat_server.socket()
     handler = socket_of(chat_server)
-    full, write = asyncio.Event(), handler._write
+    full, write = asyncio.Event(), handler.write_frames
 
     def write_slowly(texts: list[str]) -> asyncio.Future[None]:
         return asyncio.ensure_future(after_a_while(write(texts)))
@@ -198,8 +199,8 @@ async def test_a_client_that_reads_again_gets_everything_it_missed(
         await written
         await full.wait()
 
-    monkeypatch.setattr(handler._outbox, "_on_full", lambda held_bytes: full.set())
-    monkeypatch.setattr(handler._outbox, "_write", write_slowly)
+    monkeypatch.setattr(handler.outbox, "on_full", lambda held_bytes: full.set())
+    monkeypatch.setattr(handler.outbox, "write", write_slowly)
     subscriptions = {thread_id: Subscription(thread_id) for thread_id in thread_ids}
     for subscription in subscriptions.values():
         await socket.send(subscription.request())
@@ -237,11 +238,11 @@ async def test_a_stuck_socket_gets_no_heartbeats_on_top(chat_server: ChatServer)
         written.extend(texts)
         return stuck
 
-    handler._outbox._write = write
+    handler.outbox.write = write
     await until(lambda: written)
     for _ in range(20):
         await asyncio.sleep(0.001)
     assert written == ['{"op":"heartbeat"}']
-    assert not handler._outbox._waiting
+    assert not handler.outbox.waiting
     stuck.set_result(None)
     socket.close()

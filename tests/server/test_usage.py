@@ -10,6 +10,9 @@ from typing import Any
 import pytest
 
 from jupyter_chat_stream.providers.base import EndChunk
+from jupyter_chat_stream.providers.registry import Registry
+from jupyter_chat_stream.server import host
+from jupyter_chat_stream.service import Service
 from tests.providers.hosted import Hosted
 from tests.server.harness import ChatServer, running_server
 
@@ -35,10 +38,8 @@ async def priced_server(
             ending("claude-haiku-4-5" if prompt.model == "known" else "claude-of-next-year"),
         ]
     )
-    monkeypatch.setattr(
-        "jupyter_chat_stream.providers.registry.Registry._load",
-        lambda registry, _: registry._providers.update({"scripted": provider}),
-    )
+    registry = Registry([provider])
+    monkeypatch.setattr(host, "load_service", lambda config: Service(config, registry=registry))
     settings = {"ChatStream_default_model": "scripted/known"}
     async with running_server(tmp_path, **settings) as server:
         yield server

@@ -305,9 +305,9 @@ async def test_closing_the_socket_ends_all_it_began(chat_server: ChatServer) -> 
     for thread_id in ids:
         await socket.send({"op": "subscribe", "thread": thread_id, "after": 1})
         await socket.next("live")
-    assert len(chat_server.host._streams) == 4
+    assert len(chat_server.host.streams) == 4
     socket.close()
-    await until(lambda: not (chat_server.readers or chat_server.host._streams))
+    await until(lambda: not (chat_server.readers or chat_server.host.streams))
 
 
 async def test_sockets_close_when_the_server_stops(chat_server: ChatServer) -> None:

@@ -57,7 +57,7 @@ class Attachment:
         return made
 
     @classmethod
-    def _stored(cls, part: AttachmentPart) -> Attachment:
+    def from_wire(cls, part: AttachmentPart) -> Attachment:
         """Make one of a part of a message, whose bytes the server has."""
         made = cls.__new__(cls)
         made._content = None

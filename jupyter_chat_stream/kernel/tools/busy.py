@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from ..output import shell_of_kernel
+from ..shell import shell_of_kernel
 
 
 class _CellWatch:

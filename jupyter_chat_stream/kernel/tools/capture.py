@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-from ..output import shell_of_kernel
+from ..shell import shell_of_kernel
 from .files import CallFiles
 
 Write = Callable[[str], None]

@@ -65,7 +65,7 @@ class InterruptGuard:
                 self._interrupt()
             elif self._is_main:
                 self._signals_on_the_way += 1
-                _send_interrupt()
+                send_interrupt()
 
     def caught(self) -> None:
         """Note that the call has got a ``KeyboardInterrupt``, whoever raised it."""
@@ -89,7 +89,7 @@ class InterruptGuard:
         self._interrupt()
 
 
-def _send_interrupt() -> None:
+def send_interrupt() -> None:
     """Send SIGINT to the main thread, so that it also ends a wait in the operating system."""
     if hasattr(signal, "pthread_kill"):
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)

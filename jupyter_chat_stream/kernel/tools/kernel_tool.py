@@ -16,7 +16,7 @@ from typing import Any
 
 from ...shared.tool_records import ToolEffect, ToolRecord
 from ..attachments.pictures import shows_picture
-from ..output import shell_of_kernel
+from ..shell import shell_of_kernel
 from .function import KernelTool
 from .results import cut_text, own_repr, table_text
 from .schema import InputRefused

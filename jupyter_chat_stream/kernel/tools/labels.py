@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import PurePath
 
-from ..output import shell_of_kernel
+from ..shell import shell_of_kernel
 
 MAX_CHARS = 60
 

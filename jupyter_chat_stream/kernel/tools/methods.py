@@ -13,7 +13,7 @@ from ...shared.records import ThreadRecord
 from ...shared.tool_records import ThreadTools, ToolEffect
 from ..inbox import Inbox
 from ..link import current, path_of
-from ..output import shell_of_kernel
+from ..shell import shell_of_kernel
 from .busy import watch_cells
 from .function import KernelTool, function_tool
 from .kernel_tool import KERNEL, kernel_tool

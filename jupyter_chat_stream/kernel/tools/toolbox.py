@@ -54,11 +54,11 @@ class Toolbox:
         self.label = label_of_process()
         self._link = link
         self._inbox = inbox
-        self._hold: Hold | None = None  # while there are functions
+        self.hold: Hold | None = None  # while there are functions
         self._follower: weakref.ref[Follower] | None = None
         self._offer = KernelOffer(thread_id, f"{_EXECUTOR}-{os.getpid()}", self.label)
-        self._under_way: set[str] = set()  # calls that have a job here
-        self._seen: dict[str, int] = {}  # calls that had a claim, with the seq before that
+        self.under_way: set[str] = set()  # calls that have a job here
+        self.seen: dict[str, int] = {}  # calls that had a claim, with the seq before that
         self._tries: dict[str, int] = {}  # failed claims of open calls
         self._changing = asyncio.Lock()
 
@@ -81,7 +81,7 @@ class Toolbox:
         """
         async with self._changing:
             await self._change(add, remove, may_be_late)
-        self._look()
+        self.look()
 
     async def _change(
         self, add: Iterable[KernelTool], remove: Iterable[str], may_be_late: bool
@@ -92,7 +92,7 @@ class Toolbox:
             self.tools.pop(name, None)
         hold = await self._link.follow(self.thread_id)
         try:
-            self._use(hold.follower)
+            self.use(hold.follower)
             self._announce()
             await self._known()
         except ChatStreamError as error:
@@ -106,12 +106,12 @@ class Toolbox:
     def _keep(self, hold: Hold) -> None:
         """Hold the follower if there are functions; release the hold before this one."""
         has_functions = any(tool.is_function for tool in self.tools.values())
-        before, self._hold = self._hold, hold if has_functions else None
+        before, self.hold = self.hold, hold if has_functions else None
         for released in (before, None if has_functions else hold):
             if released is not None:
                 released.leave()
 
-    def _use(self, follower: Follower) -> None:
+    def use(self, follower: Follower) -> None:
         """See the calls of a follower, which is another one after a thread was followed anew."""
         if self._follower is None or self._follower() is not follower:
             self._follower = weakref.ref(follower)
@@ -138,21 +138,21 @@ class Toolbox:
 
     def _changed(self, urgent: bool) -> None:
         if urgent:
-            self._look()
+            self.look()
 
-    def _look(self) -> None:
+    def look(self) -> None:
         """Put a job for each open call into the inbox."""
         follower = self._follower() if self._follower is not None else None
         if follower is None or follower.offer is not self._offer:
             return
         found = list(open_calls(follower, self.tools))
         open_ids = {call.tool_call_id for call in found}
-        self._seen = {id_: seq for id_, seq in self._seen.items() if id_ in open_ids}
+        self.seen = {id_: seq for id_, seq in self.seen.items() if id_ in open_ids}
         self._tries = {id_: n for id_, n in self._tries.items() if id_ in open_ids}
         for call in found:
-            is_new = self._seen.get(call.tool_call_id, -1) < follower.seq
-            if is_new and call.tool_call_id not in self._under_way:
-                self._under_way.add(call.tool_call_id)
+            is_new = self.seen.get(call.tool_call_id, -1) < follower.seq
+            if is_new and call.tool_call_id not in self.under_way:
+                self.under_way.add(call.tool_call_id)
                 self._inbox.add(CallJob(self, call))
 
     def start(self, work: Coroutine[Any, Any, T]) -> Future[T]:
@@ -164,9 +164,9 @@ class Toolbox:
         follower = self._follower() if self._follower is not None else None
         tool = self.tools.get(call.name)
         if follower is None or tool is None or is_over(follower, call):
-            self._under_way.discard(call.tool_call_id)
+            self.under_way.discard(call.tool_call_id)
             return None
-        self._seen[call.tool_call_id] = follower.seq
+        self.seen[call.tool_call_id] = follower.seq
         try:
             claimed = await claim(self._link, self.thread_id, call, self.label)
         except Exception as error:  # noqa: BLE001 - whatever it was, the call may still be open
@@ -180,11 +180,11 @@ class Toolbox:
 
     def _try_again(self, call: OpenCall) -> None:
         """Let the call have another job after a pause, if it is open then."""
-        self._under_way.discard(call.tool_call_id)
-        self._seen.pop(call.tool_call_id, None)
+        self.under_way.discard(call.tool_call_id)
+        self.seen.pop(call.tool_call_id, None)
         tries = self._tries.get(call.tool_call_id, 0)
         self._tries[call.tool_call_id] = tries + 1
-        asyncio.get_running_loop().call_later(AGAIN.pause_s(tries), self._look)
+        asyncio.get_running_loop().call_later(AGAIN.pause_s(tries), self.look)
 
     def ended(self, call: OpenCall) -> None:
         """Allow the call to be taken again, if the log opens it again. Any thread may call this."""
@@ -192,8 +192,8 @@ class Toolbox:
 
     def _note_end(self, call: OpenCall) -> None:
         # The events since the claim may have opened the call again: its process was stopped, say.
-        self._under_way.discard(call.tool_call_id)
-        self._look()
+        self.under_way.discard(call.tool_call_id)
+        self.look()
 
 
 class CallJob:

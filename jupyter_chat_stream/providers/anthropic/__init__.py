@@ -65,7 +65,7 @@ class AnthropicProvider:
         self._endpoint = endpoint
         self._keys = ClaudeKey(key_file, self._environ, endpoint=endpoint)
         self._now = now
-        self._clients: SharedClients[_Access, anthropic.AsyncAnthropic] = SharedClients(
+        self.clients: SharedClients[_Access, anthropic.AsyncAnthropic] = SharedClients(
             self._connect
         )
 
@@ -99,7 +99,7 @@ class AnthropicProvider:
         asked = AskedMessages(endpoint=endpoint, prompt=prompt, key=key)
         model, headers = self.model(prompt.model), dict(endpoint.headers)
         async with (
-            self._clients.lend((key, endpoint.base_url)) as client,
+            self.clients.lend((key, endpoint.base_url)) as client,
             aclosing(exchange.read(client, asked, model, headers, self._now)) as chunks,
         ):
             async for chunk in chunks:
@@ -107,7 +107,7 @@ class AnthropicProvider:
 
     async def close(self) -> None:
         """End all connections; streams that still run are cut."""
-        await self._clients.close()
+        await self.clients.close()
 
     @property
     def api_url(self) -> str:

@@ -43,7 +43,7 @@ class MessagesProvider(EndpointProvider):
     ) -> None:
         super().__init__(endpoint, environ)
         self._now = now
-        self._clients: SharedClients[str, anthropic.AsyncAnthropic] = SharedClients(self._connect)
+        self.clients: SharedClients[str, anthropic.AsyncAnthropic] = SharedClients(self._connect)
 
     def missing_sdk(self) -> ProviderError | None:
         return None  # the package depends on it
@@ -74,7 +74,7 @@ class MessagesProvider(EndpointProvider):
     async def stream(self, prompt: Prompt) -> AsyncGenerator[Chunk, None]:
         asked = AskedMessages(endpoint=self.endpoint, prompt=prompt, key=self._keys.read())
         model = self.model(prompt.model)
-        async with self._clients.lend(asked.key) as client:
+        async with self.clients.lend(asked.key) as client:
             headers = sdk.headers(self.endpoint, self.key_headers(asked.key))
             async with aclosing(exchange.read(client, asked, model, headers, self._now)) as chunks:
                 async for chunk in chunks:
@@ -83,7 +83,7 @@ class MessagesProvider(EndpointProvider):
     async def close(self) -> None:
         """End all connections; streams that still run are cut."""
         await super().close()
-        await self._clients.close()
+        await self.clients.close()
 
     async def _connect(self, key: str) -> anthropic.AsyncAnthropic:
         return await sdk.connect(self.endpoint, key)

@@ -55,7 +55,7 @@ class OpenAIProvider(EndpointProvider):
         self._responses = Responses(now)
         speaks_responses = endpoint.dialect == "responses"
         self._dialect = self._responses if speaks_responses else ChatCompletions(now)
-        self._clients: SharedClients[str, openai.AsyncOpenAI] = SharedClients(self._connect)
+        self.clients: SharedClients[str, openai.AsyncOpenAI] = SharedClients(self._connect)
 
     def missing_sdk(self) -> ProviderError | None:
         return None if sdk.is_installed() else sdk.not_installed(self.endpoint)
@@ -72,7 +72,7 @@ class OpenAIProvider(EndpointProvider):
     async def stream(self, prompt: Prompt) -> AsyncGenerator[Chunk, None]:
         asked = self._asked(prompt)
         model, headers = self.model(prompt.model), self._headers(asked.key)
-        async with self._clients.lend(asked.key) as client:
+        async with self.clients.lend(asked.key) as client:
             chunks = self._dialect.stream(client, asked, model, headers)
             async with aclosing(chunks):
                 async for chunk in chunks:
@@ -81,14 +81,14 @@ class OpenAIProvider(EndpointProvider):
     async def stop_upstream(self, handle: Mapping[str, Any]) -> None:
         """Stop a response that goes on by itself; raises ProviderError."""
         asked = self._asked(Prompt(model="", turns=()))
-        async with self._clients.lend(asked.key) as client:
+        async with self.clients.lend(asked.key) as client:
             await self._responses.stop(client, asked, self._headers(asked.key), handle)
 
     async def close(self) -> None:
         """End all connections; streams that still run are cut."""
         await super().close()
         await self._responses.close()
-        await self._clients.close()
+        await self.clients.close()
 
     async def _connect(self, key: str) -> openai.AsyncOpenAI:
         return await sdk.connect(self.endpoint, key)

@@ -36,7 +36,7 @@ class Beginnings:
     """The tasks that read on after their reader has left; ``close`` ends them."""
 
     def __init__(self) -> None:
-        self._left: set[asyncio.Task[None]] = set()
+        self.left: set[asyncio.Task[None]] = set()
 
     async def open(self, ask: Open, cancel: Cancel) -> Events:
         """Send a request for a response in the background; returns its events.
@@ -50,13 +50,13 @@ class Beginnings:
             return await asyncio.shield(opening)
         except asyncio.CancelledError:
             task = asyncio.ensure_future(self._stop(opening, cancel))
-            self._left.add(task)
-            task.add_done_callback(self._left.discard)
+            self.left.add(task)
+            task.add_done_callback(self.left.discard)
             raise
 
     async def close(self) -> None:
         """End the tasks, with their connections."""
-        left = list(self._left)
+        left = list(self.left)
         for task in left:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)

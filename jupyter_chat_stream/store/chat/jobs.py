@@ -100,7 +100,7 @@ class Jobs:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._sql = _procrastinates_sql() + _DEFER
+        self.sql = _procrastinates_sql() + _DEFER
         self.schema = ""
         self._home = ""
 
@@ -114,7 +114,7 @@ class Jobs:
     def create(self, tx: Transaction) -> None:
         """Make the schema if it is missing; raises DatabaseUnreadable if this user may not."""
         home = self._home = str(tx.execute("SELECT current_schema()").scalar())
-        self.schema = _name(home, hashlib.sha256(self._sql.encode()).hexdigest()[:8])
+        self.schema = _name(home, hashlib.sha256(self.sql.encode()).hexdigest()[:8])
         tx.execute("SELECT pg_advisory_xact_lock(hashtext(:name))", {"name": self.schema})
         found = "SELECT to_regclass(:name) IS NOT NULL"
         if tx.execute(found, {"name": f"{self.schema}.procrastinate_jobs"}).scalar():
@@ -153,7 +153,7 @@ class Jobs:
             execute(conn, f"CREATE SCHEMA {self.schema}")
         for sql in (
             f"SET LOCAL search_path = {self.schema}",
-            self._sql,
+            self.sql,
             _PIN.format(schema=self.schema),
             f'SET LOCAL search_path = "{home}"',
         ):

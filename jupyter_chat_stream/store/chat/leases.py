@@ -58,23 +58,23 @@ class LeaseConnection:
 
     def beat(self) -> int | None:
         """Renew the lease; returns how many ms of it were left, None if there was none."""
-        left: int | None = self._run(_BEAT).fetchone()[0]
+        left: int | None = self.run(_BEAT).fetchone()[0]
         return left
 
     def bury(self) -> None:
         """Remove the leases of dead holders that hold no run."""
-        self._run(_BURY)
+        self.run(_BURY)
 
     def end(self) -> None:
         """End the lease; if the database is away, the lease expires by itself."""
-        self._run(_END)
+        self.run(_END)
 
     def close(self) -> None:
         conn, self._conn = self._conn, None
         if conn is not None:
             conn.close()
 
-    def _run(self, sql: str) -> Any:
+    def run(self, sql: str) -> Any:
         try:
             if self._conn is None:
                 self._conn = self._database.connect_listening()

@@ -39,7 +39,7 @@ _UNREAD = (
     "AND message.status IN ('completed', 'failed', 'interrupted') "
     f"LIMIT {MAX_UNREAD}) AS answers"
 )
-_STATE = (
+STATE = (
     "thread.pk, (SELECT MAX(seq) FROM event WHERE event.thread = thread.pk), "
     f"({_UNREAD}), "
     f"EXISTS ({_OPEN_RUN} (run.status <> 'waiting' OR run.phase = 'retrying')), "
@@ -48,7 +48,7 @@ _STATE = (
 )
 # `AND pinned` as it stands here is the condition of the index `mark_pinned`.
 _PINNED = "thread.pk IN (SELECT thread FROM mark WHERE person = :person AND pinned)"
-_MARKED = "LEFT JOIN mark ON mark.thread = thread.pk AND mark.person = :person"
+MARKED = "LEFT JOIN mark ON mark.thread = thread.pk AND mark.person = :person"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,8 +111,8 @@ def read_listed(conn: Connection, owner: str, thread_ids: Sequence[str]) -> list
 def listed(conn: Connection, person: str, found: Sequence[rows.Row]) -> list[ListedThread]:
     """Add the state and the person's marks to rows of the table ``thread``."""
     params = {"keys": dumps([row["pk"] for row in found]), "person": person}
-    where = f"FROM thread {_MARKED} WHERE thread.pk {among(conn)}"
-    states = {pk: state for pk, *state in select_rows(conn, _STATE, where, params)}
+    where = f"FROM thread {MARKED} WHERE thread.pk {among(conn)}"
+    states = {pk: state for pk, *state in select_rows(conn, STATE, where, params)}
     return [_listed(row, *states[row["pk"]]) for row in found]
 
 
@@ -140,7 +140,7 @@ def read_traces(conn: Connection, person: str) -> dict[str, int]:
         "thread.id, thread.updated_ms, mark.read_seq, mark.pinned, "
         "(SELECT SUM(run.seq) FROM run WHERE run.thread = thread.pk AND run.ended_ms IS NULL)"
     )
-    where = f"FROM thread {_MARKED} WHERE thread.owner = :person"
+    where = f"FROM thread {MARKED} WHERE thread.owner = :person"
     found = select_rows(conn, columns, where, {"person": person})
     return {id_: hash(tuple(facts)) for id_, *facts in found}
 

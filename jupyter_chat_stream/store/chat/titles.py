@@ -27,7 +27,7 @@ _LINE_MARKS = re.compile(r"^(?:#{1,6} |> ?|[-*+] |\d{1,3}[.)] )+")
 _SENTENCE = re.compile(r".{8,}?[.!?…]+(?=\s)|.+?[。！？]")
 # Control characters, and marks that turn the direction of a text.
 _UNSEEN = ("Cc", "Cs")
-_TURNS = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+TURNS = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 def title_of(text: str) -> str | None:
@@ -53,9 +53,7 @@ def _first_line(text: str) -> str:
 
 def _seen(line: str) -> str:
     return "".join(
-        " " if unicodedata.category(char) in _UNSEEN else char
-        for char in line
-        if char not in _TURNS
+        " " if unicodedata.category(char) in _UNSEEN else char for char in line if char not in TURNS
     )
 
 

@@ -32,6 +32,10 @@ class WritingConnection:
         self._conn: Connection | None = None
         self._version: int | None = None  # SQLite's data version, as of the last probe
 
+    @property
+    def is_open(self) -> bool:
+        return self._conn is not None
+
     def get(self) -> Connection:
         if self._conn is None:
             self._conn = self._database.writing.connect()

@@ -63,10 +63,10 @@ class Writer:
             database, self.connection, now_ms=now_ms, new_id=new_id, notices=notices
         )
         self._database = database
-        self._deliver = deliver
+        self.deliver = deliver
         self._pending = PendingOperations()
-        self._thread = threading.Thread(target=self._work, name="chat-stream-writer", daemon=True)
-        self._thread.start()
+        self.thread = threading.Thread(target=self._work, name="chat-stream-writer", daemon=True)
+        self.thread.start()
 
     @property
     def queued(self) -> int:
@@ -86,7 +86,7 @@ class Writer:
     def stop(self) -> None:
         """Write the pending operations, then end the thread and its connection."""
         self._pending.close()
-        self._thread.join()
+        self.thread.join()
 
     def _work(self) -> None:
         committed_s = 0.0
@@ -106,7 +106,7 @@ class Writer:
 
     def _commit(self, batch: list[Operation], tries: int = 1) -> None:
         begun_s = time.perf_counter()
-        attempt = CommitAttempt(batch, self.batches, self.connection, self._pending, self._deliver)
+        attempt = CommitAttempt(batch, self.batches, self.connection, self._pending, self.deliver)
         try:
             committed = attempt.run()
         except Exception as error:  # noqa: BLE001  any database error; the batch was undone
@@ -130,7 +130,7 @@ class Writer:
             committed = Committed(events=[], outcomes=[(op, None, told) for op in batch])
         else:
             self._observe(committed, time.perf_counter() - begun_s)
-        self._deliver(committed)
+        self.deliver(committed)
 
     def _observe(self, committed: Committed, seconds: float) -> None:
         if self.observer is not None:

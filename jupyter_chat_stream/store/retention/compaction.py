@@ -308,7 +308,7 @@ def _delete_slices(
             _begin(tx, run, whole, status)
         taken = count = 0
         for each in slices:
-            _delete_slice(tx, run, each)
+            delete_slice(tx, run, each)
             taken, count = taken + 1, count + each.count
             if is_over():
                 break
@@ -342,7 +342,7 @@ def _begin(tx: Transaction, run: RunRef, whole: _Deltas, status: str) -> None:
     )
 
 
-def _delete_slice(tx: Transaction, run: RunRef, each: _Slice) -> None:
+def delete_slice(tx: Transaction, run: RunRef, each: _Slice) -> None:
     where = {"thread": run.thread.pk, "run": run.pk}
     gone = tx.execute(
         "DELETE FROM event WHERE thread = :thread AND seq > :after AND seq <= :last "

@@ -52,21 +52,21 @@ class Housekeeping:
         self._rand = rand
         self._make_lease = make_lease
         self._known: set[str] = set()  # ids of damaged threads and runs, logged already
-        self._task: asyncio.Task[None] | None = None
+        self.task: asyncio.Task[None] | None = None
         self._indexer = Indexer(store)
         self._is_stopping = False
 
     def start(self) -> None:
-        self._task = asyncio.get_running_loop().create_task(self._work(), name="housekeeping")
+        self.task = asyncio.get_running_loop().create_task(self._work(), name="housekeeping")
         self._indexer.start()
 
     async def stop(self) -> None:
         """End between two steps; a step that the writer has begun is still committed."""
         self._is_stopping = True
         await self._indexer.stop()
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait({self._task}, timeout=STOP_WITHIN_S)
+        if self.task is not None:
+            self.task.cancel()
+            await asyncio.wait({self.task}, timeout=STOP_WITHIN_S)
 
     async def look(self) -> bool:
         """Do one round now; False if another process holds the lease.
@@ -129,12 +129,12 @@ class Housekeeping:
             found = await self._store.read(step.work)
             await asyncio.sleep(0)
             return found
-        await self._until_quiet()
+        await self.until_quiet()
         found, took_s = await self._store.write(lease.holding(step, self.counts), *step.threads)
         await asyncio.sleep(max(PAUSE_S, took_s * PAUSE_TIMES))
         return found
 
-    async def _until_quiet(self) -> None:
+    async def until_quiet(self) -> None:
         if is_log_long(self._store.database.path):
             await asyncio.sleep(REST_S)
         for _ in range(QUIET_TRIES):

@@ -242,7 +242,7 @@ class _Search:
 
     def _texts(self, keys: Sequence[int], due: Sequence[int]) -> Iterator[_Text]:
         """Yield the texts of these messages, a few in memory at once, until enough was read."""
-        for read, wanted in ((_read_indexed, keys), (_read_messages, due)):
+        for read, wanted in ((read_indexed, keys), (_read_messages, due)):
             for at in range(0, len(wanted), TEXTS_AT_ONCE):
                 if self._has_read_enough:
                     self._is_complete = False
@@ -312,7 +312,7 @@ def _pop(keys: list[int], count: int) -> list[int]:
 _TEXT = "message.pk, message.id, message.thread, message.parts"
 
 
-def _read_indexed(conn: Connection, keys: Sequence[int]) -> list[_Text]:
+def read_indexed(conn: Connection, keys: Sequence[int]) -> list[_Text]:
     rest = (
         "FROM search_row JOIN message ON message.pk = search_row.message "
         f"WHERE search_row.pk {among(conn)} AND message.thread = search_row.pk >> {SEQ_BITS}"

@@ -62,7 +62,7 @@ class WriteAheadLog:
             if not self._cut():
                 self._cut_from_s = now_s + AGAIN_AFTER_S
         elif not self._is_moved and now_s - self._grown_s >= IDLE_S:
-            self._is_moved = self._checkpoint("PASSIVE")
+            self._is_moved = self.checkpoint("PASSIVE")
 
     def close(self) -> None:
         """Close the connection."""
@@ -74,12 +74,12 @@ class WriteAheadLog:
         """Move all pages and cut the file; False if readers keep it."""
         for _ in range(MAX_PASSES):
             begun_s = time.perf_counter()
-            self._checkpoint("PASSIVE")
+            self.checkpoint("PASSIVE")
             if time.perf_counter() - begun_s < QUICK_PASS_S:
                 break
-        return self._checkpoint("TRUNCATE")
+        return self.checkpoint("TRUNCATE")
 
-    def _checkpoint(self, mode: str) -> bool:
+    def checkpoint(self, mode: str) -> bool:
         """Move pages; returns whether all were moved."""
         if self._conn is None:
             self._conn = sqlite3.connect(

@@ -77,7 +77,7 @@ class Database:
         self.url: URL = parse_url(url)
         self._synchronous = synchronous
         self._idle_readers = 1 if is_light else READERS
-        self._scratch: Path | None = None
+        self.scratch: Path | None = None
         self._schema = ""
         self._host: OneHost | None = None
         self._file: HeldFile | None = None
@@ -121,8 +121,8 @@ class Database:
         """Describe the database for logs and status, without its password."""
         described: DatabaseRecord = {
             "backend": self.url.get_backend_name(),
-            "url": "sqlite://" if self._scratch else shown(self.url),
-            "durable": not self._scratch,
+            "url": "sqlite://" if self.scratch else shown(self.url),
+            "durable": not self.scratch,
         }
         if self._open_to_others:
             described["open_to_others"] = list(self._open_to_others)
@@ -142,7 +142,7 @@ class Database:
 
     def make_notices(self) -> Notices:
         """Make the notices of commits between the processes with this database."""
-        if self._scratch:
+        if self.scratch:
             return Notices()
         return Peers(Path(str(self.path))) if self.is_sqlite else Listener(self, self._schema)
 
@@ -176,13 +176,13 @@ class Database:
             if held is not None:
                 held.close()
         self._watch = self._file = self._host = None
-        if self._scratch:
-            shutil.rmtree(self._scratch, ignore_errors=True)
+        if self.scratch:
+            shutil.rmtree(self.scratch, ignore_errors=True)
 
     def _prepare_file(self, network_disk: bool | None) -> None:
         if self.url.database in (None, "", ":memory:"):
-            self._scratch = Path(tempfile.mkdtemp(prefix="chat-stream-"))
-            self.url = self.url.set(database=str(self._scratch / "chat.db"))
+            self.scratch = Path(tempfile.mkdtemp(prefix="chat-stream-"))
+            self.url = self.url.set(database=str(self.scratch / "chat.db"))
             self._synchronous = "OFF"
         path = Path(str(self.url.database)).absolute()
         self.url = self.url.set(database=str(path))

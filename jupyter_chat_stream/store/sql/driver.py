@@ -81,9 +81,9 @@ def begin(conn: Connection, sql: str) -> None:
     raw: Any = conn.connection.driver_connection
     if conn.dialect.name == "sqlite":
         if not raw.in_transaction:
-            _run(conn, sql, raw.execute, sql)
+            execute(conn, sql, raw.execute, sql)
     elif raw.info.transaction_status == raw.info.transaction_status.IDLE:
-        _run(conn, sql, lambda: raw.execute(sql, prepare=False).close())
+        execute(conn, sql, lambda: raw.execute(sql, prepare=False).close())
 
 
 def begin_writing(conn: Connection, places: Collection[Place]) -> tuple[str | None, set[int]]:
@@ -105,7 +105,7 @@ def begin_writing(conn: Connection, places: Collection[Place]) -> tuple[str | No
     raw: Any = conn.connection.driver_connection
     cursor = raw.cursor()
     try:
-        _run(conn, sql, lambda: cursor.execute(sql, prepare=False))
+        execute(conn, sql, lambda: cursor.execute(sql, prepare=False))
         while cursor.description is None:
             cursor.nextset()
         xid = str(cursor.fetchone()[0])
@@ -139,11 +139,11 @@ def commit(conn: Connection, notify: str = "") -> None:
     if notify:
         raw: Any = conn.connection.driver_connection
         sql = f"{notify}; COMMIT"
-        _run(conn, sql, lambda: raw.execute(sql, prepare=False).close())
+        execute(conn, sql, lambda: raw.execute(sql, prepare=False).close())
     if conn.in_transaction():
         conn.commit()
     else:
-        _run(conn, "COMMIT", conn.connection.commit)
+        execute(conn, "COMMIT", conn.connection.commit)
 
 
 def data_version(conn: Connection) -> int:
@@ -151,7 +151,7 @@ def data_version(conn: Connection) -> int:
     sql = "PRAGMA data_version"
     cursor = conn.connection.cursor()
     try:
-        _run(conn, sql, cursor.execute, sql)
+        execute(conn, sql, cursor.execute, sql)
         row: Any = cursor.fetchone()
         return int(row[0])
     finally:
@@ -163,7 +163,7 @@ def read_row(conn: Connection, sql: str, params: Mapping[str, object]) -> Mappin
     cursor = conn.connection.cursor()
     sql = driver_sql(conn.dialect.paramstyle, sql)
     try:
-        _run(conn, sql, cursor.execute, sql, params)
+        execute(conn, sql, cursor.execute, sql, params)
         row = cursor.fetchone()
         if row is None:
             raise NoResultFound("No row was found when one was required")
@@ -177,7 +177,7 @@ def write_row(conn: Connection, sql: str, params: Mapping[str, object]) -> None:
     cursor = conn.connection.cursor()
     sql = driver_sql(conn.dialect.paramstyle, sql)
     try:
-        _run(conn, sql, cursor.execute, sql, params)
+        execute(conn, sql, cursor.execute, sql, params)
     finally:
         cursor.close()
 
@@ -195,7 +195,7 @@ def insert_rows(
             cursor.execute(sql, list(chain.from_iterable(rows[done : done + size])))
             done += size
     except conn.dialect.loaded_dbapi.Error as error:
-        raise _wrapped(conn, sql, error) from error
+        raise wrapped(conn, sql, error) from error
     finally:
         cursor.close()
 
@@ -212,7 +212,7 @@ def select_rows(
         cursor.execute(sql, params)
         found = cursor.fetchall()
     except conn.dialect.loaded_dbapi.Error as error:
-        raise _wrapped(conn, sql, error) from error
+        raise wrapped(conn, sql, error) from error
     finally:
         cursor.close()
     return rows_of(found[0][0]) if is_sqlite else list(found)
@@ -231,14 +231,14 @@ def _unmarked(value: Any) -> Any:
     return Undecodable(value.encode(errors="surrogateescape")) if is_marked else value
 
 
-def _run(conn: Connection, sql: str, act: Callable[..., Any], *arguments: Any) -> None:
+def execute(conn: Connection, sql: str, act: Callable[..., Any], *arguments: Any) -> None:
     try:
         act(*arguments)
     except conn.dialect.loaded_dbapi.Error as error:
-        raise _wrapped(conn, sql, error) from error
+        raise wrapped(conn, sql, error) from error
 
 
-def _wrapped(conn: Connection, sql: str, error: Exception) -> BaseException:
+def wrapped(conn: Connection, sql: str, error: Exception) -> BaseException:
     kind: Any = conn.dialect.loaded_dbapi.Error
     raw: Any = None if conn.invalidated else conn.connection.dbapi_connection
     if conn.dialect.is_disconnect(error, raw, None):  # type: ignore[arg-type]

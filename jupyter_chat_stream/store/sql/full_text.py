@@ -78,7 +78,7 @@ def make(conn: Connection) -> None:
     SQLModel.metadata.create_all(conn, tables=own)
     for sql in _IN_SQLITE if conn.dialect.name == "sqlite" else _IN_POSTGRES:
         conn.execute(text(sql))
-    _begin_anew(conn)
+    begin_anew(conn)
 
 
 def ensure(conn: Connection) -> None:
@@ -142,7 +142,7 @@ def put(
         "INSERT INTO search_row (pk, message, words) "
         "VALUES (:pk, :m, array_to_tsvector(CAST(:bag AS text[])))"
     )
-    _run(conn, sql, pk=pk, m=message, bag=[*bag, _owned(owner)])
+    _run(conn, sql, pk=pk, m=message, bag=[*bag, owner_word(owner)])
 
 
 def hits(conn: Connection, lookups: Sequence[tuple[str, bool]], owner: str) -> list[int]:
@@ -163,7 +163,7 @@ def hits(conn: Connection, lookups: Sequence[tuple[str, bool]], owner: str) -> l
         "SELECT COALESCE(string_agg(CAST(pk AS text), ','), '') FROM search_row "
         "WHERE words @@ CAST(:query AS tsquery)"
     )
-    found = _run(conn, sql, query=" & ".join([*words, f"'{_owned(owner)}'"])).scalar()
+    found = _run(conn, sql, query=" & ".join([*words, f"'{owner_word(owner)}'"])).scalar()
     _run(conn, "SET LOCAL enable_seqscan = on")
     return sorted(json.loads(f"[{found}]"))
 
@@ -210,15 +210,15 @@ def rebuild(conn: Connection) -> None:
     if conn.dialect.name == "sqlite":
         conn.execute(text(_FTS5))
         conn.execute(text(_FOLLOWS))
-    _begin_anew(conn)
+    begin_anew(conn)
 
 
-def _owned(owner: str) -> str:
+def owner_word(owner: str) -> str:
     """Return the word that all messages of one person have; no text has such a word."""
     return f"__{sha256(owner.encode()).hexdigest()[:16]}"
 
 
-def _begin_anew(conn: Connection) -> None:
+def begin_anew(conn: Connection) -> None:
     write_left(conn, int(conn.execute(text("SELECT MAX(pk) FROM message")).scalar() or 0))
 
 

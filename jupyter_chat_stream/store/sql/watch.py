@@ -43,28 +43,28 @@ class HeldFile:
     """
 
     _guard = threading.Lock()
-    _held: ClassVar[dict[Identity | None, tuple[int, int]]] = {}  # descriptor, users
+    held: ClassVar[dict[Identity | None, tuple[int, int]]] = {}  # descriptor, users
 
     def __init__(self, path: Path) -> None:
         """Open the file; a new one gets mode 0600."""
         with self._guard:
             known = _identify(str(path))
-            if known not in self._held:
+            if known not in self.held:
                 descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
                 status = os.fstat(descriptor)
                 known = (status.st_dev, status.st_ino)
-                self._held[known] = (descriptor, 0)
+                self.held[known] = (descriptor, 0)
             assert known is not None
             self.identity: Identity = known
-            self.descriptor, users = self._held[known]
-            self._held[known] = (self.descriptor, users + 1)
+            self.descriptor, users = self.held[known]
+            self.held[known] = (self.descriptor, users + 1)
 
     def close(self) -> None:
         """Close the descriptor if this was its last user."""
         with self._guard:
-            descriptor, users = self._held.pop(self.identity)
+            descriptor, users = self.held.pop(self.identity)
             if users > 1:
-                self._held[self.identity] = (descriptor, users - 1)
+                self.held[self.identity] = (descriptor, users - 1)
             else:
                 os.close(descriptor)
 

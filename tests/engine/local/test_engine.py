@@ -185,8 +185,8 @@ async def test_news_in_the_moment_of_stopping_do_not_keep_the_watch_going(
     for _ in range(turns):
         await asyncio.sleep(0)
     await harness.bounded(running.stop())
-    assert running._watching is not None
-    assert running._watching.done()
+    assert running.watching is not None
+    assert running.watching.done()
 
 
 async def test_a_sweep_that_comes_late_by_more_than_a_lease_gives_the_others_time(

@@ -94,8 +94,8 @@ async def test_a_folder_that_takes_no_locks_is_named(tmp_path: Path) -> None:
 def test_a_folder_where_nothing_can_be_locked_is_refused_l10(tmp_path: Path) -> None:
     """Somebody else holds the draft all the time, as where the system grants no lock at all."""
     (tmp_path / "owners").mkdir()
-    with (tmp_path / "owners" / f"01me{holders_module._DRAFT}").open("w") as draft:
-        assert holders_module._lock(draft.fileno())
+    with (tmp_path / "owners" / f"01me{holders_module.DRAFT}").open("w") as draft:
+        assert holders_module.try_lock(draft.fileno())
         with pytest.raises(StoreError, match="cannot be locked"):
             alive(tmp_path, "01me")
 
@@ -161,15 +161,15 @@ def test_nobody_finds_a_living_holders_file_unlocked_at_any_step_of_its_making(
             result = act(*args)
             with monkeypatch.context() as patch:
                 patch.setattr(os, "open", opening)
-                patch.setattr(holders_module, "_lock", locking)
-                found.append(looking._is_held(path))
+                patch.setattr(holders_module, "try_lock", locking)
+                found.append(looking.is_held(path))
             return result
 
         return acting
 
-    opening, locking, renaming = os.open, holders_module._lock, Path.rename
+    opening, locking, renaming = os.open, holders_module.try_lock, Path.rename
     monkeypatch.setattr(os, "open", look_after(opening))
-    monkeypatch.setattr(holders_module, "_lock", look_after(locking))
+    monkeypatch.setattr(holders_module, "try_lock", look_after(locking))
     monkeypatch.setattr(Path, "rename", look_after(renaming))
     holders = alive(tmp_path, "01me")
     monkeypatch.undo()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from collections.abc import Mapping
 from typing import Any
 
 import pandas
@@ -12,8 +13,9 @@ import pytest
 from matplotlib.figure import Figure
 
 from jupyter_chat_stream import Chat, InvalidInput, Run, RunFailed
-from jupyter_chat_stream.kernel import link
+from jupyter_chat_stream.kernel import inbox, link
 from jupyter_chat_stream.kernel.tools import methods, offers
+from jupyter_chat_stream.kernel.tools.toolbox import toolbox_of
 from tests.kernel.harness import PATIENCE_S, until
 
 pytestmark = pytest.mark.usefixtures("here")
@@ -23,18 +25,18 @@ TOOLS: dict[str, Any] = {"model": "demo/tools"}
 
 def results(run: Run) -> list[tuple[str, bool, Any]]:
     """Return the results of a run's calls, in the order of the calls."""
-    reply = run._message()
+    reply = run.reply
     assert reply is not None
     order = [call["tool_call_id"] for call in calls(run) if "tool_call_id" in call]
-    found = [part for part in reply["parts"] if part["kind"] == "tool_result"]
+    found = [part for part in reply.parts if part["kind"] == "tool_result"]
     found.sort(key=lambda part: order.index(part["tool_call_id"]))
     return [(part["name"], part["success"], part["output"]) for part in found]
 
 
 def calls(run: Run) -> list[dict[str, Any]]:
-    reply = run._message()
+    reply = run.reply
     assert reply is not None
-    return [dict(part) for part in reply["parts"] if part["kind"] == "tool_call"]
+    return [dict(part) for part in reply.parts if part["kind"] == "tool_call"]
 
 
 def test_ask_calls_the_functions_while_it_waits_round_after_round(name: str) -> None:
@@ -260,6 +262,11 @@ def in_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(methods, "shell_of_kernel", object)
 
 
+def _offered(chat: Chat) -> Mapping[str, Any]:
+    """All tools that this process offers in a thread, also the tool `kernel`."""
+    return toolbox_of(link.current(), chat.thread, inbox.here()).tools
+
+
 def test_a_chat_opens_although_the_server_refuses_its_offer_of_the_kernel(
     name: str, in_kernel: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -269,9 +276,9 @@ def test_a_chat_opens_although_the_server_refuses_its_offer_of_the_kernel(
     for n in range(64):
         first.tool(name=f"tool_{n}")(lambda: None)
     names = {"tools": {"mode": "ask", "names": ["kernel"]}}
-    link.current().command(first._patch(names))
+    link.current().command(link.current().request("PATCH", f"threads/{first.thread}", names))
     chat = Chat(name)
-    assert (len(chat.tools), "kernel" in chat._toolbox().tools) == (64, False)
+    assert (len(chat.tools), "kernel" in _offered(chat)) == (64, False)
     with pytest.raises(InvalidInput):
         chat.offer_kernel()
     chat.tool(name="tool_0")(lambda: None)  # the refused offer stands in no one's way
@@ -288,4 +295,4 @@ def test_a_chat_does_not_wait_for_a_server_that_takes_no_offers(
     monkeypatch.setattr(link.Link, "offer", lambda self, follower: None)
     monkeypatch.setattr(offers.KernelOffer, "is_empty", True)
     chat = Chat(name)
-    assert "kernel" in chat._toolbox().tools, "it is sent again with each new socket"
+    assert "kernel" in _offered(chat), "it is sent again with each new socket"

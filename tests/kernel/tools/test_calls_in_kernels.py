@@ -299,9 +299,9 @@ chat.close()
 del chat
 gc.collect()
 for _ in range(500):
-    if len(link.current()._followers) == 1:
+    if len(link.current().followers) == 1:
         break
     await asyncio.sleep(0.01)
-print(len(link.current()._followers))
+print(len(link.current().followers))
 """
     assert kernel.run(code).text == "1\n"

@@ -62,7 +62,7 @@ class WrittenLink(Link):
         self.result: Future[tuple[bool, Any]] = Future()
 
     async def follow(self, thread_id: str, *messages: str) -> Hold:
-        follower = self._followers.setdefault(thread_id, OneCallFollower(thread_id))
+        follower = self.followers.setdefault(thread_id, OneCallFollower(thread_id))
         return Hold(self, follower, messages)
 
     async def request(self, method: str, path: str, body: Any = None, **options: Any) -> Any:
@@ -120,11 +120,11 @@ async def offered(link: WrittenLink, function: Callable[..., Any]) -> Toolbox:
 
     async def begin() -> Hold:
         hold = await link.follow("t")
-        box._use(hold.follower)
-        box._look()
+        box.use(hold.follower)
+        box.look()
         return hold
 
-    box._hold = await asyncio.wrap_future(link.start(begin()))
+    box.hold = await asyncio.wrap_future(link.start(begin()))
     return box
 
 
@@ -232,9 +232,9 @@ async def test_a_claim_of_a_call_that_is_not_open_is_not_tried_again_l12(
 ) -> None:
     link.answer = lambda what, body: ToolCallNotOpen("c", "claimed") if what == "claim" else None
     box = await offered(link, lambda: 7)
-    await reached(lambda: not box._under_way)
-    box._look()
-    assert (link.count("claim"), box._under_way, list(box._seen)) == (1, set(), ["c"])
+    await reached(lambda: not box.under_way)
+    box.look()
+    assert (link.count("claim"), box.under_way, list(box.seen)) == (1, set(), ["c"])
 
 
 async def test_a_call_that_the_log_opens_again_while_it_is_made_is_made_again_l14(
@@ -245,7 +245,7 @@ async def test_a_call_that_the_log_opens_again_while_it_is_made_is_made_again_l1
 
     def work() -> int:
         made.append(len(made))
-        link._followers["t"].moved = 1  # type: ignore[attr-defined]
+        link.followers["t"].moved = 1  # type: ignore[attr-defined]
         return made[-1]
 
     def answer(what: str, body: Mapping[str, Any]) -> Any:
@@ -255,7 +255,7 @@ async def test_a_call_that_the_log_opens_again_while_it_is_made_is_made_again_l1
     link.answer = answer
     box = await offered(link, work)
     assert await asyncio.wrap_future(link.result) == (True, 1)
-    await reached(lambda: not box._under_way)
+    await reached(lambda: not box.under_way)
     assert link.count("claim") == 2
 
 
@@ -264,9 +264,9 @@ async def test_a_function_that_is_registered_again_before_its_call_begins_serves
 ) -> None:
     box = await offered(link, lambda: 7)
     tools, box.tools = box.tools, {}
-    await reached(lambda: not box._under_way)
+    await reached(lambda: not box.under_way)
     box.tools = tools
-    link.call_soon(box._look)
+    link.call_soon(box.look)
     assert await asyncio.wrap_future(link.result) == (True, 7)
 
 
@@ -353,7 +353,7 @@ async def test_an_error_after_the_claim_is_the_result_of_the_call(
     success, output = await asyncio.wrap_future(link.result)
     assert not success
     assert output.startswith("RuntimeError: the kernel's socket is closed")
-    await reached(lambda: not box._under_way)
+    await reached(lambda: not box.under_way)
 
 
 async def test_a_function_that_is_removed_after_the_claim_is_still_called(

@@ -141,8 +141,8 @@ def test_a_stop_never_reaches_the_code_after_the_call() -> None:
 def test_a_signal_that_is_late_is_lost_in_the_call_that_it_was_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    send = interrupts._send_interrupt
-    monkeypatch.setattr(interrupts, "_send_interrupt", lambda: threading.Timer(0.05, send).start())
+    send = interrupts.send_interrupt
+    monkeypatch.setattr(interrupts, "send_interrupt", lambda: threading.Timer(0.05, send).start())
     call, _ = execution(lambda: call.stop())
     assert call.run().output == "interrupted: the answer was stopped"
     threading.Event().wait(0.1)  # the person's code: a late interrupt would raise here

@@ -268,7 +268,7 @@ def test_a_page_reads_by_its_indices_only(harness: StoreHarness) -> None:
     with noted(harness) as statements:
         page(harness)
         page(harness, pinned=True)
-    state = f"SELECT {listing._STATE} FROM thread {listing._MARKED} WHERE thread.pk = 1"
+    state = f"SELECT {listing.STATE} FROM thread {listing.MARKED} WHERE thread.pk = 1"
     steps = plan(harness, [*statements, (state.replace(":person", "'local'"), ())])
     assert re.findall(r"^SCAN (?!json_each|answers).*|.*Seq Scan.*", steps, re.MULTILINE) == []
     if harness.store.database.is_sqlite:  # Postgres chooses among indices by the number of rows

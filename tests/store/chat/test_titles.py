@@ -64,7 +64,7 @@ def test_a_title_is_one_short_line_with_a_word_whatever_the_question_is(text: st
         assert len(title.splitlines()) == 1
         assert title == title.strip()
         assert any(char.isalnum() for char in title)
-        assert not set(title) & titles._TURNS
+        assert not set(title) & titles.TURNS
 
 
 def send(harness: StoreHarness, thread: ThreadRef, text: str, **options: Any) -> None:

@@ -213,7 +213,7 @@ class Retries:
         self._connection.get = self._original  # type: ignore[method-assign]
 
     def _count(self) -> Any:
-        if self._connection._conn is None:
+        if not self._connection.is_open:
             self._left -= 1
             if self._left == 0:
                 self._enough.set()

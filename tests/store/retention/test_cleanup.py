@@ -322,7 +322,7 @@ def test_a_collection_gives_its_lease_back_however_it_ends(
         raise RuntimeError("a mistake")
 
     with monkeypatch.context() as broken:
-        broken.setattr(compaction, "_delete_slice", fail)
+        broken.setattr(compaction, "delete_slice", fail)
         with pytest.raises(RuntimeError):
             collected(harness, Policy(keep_events_ms=0, retention_ms=None))
     assert collected(harness, Policy(keep_events_ms=0, retention_ms=None)).compacted_deltas == 3

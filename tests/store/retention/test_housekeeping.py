@@ -216,8 +216,8 @@ async def test_it_ends_though_it_was_just_done(
     for _ in range(turns):
         await asyncio.sleep(0)
     await harness.bounded(house.stop())
-    assert house._task is not None
-    assert house._task.done()
+    assert house.task is not None
+    assert house.task.done()
 
 
 async def test_it_can_be_ended_between_any_two_steps(
@@ -228,7 +228,7 @@ async def test_it_can_be_ended_between_any_two_steps(
     monkeypatch.setattr(compaction, "SLICES", 1)
     harness = await make_harness(keep_events_days=0.0)
     await answered(harness, "abcdefghijkl")
-    reached, original = asyncio.Event(), Housekeeping._until_quiet
+    reached, original = asyncio.Event(), Housekeeping.until_quiet
 
     async def held(self: Housekeeping) -> None:
         if self.counts.steps == 2:
@@ -236,14 +236,14 @@ async def test_it_can_be_ended_between_any_two_steps(
             await asyncio.Event().wait()
         await original(self)
 
-    monkeypatch.setattr(Housekeeping, "_until_quiet", held)
+    monkeypatch.setattr(Housekeeping, "until_quiet", held)
     monkeypatch.setattr(housekeeping_module, "FIRST_S", 0.0)
     house = keeping(harness)
     house.start()
     await harness.bounded(reached.wait())
     await asyncio.wait_for(house.stop(), PATIENCE_S)
     assert await deltas(harness) == 8
-    monkeypatch.setattr(Housekeeping, "_until_quiet", original)
+    monkeypatch.setattr(Housekeeping, "until_quiet", original)
     assert await keeping(harness).look()
     assert await deltas(harness) == 0
 

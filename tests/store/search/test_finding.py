@@ -236,10 +236,10 @@ def test_a_search_holds_few_texts_at_once_and_stops_within_a_round(
 
     def read(conn: Connection, keys: Sequence[int]) -> Any:
         counts.append(len(keys))
-        return _read_indexed(conn, keys)
+        return read_indexed(conn, keys)
 
-    _read_indexed = finding._read_indexed
-    monkeypatch.setattr(finding, "_read_indexed", read)
+    read_indexed = finding.read_indexed
+    monkeypatch.setattr(finding, "read_indexed", read)
     answer = search(harness, "needle")
     assert (max(counts), sum(counts)) == (4, 8)  # one round tells how common the word is
     assert 1 <= len(answer["threads"]) <= 4

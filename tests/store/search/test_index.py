@@ -47,7 +47,7 @@ def forget_all(harness: StoreHarness) -> None:
     def work(conn: Connection) -> None:
         conn.execute(text("DELETE FROM search_row"))
         conn.execute(text("DELETE FROM search_due"))
-        full_text._begin_anew(conn)
+        full_text.begin_anew(conn)
 
     harness.do(lambda tx: work(tx.conn))
 

@@ -34,13 +34,13 @@ def writer(path: Path) -> Iterator[sqlite3.Connection]:
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The checkpoints that were asked for, in order."""
     found: list[str] = []
-    checkpoint = WriteAheadLog._checkpoint
+    checkpoint = WriteAheadLog.checkpoint
 
     def noted(log: WriteAheadLog, mode: str) -> bool:
         found.append(mode)
         return checkpoint(log, mode)
 
-    monkeypatch.setattr(WriteAheadLog, "_checkpoint", noted)
+    monkeypatch.setattr(WriteAheadLog, "checkpoint", noted)
     return found
 
 
@@ -73,7 +73,7 @@ def test_commits_that_never_pause_do_not_keep_a_log_from_being_cut(
     path: Path, writer: sqlite3.Connection, log: WriteAheadLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """PASSIVE alone never ends such a log: each time, there are pages that came meanwhile."""
-    checkpoint = WriteAheadLog._checkpoint
+    checkpoint = WriteAheadLog.checkpoint
 
     def beside_commits(log: WriteAheadLog, mode: str) -> bool:
         moved = checkpoint(log, mode)
@@ -81,7 +81,7 @@ def test_commits_that_never_pause_do_not_keep_a_log_from_being_cut(
             write(writer)
         return moved
 
-    monkeypatch.setattr(WriteAheadLog, "_checkpoint", beside_commits)
+    monkeypatch.setattr(WriteAheadLog, "checkpoint", beside_commits)
     write(writer)
     log.look(0.0)
     assert log_bytes(path) == 0

@@ -271,7 +271,7 @@ def test_what_the_dead_have_left_is_removed(database_url: str) -> None:
     harness = StoreHarness(database_url)
     try:
         assert not dead.exists()
-        assert harness.store.notices._peers == ()  # type: ignore[attr-defined]
+        assert harness.store.notices.peers == ()  # type: ignore[attr-defined]
         harness.answered()
     finally:
         harness.close()
@@ -283,7 +283,7 @@ def test_datagrams_of_strangers_are_ignored(harness: StoreHarness, other: StoreH
     ready(harness, other)
     heard, thread = Heard(harness, wants=lambda id_: True), other.thread()
     heard.until(thread)
-    own = next(file for file in files(harness) if file == harness.store.notices._own)  # type: ignore[attr-defined]
+    own = next(file for file in files(harness) if file == harness.store.notices.own_file)  # type: ignore[attr-defined]
     port, token = own.read_text().split()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
         for data in (
@@ -305,15 +305,15 @@ def test_it_ends_though_the_word_to_end_is_lost(
     own = sqlite.Peers(tmp_path / "chat.db")
     busy, told, go_on = threading.Event(), threading.Event(), threading.Event()
     own.start(lambda notice: (busy.set(), go_on.wait(PATIENCE_S)))  # type: ignore[arg-type, return-value]
-    assert own._socket is not None
-    own._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)  # the least there is
-    address, send = own._socket.getsockname(), own._send
+    assert own.socket is not None
+    own.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)  # the least there is
+    address, send = own.socket.getsockname(), own.send
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
-        stranger.sendto(f"{own._token} {pack(ANYTHING, '01other')}".encode(), address)
+        stranger.sendto(f"{own.token} {pack(ANYTHING, '01other')}".encode(), address)
         assert busy.wait(PATIENCE_S)
         for _ in range(100):
             stranger.sendto(b"x" * 1000, address)
-    monkeypatch.setattr(own, "_send", lambda *words: (send(*words), told.set()))
+    monkeypatch.setattr(own, "send", lambda *words: (send(*words), told.set()))
     stopping = threading.Thread(target=own.stop, daemon=True)
     stopping.start()
     assert told.wait(PATIENCE_S)
@@ -333,10 +333,10 @@ def test_a_folder_that_cannot_be_looked_at_ends_no_notices(
     own.start(told.put)
     try:
         assert refuse.times == 1
-        assert own._socket is not None
+        assert own.socket is not None
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
             for words in ("look", pack(ANYTHING, "01other")):
-                other.sendto(f"{own._token} {words}".encode(), own._socket.getsockname())
+                other.sendto(f"{own.token} {words}".encode(), own.socket.getsockname())
         assert told.get(timeout=PATIENCE_S) == ANYTHING
         assert refuse.times == 2
     finally:
@@ -360,7 +360,7 @@ def test_a_process_alone_sends_nothing(
 ) -> None:
     """The usual case costs a comparison."""
     sent: list[Any] = []
-    monkeypatch.setattr(sqlite.Peers, "_send", lambda *arguments: sent.append(arguments))
+    monkeypatch.setattr(sqlite.Peers, "send", lambda *arguments: sent.append(arguments))
     harness.answered()
     assert sent == []
 
@@ -374,7 +374,7 @@ def test_without_loopback_everything_else_works(
     def refused() -> socket.socket:
         raise PermissionError("no sockets here")
 
-    monkeypatch.setattr(sqlite, "_listening_socket", refused)
+    monkeypatch.setattr(sqlite, "listening_socket", refused)
     harness = StoreHarness(database_url)
     harness.answered()
     harness.close()

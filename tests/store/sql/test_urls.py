@@ -103,5 +103,5 @@ def test_a_url_that_cannot_be_used_is_refused_with_a_next_step_and_no_password(
 def test_a_described_database_does_not_tell_its_password() -> None:
     database = Database.__new__(Database)
     database.url = make_url("postgresql+psycopg://me:secret@host/chat")
-    database._scratch = None
+    database.scratch = None
     assert "secret" not in str(database.describe())

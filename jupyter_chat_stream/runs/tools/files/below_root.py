@@ -24,9 +24,9 @@ from typing import BinaryIO
 from ....shared.errors import FileNotReadable
 
 MAX_PATH_CHARS = 4096
-_BY_PARTS = os.open in os.supports_dir_fd and hasattr(os, "O_NOFOLLOW")
+BY_PARTS = os.open in os.supports_dir_fd and hasattr(os, "O_NOFOLLOW")
 # Without O_NONBLOCK, opening a FIFO waits for a writer; with O_NOCTTY a terminal stays another's.
-_FLAGS = (
+FLAGS = (
     os.O_RDONLY
     | getattr(os, "O_CLOEXEC", 0)
     | getattr(os, "O_NOFOLLOW", 0)
@@ -45,7 +45,7 @@ _KEYS = frozenset(
     .cache/huggingface/token .kaggle
     """.split()  # noqa: SIM905  a list of names is read more easily so
 )
-_FOLDER_FLAGS = _FLAGS | getattr(os, "O_DIRECTORY", 0)
+_FOLDER_FLAGS = FLAGS | getattr(os, "O_DIRECTORY", 0)
 
 
 Place = tuple[int, int]  # a file's disk, and its number there
@@ -90,7 +90,7 @@ class BelowRoot:
         Raises:
             FileNotReadable: there is none at this path, as far as a model may know.
         """
-        descriptor = self._open(path, _FLAGS)
+        descriptor = self._open(path, FLAGS)
         try:
             mode = os.fstat(descriptor).st_mode
             if stat.S_ISDIR(mode):
@@ -111,8 +111,8 @@ class BelowRoot:
         Raises:
             FileNotReadable: there is no such folder.
         """
-        if not _BY_PARTS:
-            folder = os.path.join(self._root, *self._resolved(path))
+        if not BY_PARTS:
+            folder = os.path.join(self._root, *self.resolved(path))
             with _telling(path), os.scandir(folder) as entries:
                 return self._readable(path, entries, most, check)
         descriptor = self._open(path, _FOLDER_FLAGS)
@@ -158,7 +158,7 @@ class BelowRoot:
             return None
         is_link = entry.is_symlink()
         if is_link or is_folder:
-            self._resolved(f"{path.rstrip('/')}/{entry.name}".removeprefix("/"))
+            self.resolved(f"{path.rstrip('/')}/{entry.name}".removeprefix("/"))
         return FoundEntry(
             name=entry.name,
             is_folder=is_folder,
@@ -168,9 +168,9 @@ class BelowRoot:
         )
 
     def _open(self, path: str, flags: int) -> int:
-        parts = self._resolved(path)
+        parts = self.resolved(path)
         with _telling(path):
-            if not _BY_PARTS:
+            if not BY_PARTS:
                 return self._open_and_compare(path, parts, flags)
             folder = os.open(self._root, _FOLDER_FLAGS & ~os.O_NOFOLLOW)
             try:
@@ -186,14 +186,14 @@ class BelowRoot:
         """Open a file of a system that cannot open by parts, and check where it lies afterwards."""
         descriptor = os.open(os.path.join(self._root, *parts), flags)
         try:
-            if self._resolved(path) == parts:
+            if self.resolved(path) == parts:
                 return descriptor
         except FileNotReadable:
             pass
         os.close(descriptor)
         raise FileNotReadable(path)
 
-    def _resolved(self, path: str) -> tuple[str, ...]:
+    def resolved(self, path: str) -> tuple[str, ...]:
         """Return the parts below the root that a path leads to; none for the root itself."""
         asked = self._checked(path)
         try:

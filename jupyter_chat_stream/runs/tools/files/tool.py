@@ -67,7 +67,7 @@ class FilesTool:
     definition = FILES
 
     def __init__(self, below: BelowRoot) -> None:
-        self._below = below
+        self.below = below
         self._concealer = SecretConcealer()
         # A notebook's JSON stops the whole process while it is parsed: few are read at a time.
         self._looks = asyncio.Semaphore(MAX_LOOKS)
@@ -96,10 +96,10 @@ class FilesTool:
                 return self._read(path, input.get("start", 1), input.get("count"), limit)
             case _:
                 wanted = FileSearch(text=input.get("text"), name=input.get("name"))
-                return search(self._below, path, wanted, limit, self._concealer.texts.concealed)
+                return search(self.below, path, wanted, limit, self._concealer.texts.concealed)
 
     def _list(self, path: str, limit: LookLimit) -> dict[str, Any]:
-        found = self._below.entries(path, MAX_SCANNED, limit.check)
+        found = self.below.entries(path, MAX_SCANNED, limit.check)
         found.sort(key=lambda entry: (not entry.is_folder, entry.name))
         entries = [
             {
@@ -115,7 +115,7 @@ class FilesTool:
 
     def _read(self, path: str, start: int, count: int | None, limit: LookLimit) -> dict[str, Any]:
         read = read_cells if path.endswith(SUFFIX) else read_lines
-        with self._below.open_file(path) as file:
+        with self.below.open_file(path) as file:
             return read(path, file, start, count, limit)
 
 

@@ -91,10 +91,10 @@ class McpConnection:
         self.server = server
         self._concealer = SecretConcealer(server.secrets)
         self._is_trusted = is_trusted
-        self._timeout_s = timeout_s
+        self.timeout_s = timeout_s
         self._clock = clock
         self._owner: asyncio.Task[None] | None = None
-        self._live: _Live | None = None
+        self.live: _Live | None = None
         self._opened: asyncio.Future[_Live] | None = None
         self._relisting = asyncio.Lock()
         self._failures = 0
@@ -133,7 +133,7 @@ class McpConnection:
         ending = asyncio.ensure_future(live.ended.wait())
         tasks = (work, showing, ending)
         try:
-            await asyncio.wait(tasks, timeout=self._timeout_s, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(tasks, timeout=self.timeout_s, return_when=asyncio.FIRST_COMPLETED)
             if showing.done():
                 showing.result()  # this run may write no more
             if work.done() and not work.cancelled() and work.exception() is None:
@@ -146,7 +146,7 @@ class McpConnection:
                 raise ServerAnsweredError(concealed(_words_of(work)))
             if work.done():
                 raise self._unavailable(f"The connection broke. {CUT}")
-            raise self._unavailable(f"It did not answer within {self._timeout_s:g} s. {CUT}")
+            raise self._unavailable(f"It did not answer within {self.timeout_s:g} s. {CUT}")
         finally:
             for task in tasks:
                 task.cancel()
@@ -158,17 +158,17 @@ class McpConnection:
         owner = self._owner
         if owner is None or owner.done():
             return
-        if self._live is None:
+        if self.live is None:
             owner.cancel()
         else:
-            self._live.end(self._why)
+            self.live.end(self._why)
         _, late = await asyncio.wait({owner}, timeout=END_S)
         for task in late:
             task.cancel()
 
     async def _connected(self) -> _Live:
         """Return the open connection, with fresh tools; connect if there is none."""
-        live = self._live
+        live = self.live
         if live is not None:
             await self._relist(live)
             if not live.ended.is_set():
@@ -238,7 +238,7 @@ class McpConnection:
                     live = _Live(client=client, tools=tools, listed_s=now_s, begun_s=now_s)
                     if ends:
                         live.end(ends[0])
-                    self._live = live
+                    self.live = live
                     opened.set_result(live)
                     await live.ended.wait()
                     why = live.why
@@ -251,7 +251,7 @@ class McpConnection:
             why = "The server stops."
             raise
         except Exception as error:  # noqa: BLE001  of the SDK, or of what the server sent
-            told = self._live.why if self._live else ""
+            told = self.live.why if self.live else ""
             known = [end for end in ends if end != ENDED]
             unknown = f"It could not be reached ({_name_of(error)})."
             why = next(filter(None, (told, *hints, *known, unknown)))
@@ -261,7 +261,7 @@ class McpConnection:
 
     def _note_end(self, why: str, begun_s: float) -> None:
         """Remember that the connection has ended, and when the next one may begin."""
-        live, self._live = self._live, None
+        live, self.live = self.live, None
         if live is not None:
             live.end(why)
         if self._not_before_s == float("inf"):  # closed
@@ -279,8 +279,8 @@ class McpConnection:
             opened.exception()  # nobody may be waiting any more
 
     def _on_change(self) -> None:
-        if self._live is not None:
-            self._live.is_stale = True
+        if self.live is not None:
+            self.live.is_stale = True
 
     def _on_end(self, ends: list[str]) -> Callable[[str], None]:
         """Return a function that ends the connection to which it belongs."""
@@ -288,8 +288,8 @@ class McpConnection:
 
         def end(why: str) -> None:
             ends.append(why)
-            if self._live is not None and self._opened is owner:
-                self._live.end(why)
+            if self.live is not None and self._opened is owner:
+                self.live.end(why)
 
         return end
 

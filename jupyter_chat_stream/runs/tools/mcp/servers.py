@@ -38,12 +38,12 @@ class McpServers:
         self._file = McpFile()
         self._seen: tuple[Path, int, int] | None = None
         self._reading = asyncio.Lock()
-        self._by_slug: dict[str, McpConnection] = {}
+        self.by_slug: dict[str, McpConnection] = {}
 
     async def list_all(self) -> ToolListing:
         """List the tools of all servers; those that are not there in time are told of."""
         await self._refresh()
-        listing = await self._of(tuple(self._by_slug.values()), LIST_WAIT_S)
+        listing = await self._of(tuple(self.by_slug.values()), LIST_WAIT_S)
         problems = tuple(map(_problem, self._file.problems))
         return ToolListing(tools=listing.tools, problems=(*problems, *listing.problems))
 
@@ -56,7 +56,7 @@ class McpServers:
         if not slugs:
             return ToolListing()
         await self._refresh()
-        wanted = tuple(each for slug, each in self._by_slug.items() if slug in slugs)
+        wanted = tuple(each for slug, each in self.by_slug.items() if slug in slugs)
         listing = await self._of(wanted, RUN_WAIT_S)
         tools = tuple(tool for tool in listing.tools if tool["name"] in names)
         missing = _slugs({*names} - {tool["name"] for tool in tools})
@@ -76,7 +76,7 @@ class McpServers:
         if not separator:
             return None
         await self._refresh()
-        connection = self._by_slug.get(slug)
+        connection = self.by_slug.get(slug)
         if connection is None:
             return None
         tools = await connection.tools()
@@ -88,8 +88,8 @@ class McpServers:
     async def close(self) -> None:
         """End all connections, side by side."""
         async with self._reading:
-            connections = tuple(self._by_slug.values())
-            self._by_slug = {}
+            connections = tuple(self.by_slug.values())
+            self.by_slug = {}
         await asyncio.gather(*(each.close() for each in connections))
 
     async def _of(self, connections: Sequence[McpConnection], wait_s: float) -> ToolListing:
@@ -125,13 +125,13 @@ class McpServers:
             self._file = (
                 McpFile() if place is None else await asyncio.to_thread(read_file, place[0])
             )
-            before, self._by_slug = self._by_slug, {}
+            before, self.by_slug = self.by_slug, {}
             for server in self._file.servers:
                 known = before.get(server.slug)
                 if known is not None and known.server == server:
-                    self._by_slug[server.slug] = before.pop(server.slug)
+                    self.by_slug[server.slug] = before.pop(server.slug)
                 else:
-                    self._by_slug[server.slug] = McpConnection(
+                    self.by_slug[server.slug] = McpConnection(
                         server,
                         is_trusted=self._is_trusted(server.name),
                         timeout_s=self._config.mcp_timeout_s,

@@ -55,7 +55,7 @@ async def run_process(
     """
     import anyio
 
-    process = await _start(server, inherited)
+    process = await start(server, inherited)
     from_server, source = anyio.create_memory_object_stream[Any](0)
     sink, to_server = anyio.create_memory_object_stream[Any](0)
     reader = asyncio.ensure_future(_read(process, form, from_server, on_end))
@@ -70,7 +70,7 @@ async def run_process(
         await end_process(process)
 
 
-async def _start(server: StdioServer, inherited: Mapping[str, str]) -> Process:
+async def start(server: StdioServer, inherited: Mapping[str, str]) -> Process:
     try:
         return await asyncio.create_subprocess_exec(
             server.command,

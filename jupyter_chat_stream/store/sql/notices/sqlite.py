@@ -43,23 +43,23 @@ class Peers(Notices):
     def __init__(self, path: Path) -> None:
         self._path = path
         self._origin = secrets.token_hex(8)
-        self._token = secrets.token_hex(16)
-        self._own = path.with_name(f"{path.name}-peer-{self._origin}")
-        self._peers: tuple[Peer, ...] = ()
-        self._socket: socket.socket | None = None
+        self.token = secrets.token_hex(16)
+        self.own_file = path.with_name(f"{path.name}-peer-{self._origin}")
+        self.peers: tuple[Peer, ...] = ()
+        self.socket: socket.socket | None = None
         self._ending = threading.Event()
         self._thread: threading.Thread | None = None
 
     def start(self, heard: Heard) -> None:
         try:
-            self._socket = _listening_socket()
-            self._write_own(self._socket.getsockname()[1])
+            self.socket = listening_socket()
+            self._write_own(self.socket.getsockname()[1])
         except OSError as error:
             log.info(Line("notices.none", error=type(error).__name__))  # polling finds all
             self._close()
             return
         self._look()
-        self._send(_LOOK)
+        self.send(_LOOK)
         self._thread = threading.Thread(
             target=self._work, args=(heard,), name="chat-stream-notices", daemon=True
         )
@@ -67,28 +67,28 @@ class Peers(Notices):
 
     @property
     def has_others(self) -> bool:
-        return bool(self._peers)
+        return bool(self.peers)
 
     def tell(self, notice: Notice) -> None:
-        self._send(pack(notice, self._origin))
+        self.send(pack(notice, self._origin))
 
     def stop(self) -> None:
-        if self._socket is not None and self._thread is not None:
-            own = Peer(port=self._socket.getsockname()[1], token=self._token)
+        if self.socket is not None and self._thread is not None:
+            own = Peer(port=self.socket.getsockname()[1], token=self.token)
             self._ending.set()
             while self._thread.is_alive():
-                self._send(_END, (own,))
+                self.send(_END, (own,))
                 self._thread.join(END_AGAIN_S)
-            self._remove(self._own)
-            self._send(_LOOK)
+            self._remove(self.own_file)
+            self.send(_LOOK)
         self._close()
 
     def _work(self, heard: Heard) -> None:
-        assert self._socket is not None
-        self._socket.settimeout(LOOK_ANYWAY_S)
+        assert self.socket is not None
+        self.socket.settimeout(LOOK_ANYWAY_S)
         while not self._ending.is_set():
             try:
-                data = self._socket.recv(2 * MAX_BYTES)
+                data = self.socket.recv(2 * MAX_BYTES)
             except TimeoutError:
                 self._look()
                 continue
@@ -102,34 +102,34 @@ class Peers(Notices):
 
     def _words_of(self, data: bytes) -> str:
         token, _, words = data.decode("ascii", "replace").partition(" ")
-        return words if secrets.compare_digest(token.encode(), self._token.encode()) else ""
+        return words if secrets.compare_digest(token.encode(), self.token.encode()) else ""
 
-    def _send(self, words: str, peers: tuple[Peer, ...] | None = None) -> None:
-        for peer in self._peers if peers is None else peers:
+    def send(self, words: str, peers: tuple[Peer, ...] | None = None) -> None:
+        for peer in self.peers if peers is None else peers:
             try:
-                assert self._socket is not None
-                self._socket.sendto(f"{peer.token} {words}".encode(), (LOOPBACK, peer.port))
+                assert self.socket is not None
+                self.socket.sendto(f"{peer.token} {words}".encode(), (LOOPBACK, peer.port))
             except OSError:
                 pass  # a hint that is lost costs latency only (L9)
 
     def _write_own(self, port: int) -> None:
-        descriptor = os.open(self._own, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        descriptor = os.open(self.own_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(f"{port} {self._token}\n")
+            file.write(f"{port} {self.token}\n")
 
     def _look(self) -> None:
         """Find the other processes, remove the files of dead ones, and keep this one's file."""
         try:
-            if self._socket is not None and not self._own.exists():  # the folder was cleaned
-                self._write_own(self._socket.getsockname()[1])
-            self._peers = tuple(self._find())
+            if self.socket is not None and not self.own_file.exists():  # the folder was cleaned
+                self._write_own(self.socket.getsockname()[1])
+            self.peers = tuple(self._find())
         except OSError as error:  # the folder may be gone: polling still finds all
             log.debug(Line("notices.none", error=type(error).__name__))
 
     def _find(self) -> list[Peer]:
         found: list[Peer] = []
         for file in self._path.parent.iterdir():
-            if file == self._own or not file.name.startswith(f"{self._path.name}-peer-"):
+            if file == self.own_file or not file.name.startswith(f"{self._path.name}-peer-"):
                 continue
             peer = _read(file)
             if peer is not None and _is_listened_on(peer.port):
@@ -145,12 +145,12 @@ class Peers(Notices):
             log.debug(Line("notices.file_stays", error=type(error).__name__))
 
     def _close(self) -> None:
-        if self._socket is not None:
-            self._socket.close()
-            self._socket = None
+        if self.socket is not None:
+            self.socket.close()
+            self.socket = None
 
 
-def _listening_socket() -> socket.socket:
+def listening_socket() -> socket.socket:
     made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     try:
         made.bind((LOOPBACK, 0))
