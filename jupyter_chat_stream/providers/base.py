@@ -12,6 +12,7 @@ from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
+from ..shared.json_objects import JsonView
 from ..shared.model_records import ParameterKind
 from ..shared.records import Params, Role, ToolInput
 from .prompt_blocks import Block as Block
@@ -143,7 +144,7 @@ class UpstreamChunk:
     ``handle`` is a JSON object of the provider's own form. ``cursor`` never falls.
     """
 
-    handle: Mapping[str, Any]
+    handle: JsonView
     cursor: int
 
 
@@ -155,7 +156,7 @@ class ProviderDataChunk:
     kept in the database, is never on the wire, and comes back in a ReasoningBlock.
     """
 
-    data: Mapping[str, Any]
+    data: JsonView
 
 
 Chunk = (
@@ -199,7 +200,7 @@ def text_turn(role: Role, text: str, *, cache: bool = False) -> Turn:
 class Upstream:
     """The last committed ``UpstreamChunk`` of an answer: where to join the upstream again."""
 
-    handle: Mapping[str, Any]
+    handle: JsonView
     cursor: int
 
 
@@ -344,7 +345,7 @@ class AsksForModels(Protocol):
 class JoinsAgain(Protocol):
     """The method of a provider that yields ``UpstreamChunk``: its upstream runs by itself."""
 
-    async def stop_upstream(self, handle: Mapping[str, Any]) -> None:
+    async def stop_upstream(self, handle: JsonView) -> None:
         """Stop the upstream's work, because a person stopped the answer; raises ProviderError.
 
         The upstream may have ended, and it may have been stopped before.

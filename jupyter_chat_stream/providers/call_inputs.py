@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from ..shared.json_objects import JsonObject
+
 MAX_SHOWN_CHARS = 80  # of a broken input, before and after the place where it breaks
 
 
-def input_of(text: str) -> dict[str, Any] | str:
+def input_of(text: str) -> JsonObject | str:
     """Return the input; if the text is no JSON object, return a sentence for the model instead.
 
     A blank text is an empty object: so the APIs write a call without arguments.

@@ -8,12 +8,12 @@ thread of its own, on first use or by `warm`, and is never updated over the netw
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+from ..shared.json_objects import JsonObject, JsonView
 from ..shared.logs import Line, place_of
 from ..shared.usage import COST, cost_nanos_of, counts_of
 from .base import EndChunk, Provider
@@ -43,7 +43,7 @@ class _Prices:
 
     snapshot: DataSnapshot
 
-    def cost_usd(self, api_url: str, model: str, usage: Mapping[str, Any]) -> float | None:
+    def cost_usd(self, api_url: str, model: str, usage: JsonView) -> float | None:
         """Return the cost of an answer in US dollars, None if it is not known."""
         from genai_prices import Usage
 
@@ -74,7 +74,7 @@ async def warm() -> None:
     await in_own_thread(read_table)
 
 
-async def priced(provider: Provider, end: EndChunk) -> dict[str, Any]:
+async def priced(provider: Provider, end: EndChunk) -> JsonObject:
     """Return the usage of an answer, with its cost in ``cost_usd`` if that is known."""
     usage = dict(end.usage)
     if cost_nanos_of(usage) is not None or not isinstance(provider, HasAddress):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from html import escape
 from typing import Any
 
+from ..shared.json_objects import JsonView
 from ..shared.records import ToolInput
 
 # The first text of a message with the files of results, in a dialect whose results are texts.
@@ -46,7 +46,7 @@ class ReasoningBlock:
     Only the provider that sent it gets it back.
     """
 
-    data: Mapping[str, Any]
+    data: JsonView
 
 
 @dataclass(frozen=True, kw_only=True)

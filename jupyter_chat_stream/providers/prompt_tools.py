@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
+from ..shared.json_objects import JsonView
 from ..shared.records import ToolDefinition
 
 # The fields of our own definitions; a model is told the first three.
@@ -22,13 +22,13 @@ class Tool:
 
     name: str
     description: str = ""
-    input_schema: Mapping[str, Any] | None = None  # a JSON Schema of an object
-    further: Mapping[str, Any] = field(default_factory=dict)
+    input_schema: JsonView | None = None  # a JSON Schema of an object
+    further: JsonView = field(default_factory=dict)
 
 
 def tool_of(definition: ToolDefinition) -> Tool:
     """Return the tool of a definition; of our own ones, without what only executors need."""
-    given: Mapping[str, Any] = definition
+    given: JsonView = definition
     schema = given.get("input_schema")
     is_ours = "where" in given
     return Tool(

@@ -10,13 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
+from ..shared.json_objects import JsonView
 from . import offered
 from .base import CONSERVATIVE_CONTEXT_TOKENS, CONSERVATIVE_OUTPUT_TOKENS, Model
 from .endpoints import Endpoint
 
-Entry = Mapping[str, Any]  # a model of a server's list, whose ``id`` is its name
+Entry = JsonView  # a model of a server's list, whose ``id`` is its name
 MAX_DEFAULT_OUTPUT_TOKENS = 32_000
 # Ollama's and LM Studio's context for a model without a setting of its own.
 LOCAL_DEFAULT_CONTEXT_TOKENS = 4_096

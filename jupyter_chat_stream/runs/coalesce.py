@@ -10,10 +10,9 @@ attempts and never changes them. A part is opened by its first text.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from ..providers.base import (
     Chunk,
@@ -36,6 +35,7 @@ from ..shared.events import (
     clean_json,
     clean_text,
 )
+from ..shared.json_objects import JsonView
 from ..shared.records import DeltaKind
 from ..shared.tool_records import FailedFor
 from .toolset import CallFacts
@@ -49,7 +49,7 @@ class Taken:
 
     bodies: Sequence[Body] = ()
     upstream: UpstreamChunk | None = None
-    data: Sequence[tuple[int, Mapping[str, Any]]] = ()
+    data: Sequence[tuple[int, JsonView]] = ()
     """The blocks that the provider gets back, each with the index of its part."""
 
 
@@ -75,7 +75,7 @@ class Coalescer:
         self._broken: list[ToolCallChunk] = []  # calls whose input is no JSON object
         self._facts_of = facts_of  # where a call is made, what it does, when it expires
         self._upstream: UpstreamChunk | None = None
-        self._data: list[tuple[int, Mapping[str, Any]]] = []
+        self._data: list[tuple[int, JsonView]] = []
         self._is_joined = is_joined  # the upstream can be joined again
         self._uncovered: list[Callable[[], None]] = []  # what adds them
         self._uncovered_chars = 0

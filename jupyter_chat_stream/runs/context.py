@@ -18,6 +18,7 @@ from ..providers.base import Answered, Model, Prompt, Tool, Turn, Upstream
 from ..providers.prompt_tools import tool_of
 from ..shared.endings import content_of
 from ..shared.errors import AttachmentNotFound, BadRequest, PromptTooLong
+from ..shared.json_objects import JsonObject
 from ..shared.records import MessageRecord, Params, ToolDefinition, Usage
 from ..shared.tool_records import ThreadTools, ToolRecord
 from ..store.front import ChatStore, ProviderData, RunRef, UpstreamPlace
@@ -160,7 +161,7 @@ def draft_prompt(
     )
 
 
-def _options(params: Params, model: Model, reply: MessageRecord) -> dict[str, Any]:
+def _options(params: Params, model: Model, reply: MessageRecord) -> JsonObject:
     """Return the parameters of this round.
 
     A tool is forced in the first round only: a model that must call one in each round never ends.

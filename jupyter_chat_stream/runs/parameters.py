@@ -7,15 +7,15 @@ each message of the thread.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from ..providers.base import Model, Parameter
 from ..shared.errors import InvalidInput
+from ..shared.json_objects import JsonObject, JsonView
 from ..shared.spelling import did_you_mean
 
 
-def taken_by(model: Model, given: Mapping[str, Any]) -> dict[str, Any]:
+def taken_by(model: Model, given: JsonView) -> JsonObject:
     """Return the parameters that a model offers, without values that do not fit it."""
     return {
         parameter.name: given[parameter.name]
@@ -24,7 +24,7 @@ def taken_by(model: Model, given: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def check(model: Model, given: Mapping[str, Any]) -> None:
+def check(model: Model, given: JsonView) -> None:
     """Check the parameters of a thread against its model.
 
     Raises:

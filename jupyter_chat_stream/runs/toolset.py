@@ -15,6 +15,7 @@ from typing import Any, cast
 from ..providers.base import ToolCallChunk
 from ..shared.config import ChatStream
 from ..shared.events import iso
+from ..shared.json_objects import JsonView
 from ..shared.records import ToolDefinition
 from ..shared.tool_definitions import digest_of, effect_of, is_ours, operation_of
 from ..shared.tool_records import ThreadTools, ToolCallPart, ToolEffect, ToolRecord, ToolWhere
@@ -169,10 +170,10 @@ def _misfit(tool: ToolDefinition, operation: str, input: Any, steps: _Steps) -> 
     operations = tool.get("operations")
     if operations and operation not in operations:
         return f"'operation' must be one of: {', '.join(operations)}."
-    return schema_misfit(cast(Mapping[str, Any], tool["input_schema"]), input, steps)
+    return schema_misfit(cast(JsonView, tool["input_schema"]), input, steps)
 
 
-def schema_misfit(schema: Mapping[str, Any], input: Mapping[str, Any], steps: _Steps) -> str | None:
+def schema_misfit(schema: JsonView, input: JsonView, steps: _Steps) -> str | None:
     # Imported late: jsonschema takes 0.1 s, and few runs have tools.
     from jsonschema import Draft202012Validator
     from jsonschema.exceptions import best_match

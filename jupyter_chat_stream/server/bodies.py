@@ -16,12 +16,12 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from ..shared.errors import ContentTooLarge, InvalidInput
 from ..shared.events import clean_text, dumps, from_iso
+from ..shared.json_objects import JsonObject
 from ..shared.records import ScheduleChange
 from ..shared.spelling import did_you_mean
 from .queries import MAX_CURSOR
 from .refusals import InvalidJson
 
-JsonObject = dict[str, Any]  # its fields are checked elsewhere, or not at all
 MAX_EXTRA_BYTES = 1024 * 1024  # params, tools and context together
 MAX_VALUE_BYTES = 64 * 1024  # the answer to a run's question, as JSON
 MAX_DEPTH = 64

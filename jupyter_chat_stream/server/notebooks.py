@@ -11,12 +11,12 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable
-from typing import Any
 
 from jupyter_core.utils import ensure_async
 from tornado.web import HTTPError
 
 from ..shared.errors import InvalidInput, NotebookNotFound
+from ..shared.json_objects import JsonObject
 from ..shared.projects import project_of
 from .base import ChatHandler
 
@@ -24,7 +24,7 @@ SUFFIX = ".ipynb"
 MAX_NAME = 200  # characters, as of every thread's name
 
 
-async def notebook_thread(handler: ChatHandler, path: str) -> dict[str, Any]:
+async def notebook_thread(handler: ChatHandler, path: str) -> JsonObject:
     """Return the fields by which a notebook's thread is found or made.
 
     Raises:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ..shared.errors import ChatStreamError, InvalidInput
 from ..shared.events import clean_text
+from ..shared.json_objects import JsonObject
 from ..shared.logs import Line
 from ..shared.tool_definitions import MAX_TOOLS, OFFER_S
 from ..shared.tool_records import ToolWhere
@@ -35,7 +36,7 @@ class Offer:
     tools: list[Any]
 
 
-def read_offer(frame: dict[str, Any]) -> Offer:
+def read_offer(frame: JsonObject) -> Offer:
     """Read an offer frame; the service checks its definitions.
 
     Raises:

@@ -21,6 +21,7 @@ from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
 from ..shared.errors import ChatStreamError, Forbidden, InvalidInput, LimitReached, ThreadNotFound
 from ..shared.events import dumps
+from ..shared.json_objects import JsonObject
 from . import queries
 from .base import ChatMixin, requires
 from .offers import MAX_OFFER_BYTES, SocketOffers, read_offer
@@ -133,7 +134,7 @@ class ChatSocket(WebSocketMixin, WebSocketHandler, ChatMixin):
         except ChatStreamError as error:
             await self._say(error, thread_id or error.facts.get("thread_id"))
 
-    async def _offer(self, frame: dict[str, Any]) -> None:
+    async def _offer(self, frame: JsonObject) -> None:
         """Write what an executor offers. An error names the thread, and is none of its feed."""
         thread = frame.get("thread")
         try:
@@ -248,7 +249,7 @@ class ClientFrame(NamedTuple):
     previews: bool = False
 
 
-def read_frame(message: str | bytes) -> dict[str, Any]:
+def read_frame(message: str | bytes) -> JsonObject:
     """Read a client's frame as an object; raises InvalidInput."""
     size = 0 if isinstance(message, bytes) else len(message.encode())
     if isinstance(message, bytes) or size > MAX_OFFER_BYTES:
@@ -264,7 +265,7 @@ def read_frame(message: str | bytes) -> dict[str, Any]:
     return frame
 
 
-def parse_frame(frame: dict[str, Any]) -> ClientFrame:
+def parse_frame(frame: JsonObject) -> ClientFrame:
     """Return a client's frame, unless it is an offer; raises InvalidInput."""
     op = frame.get("op")
     if op in ("ping", "watch", "unwatch"):

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, NotRequired, TypedDict
 
+from .json_objects import JsonView
+
 # The process that executes a tool's calls: the server, a kernel's client, a browser page.
 ToolWhere = Literal["server", "kernel", "page"]
 # What a call does: it reads, it changes documents or settings, or it runs code.
@@ -28,9 +30,9 @@ RequestKind = Literal["question", "consent"]
 FailedFor = Literal["refused", "expired", "interrupted", "denied"]
 
 # A tool in the form of the Messages API (name, description, input_schema), or a ToolRecord.
-ToolDefinition = Mapping[str, Any]
+ToolDefinition = JsonView
 # The arguments of a tool call: an object whose form the tool's own schema fixes.
-ToolInput = Mapping[str, Any]
+ToolInput = JsonView
 
 
 class ToolRecord(TypedDict):
@@ -39,7 +41,7 @@ class ToolRecord(TypedDict):
     name: str
     """Letters, digits, ``_`` and ``-``, at most 64."""
     description: str
-    input_schema: Mapping[str, Any]
+    input_schema: JsonView
     """A JSON Schema of an object."""
     where: ToolWhere
     effect: ToolEffect

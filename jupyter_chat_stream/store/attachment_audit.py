@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import Connection
 
+from ..shared.json_objects import JsonView
 from .chat.attachments import PIECE_BYTES
 from .log.transaction import ThreadRef, execute
 
@@ -41,7 +42,7 @@ def verify_held(conn: Connection, thread: ThreadRef) -> Iterator[Finding]:
             yield f"message {ids[pk]}", f"its attachment {attachment} is gone"
 
 
-def _named_by(parts: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+def _named_by(parts: Sequence[JsonView]) -> Iterator[str]:
     """List the ids of the attachments of a message, and of the results of its tool calls."""
     for part in parts:
         if "attachment_id" in part:

@@ -13,11 +13,12 @@ from typing import Any, Literal
 
 from ..providers.continuation import CONTINUE_MARK
 from ..shared.errors import InvalidInput
+from ..shared.json_objects import JsonObject as JsonObject
+from ..shared.json_objects import JsonView
 from ..shared.records import ToolInput
 from .claude_content import redacted_data_of, signature_of, wrongs_of
 
 _TEXTS = ("text", "input_text", "output_text")  # types of blocks
-JsonObject = dict[str, Any]  # a body or an event of the API, or an answer in a script file
 
 # error:   an `error` event inside the stream, then its end
 # cut:     the HTTP answer ends well, but without a stop reason of the model
@@ -56,7 +57,7 @@ class Answer:
     redacted: str = ""  # the Claude API only: thinking that nobody else can read
     refusal: str = ""  # OpenAI's APIs only: why the model declines, after its text
     # OpenAI's APIs only: these deltas (Chat Completions) or events (Responses) in place of the text
-    deltas: tuple[Mapping[str, Any], ...] = ()
+    deltas: tuple[JsonView, ...] = ()
     tools: tuple[ToolUse, ...] = ()
     chunk_chars: int = 8
     delay_s: float = 0.0  # before each chunk

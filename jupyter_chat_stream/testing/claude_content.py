@@ -13,6 +13,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ..shared.json_objects import JsonView
+
 MAX_IMAGE_BYTES = 5 * 1024 * 1024  # of the image itself
 MAX_IMAGE_SIDE = 8_000
 MAX_PAGES = 100  # of all documents together
@@ -39,7 +41,7 @@ def redacted_data_of(thinking: str) -> str:
     return f"{hidden}.{_digest(f'data of {hidden}')}"
 
 
-def wrongs_of(messages: list[Mapping[str, Any]]) -> Iterator[str]:
+def wrongs_of(messages: list[JsonView]) -> Iterator[str]:
     """Yield each refusal of the API for the content of messages, in its own words."""
     pages = 0
     for number, message in enumerate(messages):
@@ -65,7 +67,7 @@ def wrongs_of(messages: list[Mapping[str, Any]]) -> Iterator[str]:
         yield f"A maximum of {MAX_PAGES} PDF pages may be provided."
 
 
-def _wrong_result_content(where: str, block: Mapping[str, Any]) -> Iterator[str]:
+def _wrong_result_content(where: str, block: JsonView) -> Iterator[str]:
     content = block.get("content")
     for index, inner in enumerate(content if isinstance(content, list) else ()):
         if block.get("is_error") and inner.get("type") != "text":
@@ -74,9 +76,7 @@ def _wrong_result_content(where: str, block: Mapping[str, Any]) -> Iterator[str]
             yield from _wrong_file(f"{where}.content.{index}", inner)
 
 
-def _wrong_thinking(
-    where: str, message: Mapping[str, Any], block: Mapping[str, Any]
-) -> Iterator[str]:
+def _wrong_thinking(where: str, message: JsonView, block: JsonView) -> Iterator[str]:
     kind = block["type"]
     if message.get("role") != "assistant":
         yield f"{where}: `{kind}` blocks are only permitted in `assistant` messages"
@@ -92,7 +92,7 @@ def _wrong_thinking(
         yield f"{where}: Invalid `{field}` in `{kind}` block"
 
 
-def _wrong_file(where: str, block: Mapping[str, Any]) -> Iterator[str]:
+def _wrong_file(where: str, block: JsonView) -> Iterator[str]:
     source = f"{where}.{block['type']}.source.base64"
     data = _bytes_of(block)
     if not data:
@@ -126,7 +126,7 @@ def _wrong_image(source: str, type_: Any, data: bytes) -> Iterator[str]:
             yield f"{source}.data: Could not process image"
 
 
-def _bytes_of(block: Mapping[str, Any]) -> bytes | None:
+def _bytes_of(block: JsonView) -> bytes | None:
     """Return the bytes of a file; None if they are not in the form that is asked here."""
     source = block.get("source")
     if not isinstance(source, Mapping) or source.get("type") != "base64":

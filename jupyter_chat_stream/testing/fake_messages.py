@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
+from ..shared.json_objects import JsonView
 from . import answers
 from .answers import Answer
 from .fake_anthropic import FakeAnthropic
@@ -37,8 +37,8 @@ class FakeMessages(FakeAnthropic):
         *queue: Answer,
         default: Answer | Rule | None = None,
         port: int = 0,
-        models: Sequence[str | Mapping[str, Any]] = (DEFAULT_MODEL,),
-        pages: Mapping[str, Any] | None = None,
+        models: Sequence[str | JsonView] = (DEFAULT_MODEL,),
+        pages: JsonView | None = None,
         needs_key: bool = False,
     ) -> None:
         super().__init__(*queue, default=default, port=port)

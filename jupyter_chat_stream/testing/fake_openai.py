@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from ..shared.json_objects import JsonView
 from . import answers, responses_events
 from .answers import Answer, JsonObject
 from .fake_responses import FakeResponses
@@ -170,7 +171,7 @@ class FakeOpenAI(FakeServer):
         return _sse(error)
 
 
-def _has(body: Mapping[str, Any], name: str) -> bool:
+def _has(body: JsonView, name: str) -> bool:
     first, _, rest = name.partition(".")
     return first in body and (not rest or _has(body[first] or {}, rest))
 

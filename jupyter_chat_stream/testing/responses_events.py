@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Literal
 
 from . import answers
 from .answers import Answer, JsonObject
@@ -64,7 +64,7 @@ def failed(response: JsonObject, code: str, message: str) -> JsonObject:
 
 def _ending(answer: Answer, response: JsonObject) -> Iterator[Event]:
     reason = answer.stop_reason or "completed"
-    usage: dict[str, Any] = {
+    usage: JsonObject = {
         "input_tokens": 10,
         "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
         "output_tokens": 5,

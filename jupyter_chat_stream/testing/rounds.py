@@ -6,11 +6,12 @@ second reader and a request that is made again get the same answer.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from ..providers.continuation import CONTINUE_MARK
 from ..providers.prompt_blocks import RESULT_FILES
+from ..shared.json_objects import JsonView
 from .answers import Answer, JsonObject, text_of
 
 if TYPE_CHECKING:
@@ -60,19 +61,19 @@ def items_of(body: JsonObject) -> list[JsonObject]:
     return found
 
 
-def is_persons(item: Mapping[str, Any]) -> bool:
+def is_persons(item: JsonView) -> bool:
     """Whether a message is a person's: no request to continue, and no files of results."""
     text = text_of(dict(item))
     is_said = bool(text) and not text.startswith((CONTINUE_MARK, RESULT_FILES))
     return item.get("role") == "user" and is_said
 
 
-def results_in(item: Mapping[str, Any]) -> list[tuple[str, tuple[bool, Any]]]:
+def results_in(item: JsonView) -> list[tuple[str, tuple[bool, Any]]]:
     """Return the results of tools in a message or an item, with their calls' ids."""
     return list(_results(item))
 
 
-def calls_in(item: Mapping[str, Any]) -> list[str]:
+def calls_in(item: JsonView) -> list[str]:
     """Return the ids of the tool calls in a message or an item."""
     if item.get("type") == "function_call":
         return [item["call_id"]]
@@ -80,7 +81,7 @@ def calls_in(item: Mapping[str, Any]) -> list[str]:
     return calls + [block["id"] for block in _blocks(item) if block.get("type") == "tool_use"]
 
 
-def _results(item: Mapping[str, Any]) -> Iterator[tuple[str, tuple[bool, Any]]]:
+def _results(item: JsonView) -> Iterator[tuple[str, tuple[bool, Any]]]:
     if item.get("type") == "function_call_output":
         yield item["call_id"], _told(item["output"])
     elif item.get("role") == "tool":
@@ -96,6 +97,6 @@ def _told(output: str | list[JsonObject]) -> tuple[bool, str]:
     return not text.startswith("Error: "), text
 
 
-def _blocks(item: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+def _blocks(item: JsonView) -> list[JsonView]:
     content = item.get("content")
     return content if isinstance(content, list) else []

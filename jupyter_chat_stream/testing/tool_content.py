@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
+from ..shared.json_objects import JsonView
 from .answers import Answer, JsonObject
 from .rounds import calls_in, items_of, results_in
 
@@ -58,7 +59,7 @@ def _wrong_results(number: int, message: JsonObject, before: list[str]) -> Itera
         yield f"messages.{number}: `tool_result` blocks are only permitted in `user` messages"
 
 
-def _wrong_call(number: int, block: Mapping[str, Any], seen: set[str]) -> Iterator[str]:
+def _wrong_call(number: int, block: JsonView, seen: set[str]) -> Iterator[str]:
     where = f"messages.{number}.content.tool_use"
     if not _ID.fullmatch(str(block.get("id"))) or not _ID.fullmatch(str(block.get("name"))):
         yield f"{where}: String should match pattern '^[a-zA-Z0-9_-]+$'"
@@ -107,7 +108,7 @@ def wrongs_of_openai(body: JsonObject) -> Iterator[str]:
         yield f"No tool output found for function call {open_calls[0]}."
 
 
-def _arguments(item: Mapping[str, Any]) -> Iterator[str]:
+def _arguments(item: JsonView) -> Iterator[str]:
     if item.get("type") == "function_call":
         yield item["arguments"]
     for call in item.get("tool_calls") or ():
@@ -121,6 +122,6 @@ def _json(text: str) -> Any:
         return None
 
 
-def _blocks(message: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+def _blocks(message: JsonView) -> list[JsonView]:
     content = message.get("content")
     return content if isinstance(content, list) else []

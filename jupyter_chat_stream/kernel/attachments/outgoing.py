@@ -11,6 +11,7 @@ from collections.abc import Coroutine, Iterator, Sequence
 from typing import Any
 
 from ...shared.errors import WrongCall
+from ...shared.json_objects import JsonObject
 from ..link import Link, current
 from ..rest import RequestBody
 from .attachment import Attachment
@@ -89,7 +90,7 @@ class Outgoing:
 
     def added_to(self, body: RequestBody) -> RequestBody:
         """Return the request's body with the attachments, and the texts that a model reads."""
-        added: dict[str, Any] = {**body, "attachments": self._ids}
+        added: JsonObject = {**body, "attachments": self._ids}
         if self._texts:
             added["context"] = [*body.get("context", ()), *self._texts]
         return added

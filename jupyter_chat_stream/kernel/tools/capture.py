@@ -11,11 +11,12 @@ into its own output. Plain threads print there, too.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
+from ...shared.json_objects import JsonObject, JsonView
 from ..shell import shell_of_kernel
 from .files import CallFiles
 
@@ -58,7 +59,7 @@ def captured(write: Write, files: CallFiles) -> Iterator[None]:
     streams = {name: CapturedStream(getattr(sys, name)) for name in ("stdout", "stderr")}
     publisher = getattr(shell_of_kernel(), "display_pub", None)
 
-    def hook(message: dict[str, Any]) -> dict[str, Any] | None:
+    def hook(message: JsonObject) -> JsonObject | None:
         if _present.get() is not write:
             return message
         write(shown_text(message.get("content", {}).get("data", {}), files))
@@ -83,7 +84,7 @@ def captured(write: Write, files: CallFiles) -> Iterator[None]:
         _present.reset(before)
 
 
-def shown_text(data: Mapping[str, Any], files: CallFiles) -> str:
+def shown_text(data: JsonView, files: CallFiles) -> str:
     """Return the text of what a function displays; of a picture, the name of its file."""
     if any(type_.startswith("image/") for type_ in data):
         name = files.add_displayed(data)

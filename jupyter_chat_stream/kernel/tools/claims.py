@@ -16,7 +16,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -33,6 +33,7 @@ from ...shared.errors import (
     ToolCallNotOpen,
 )
 from ...shared.events import ENDS
+from ...shared.json_objects import JsonObject, JsonView
 from ...shared.logs import Line
 from ...shared.tool_outputs import with_notes
 from ...shared.tool_records import ToolEffect
@@ -81,7 +82,7 @@ def open_calls(follower: Follower, names: Collection[str]) -> Iterator[OpenCall]
         if run["status"] in ENDS:
             continue
         message = follower.message(run["message_id"])
-        parts: list[Mapping[str, Any]] = list(message["parts"]) if message else []
+        parts: list[JsonView] = list(message["parts"]) if message else []
         done = {part["tool_call_id"] for part in parts if part["kind"] == "tool_result"}
         for part in parts:
             if part["kind"] != "tool_call" or part.get("where") != "kernel":
@@ -136,7 +137,7 @@ class KernelCall:
     """A call that this process executes."""
 
     def __init__(
-        self, link: Link, hold: Hold, call: OpenCall, executor: str, answer: Mapping[str, Any]
+        self, link: Link, hold: Hold, call: OpenCall, executor: str, answer: JsonView
     ) -> None:
         self.call = call
         self.is_lost = False
@@ -242,7 +243,7 @@ class KernelCall:
                 else:
                     LOG.info(self.call.line("tool.output_refused", error.code))
 
-    async def _send(self, what: str, body: Mapping[str, Any]) -> None:
+    async def _send(self, what: str, body: JsonView) -> None:
         path = f"{self.call.path}/{what}"
         await self._patiently(lambda: self._link.request("POST", path, body, patience_s=PATIENCE_S))
 
@@ -290,7 +291,7 @@ class KernelCall:
             LOG.info(self.call.line("tool.result_refused", error.code))
             await self._delete_files(ids)
 
-    def _without_files(self, body: Mapping[str, Any], error: ChatStreamError) -> dict[str, Any]:
+    def _without_files(self, body: JsonView, error: ChatStreamError) -> JsonObject:
         """Return a result that was refused as it is sent once more: failed, unless files did it."""
         of_files = isinstance(error, AttachmentNotFound | AttachmentTooLarge)
         plain = {name: value for name, value in body.items() if name != "attachments"}

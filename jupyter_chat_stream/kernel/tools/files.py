@@ -10,10 +10,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from ...shared.json_objects import JsonView
 from ...shared.media_types import IMAGES, PARQUET, PDF, is_text
 from ..attachments.attachment import Attachment
 from ..attachments.content import Content, clean_name, type_of_bytes, with_ending
@@ -85,7 +86,7 @@ class CallFiles:
         self._size += size
         return name
 
-    def add_displayed(self, data: Mapping[str, Any], name: str = "figure") -> str | None:
+    def add_displayed(self, data: JsonView, name: str = "figure") -> str | None:
         """Keep the picture of what was displayed; returns its name, None if there is none."""
         for type_ in (*IMAGES, SVG):
             raw = _bytes_of(type_, data.get(type_))

@@ -14,12 +14,15 @@ import types
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from ...shared.json_objects import JsonObject
 from ...shared.tool_records import ToolEffect, ToolRecord
 from ..attachments.pictures import shows_picture
 from ..shell import shell_of_kernel
 from .function import KernelTool
 from .results import cut_text, own_repr, table_text
 from .schema import InputRefused
+
+Variables = dict[str, Any]  # of the person's cells, by name
 
 KERNEL = "kernel"
 MAX_VARIABLES = 200
@@ -71,7 +74,7 @@ DEFINITION: ToolRecord = {
 }
 
 
-def kernel_tool(space: dict[str, Any] | None = None) -> KernelTool:
+def kernel_tool(space: Variables | None = None) -> KernelTool:
     """Make the tool; ``space`` holds the variables if they are not the kernel's."""
 
     def prepare(given: Any) -> Callable[[], Any]:
@@ -100,15 +103,15 @@ def _checked(given: Any) -> tuple[str, str]:
     return operation, argument
 
 
-def _space() -> dict[str, Any]:
-    space: dict[str, Any] = shell_of_kernel().user_ns
+def _space() -> Variables:
+    space: Variables = shell_of_kernel().user_ns
     return space
 
 
 # ----------------------------------------------------------------------------- reading
 
 
-def list_variables(space: Mapping[str, Any]) -> dict[str, Any]:
+def list_variables(space: Variables) -> JsonObject:
     """List the person's variables, the newest first, with type and size."""
     names = list(_own_names(space))[::-1]
     rows = []
@@ -117,13 +120,13 @@ def list_variables(space: Mapping[str, Any]) -> dict[str, Any]:
         row = {"name": name[:MAX_NAME_CHARS], "type": type(value).__name__}
         size = size_of(value)
         rows.append({**row, "size": size} if size else row)
-    listed: dict[str, Any] = {"variables": rows}
+    listed: JsonObject = {"variables": rows}
     if len(names) > MAX_VARIABLES:
         listed["left_out"] = f"{len(names) - MAX_VARIABLES} older variables"
     return listed
 
 
-def _own_names(space: Mapping[str, Any]) -> Iterator[str]:
+def _own_names(space: Variables) -> Iterator[str]:
     """List the names that the person's cells have defined, without modules and private names."""
     hidden = getattr(shell_of_kernel(), "user_ns_hidden", {})
     for name, value in list(space.items()):
@@ -147,7 +150,7 @@ def size_of(value: Any) -> str:
     return ""
 
 
-def inspect_variable(space: Mapping[str, Any], name: str) -> Any:
+def inspect_variable(space: Variables, name: str) -> Any:
     """Describe one variable in at most ``MAX_INSPECTED_CHARS`` characters; return a picture."""
     name = name.strip()
     if name not in space:
@@ -184,7 +187,7 @@ def _called_as(name: str, value: Any) -> str:
 # ----------------------------------------------------------------------------- running
 
 
-def execute(code: str, space: dict[str, Any], mode: str) -> Any:
+def execute(code: str, space: Variables, mode: str) -> Any:
     """Execute code in the kernel's variables.
 
     Returns:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from ...shared.errors import ChatStreamError
 from ...shared.records import Frame
@@ -45,17 +44,17 @@ class KernelOffer:
         """Note that the socket is new: no frame of the old one is answered any more."""
         self._sent.clear()
 
-    def request(self) -> Mapping[str, Any]:
+    def request(self) -> Frame:
         """Return the frame to send now."""
         self._sent.append(self._version)
         return self._frame(self._tools)
 
-    def withdrawal(self) -> Mapping[str, Any]:
+    def withdrawal(self) -> Frame:
         """Return the frame that takes the offer back; its answer is not waited for."""
         self._sent.append(0)
         return self._frame(())
 
-    def _frame(self, tools: Sequence[ToolRecord]) -> Mapping[str, Any]:
+    def _frame(self, tools: Sequence[ToolRecord]) -> Frame:
         return {
             "op": "offer",
             "thread": self._thread_id,

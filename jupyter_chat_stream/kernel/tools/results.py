@@ -22,6 +22,7 @@ from typing import Any
 from uuid import UUID
 
 from ...shared.errors import ChatStreamError
+from ...shared.json_objects import JsonObject
 from ..attachments.content import Content
 from ..attachments.pictures import matplotlib_figure
 from ..attachments.tables.arrays import ArrayTable, is_array
@@ -202,8 +203,8 @@ class _Writer:
         finally:
             self._inside.discard(identity)
 
-    def _dict(self, value: Mapping[Any, Any]) -> dict[str, Any]:
-        made: dict[str, Any] = {}
+    def _dict(self, value: Mapping[Any, Any]) -> JsonObject:
+        made: JsonObject = {}
         for n, (key, item) in enumerate(value.items()):
             if self._left <= 0:
                 made["…"] = f"{len(value) - n:,} more entries are left out"

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ...shared.errors import WrongCall
+from ...shared.json_objects import JsonObject, JsonView
 from .docstrings import read_docstring
 
 MAX_NAMED_ERRORS = 8
@@ -99,7 +100,7 @@ def _model_of(parameters: Sequence[inspect.Parameter], said: Mapping[str, str], 
     """Make pydantic's model of the parameters."""
     from pydantic import ConfigDict, PydanticUserError, create_model
 
-    fields: dict[str, Any] = {}
+    fields: JsonObject = {}
     for n, parameter in enumerate(parameters):
         is_free = parameter.annotation is inspect.Parameter.empty
         annotation = Any if is_free else parameter.annotation
@@ -121,7 +122,7 @@ def _model_of(parameters: Sequence[inspect.Parameter], said: Mapping[str, str], 
 def _field_info(parameter: inspect.Parameter, description: str | None) -> Any:
     from pydantic import Field
 
-    options: dict[str, Any] = {"alias": parameter.name}
+    options: JsonObject = {"alias": parameter.name}
     if description is not None:
         options["description"] = description
     default = parameter.default
@@ -133,7 +134,7 @@ def _field_info(parameter: inspect.Parameter, description: str | None) -> Any:
     return Field(default_factory=lambda: None, **options)
 
 
-def _json_schema(model: Any, name: str) -> dict[str, Any]:
+def _json_schema(model: Any, name: str) -> JsonObject:
     from pydantic import PydanticUserError
     from pydantic.json_schema import GenerateJsonSchema
 
@@ -141,7 +142,7 @@ def _json_schema(model: Any, name: str) -> dict[str, Any]:
         ignored_warning_kinds = {"skipped-choice", "non-serializable-default"}  # noqa: RUF012
 
     try:
-        schema: dict[str, Any] = model.model_json_schema(schema_generator=QuietSchema)
+        schema: JsonObject = model.model_json_schema(schema_generator=QuietSchema)
         json.dumps(schema, allow_nan=False)
     except (PydanticUserError, TypeError, ValueError) as error:
         raise WrongCall(
@@ -158,7 +159,7 @@ def _json_schema(model: Any, name: str) -> dict[str, Any]:
     return schema
 
 
-def _told(error: Any, name: str, schema: Mapping[str, Any]) -> str:
+def _told(error: Any, name: str, schema: JsonView) -> str:
     """Write for the model what does not fit, and what the tool takes."""
     lines = [f"The input does not fit the tool {name!r}, which was not called:"]
     found = error.errors(include_url=False, include_context=False)

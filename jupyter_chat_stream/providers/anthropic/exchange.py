@@ -6,11 +6,12 @@ the connection.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 from ...shared.errors import ProviderError
+from ...shared.json_objects import JsonView
 from .. import streaming
 from ..base import Chunk, EndChunk, Model
 from ..carried_files import carrying
@@ -31,7 +32,7 @@ async def read(
     client: anthropic.AsyncAnthropic,
     asked: AskedMessages,
     model: Model,
-    headers: Mapping[str, Any],
+    headers: JsonView,
     now: Callable[[], float],
 ) -> AsyncGenerator[Chunk, None]:
     """Yield the chunks of one answer; raises ProviderError.

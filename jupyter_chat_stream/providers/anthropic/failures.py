@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...shared.errors import (
     BadKey,
@@ -26,6 +26,7 @@ from ...shared.errors import (
     Stalled,
     StreamCut,
 )
+from ...shared.json_objects import JsonObject
 from .. import foreign_answers
 from ..network_failures import NetworkFailure
 from ..retry_after import retry_after_s
@@ -99,7 +100,7 @@ def from_status(
         return foreign.not_the_provider(response, page or "", asked)
     type_, message = _read_body(error.body)
     kind = _kind(type_, status, message)
-    facts: dict[str, Any] = {}
+    facts: JsonObject = {}
     if status >= 300:
         facts["http_status"] = status
     if isinstance(error.request_id, str):
@@ -143,7 +144,7 @@ def _sentence(
     return sentence
 
 
-def _no_messages(asked: AskedMessages, message: str, facts: dict[str, Any]) -> NotTheProvider:
+def _no_messages(asked: AskedMessages, message: str, facts: JsonObject) -> NotTheProvider:
     endpoint = asked.endpoint
     return NotTheProvider(
         f"{endpoint.title} has no Messages API at {endpoint.place} (status 404). Look at the "

@@ -7,9 +7,9 @@ loop of tool calls it must stand before the calls that it led to.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
+from ...shared.json_objects import JsonObject, JsonView
 from ..base import (
     Block,
     DocumentBlock,
@@ -52,12 +52,12 @@ def to_content(turn: Turn) -> list[ContentBlockParam]:
 
 def mark(content: list[ContentBlockParam]) -> None:
     """Mark the end of a turn, so that the API caches the prompt up to there."""
-    cast("dict[str, Any]", content[-1])["cache_control"] = CACHE_MARK
+    cast("JsonObject", content[-1])["cache_control"] = CACHE_MARK
 
 
 def tool_param(tool: Tool) -> ToolUnionParam:
     """Return a tool as the API takes it."""
-    made: dict[str, Any] = {"name": tool.name}
+    made: JsonObject = {"name": tool.name}
     if tool.description:
         made["description"] = tool.description
     if tool.input_schema is not None:
@@ -137,7 +137,7 @@ def _insert_after_results(content: list[ContentBlockParam], files: list[ContentB
     content[count:count] = files
 
 
-def _thinking(data: Mapping[str, Any]) -> ContentBlockParam | None:
+def _thinking(data: JsonView) -> ContentBlockParam | None:
     """Return a block of thinking; None for data that is not of this API."""
     known_by = THINKING.get(str(data.get("type")))
     return cast("ContentBlockParam", dict(data)) if known_by and data.get(known_by) else None

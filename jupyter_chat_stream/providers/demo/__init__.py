@@ -17,12 +17,11 @@ from collections.abc import (
     Callable,
     Iterable,
     Iterator,
-    Mapping,
 )
 from contextlib import aclosing
-from typing import Any
 
 from ...shared.errors import NoSuchModel
+from ...shared.json_objects import JsonView
 from ...shared.spelling import did_you_mean
 from ..base import (
     AskChunk,
@@ -160,7 +159,7 @@ class DemoProvider(Provider):
                 yield chunk
         yield _end(prompt, whole, whole[kept:])
 
-    async def stop_upstream(self, handle: Mapping[str, Any]) -> None:
+    async def stop_upstream(self, handle: JsonView) -> None:
         """Stop the upstream of ``demo/joined``, which is nothing but a function of the time."""
 
     def _chars_per_s(self, prompt: Prompt, params: DemoParams) -> float:

@@ -19,6 +19,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ...shared.json_objects import JsonObject, JsonView
 from ..base import (
     Chunk,
     Prompt,
@@ -176,9 +177,9 @@ def _help(prompt: Prompt) -> str:
     )
 
 
-def _example(tool: Tool) -> dict[str, Any]:
+def _example(tool: Tool) -> JsonObject:
     """Return an input that fits the tool's schema in most cases."""
-    schema: Mapping[str, Any] = tool.input_schema or {}
+    schema: JsonView = tool.input_schema or {}
     fields = schema.get("properties")
     fields = fields if isinstance(fields, Mapping) else {}
     wanted = schema.get("required") or list(fields)[:1]

@@ -12,9 +12,10 @@ import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...shared.errors import ProviderError
+from ...shared.json_objects import JsonView
 from ..base import Chunk, Prompt
 from ..clients import SharedClients
 from ..endpoint_provider import EndpointProvider
@@ -78,7 +79,7 @@ class OpenAIProvider(EndpointProvider):
                 async for chunk in chunks:
                     yield chunk
 
-    async def stop_upstream(self, handle: Mapping[str, Any]) -> None:
+    async def stop_upstream(self, handle: JsonView) -> None:
         """Stop a response that goes on by itself; raises ProviderError."""
         asked = self._asked(Prompt(model="", turns=()))
         async with self.clients.lend(asked.key) as client:

@@ -12,7 +12,7 @@ from ..carried_files import carrying
 from . import chat_request, exchange
 from .chat_reading import ChatReading
 from .failures import Asked
-from .refused_arguments import RefusedArguments
+from .refused_arguments import Arguments, RefusedArguments
 from .sdk import Headers
 
 if TYPE_CHECKING:
@@ -52,10 +52,10 @@ class ChatCompletions:
     ) -> openai.AsyncStream[Any]:
         """Send the request, without the arguments that the server refuses."""
 
-        def build(without: Collection[str]) -> chat_request.Arguments:
+        def build(without: Collection[str]) -> Arguments:
             return chat_request.build(asked.prompt, asked.endpoint, without)
 
-        async def create(arguments: chat_request.Arguments) -> openai.AsyncStream[Any]:
+        async def create(arguments: Arguments) -> openai.AsyncStream[Any]:
             to: Any = client.chat.completions.create
             found: openai.AsyncStream[Any] = await to(
                 **arguments, stream=True, extra_headers=headers

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...shared.errors import NotTheProvider, Refusal, StreamCut
+from ...shared.json_objects import JsonObject
 from ..base import (
     Chunk,
     EndChunk,
@@ -56,7 +57,7 @@ class _Call:
     name: str
     pieces: list[str] = field(default_factory=list)
 
-    def input(self) -> dict[str, Any] | str:
+    def input(self) -> JsonObject | str:
         """Return the input, or a sentence if it is no JSON object."""
         return input_of("".join(self.pieces))
 

@@ -7,9 +7,9 @@ in the field in which it came, to the model that wrote it.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any
 
 from ...shared.errors import BadRequest
+from ...shared.json_objects import JsonObject
 from ..base import (
     DocumentBlock,
     ImageBlock,
@@ -25,8 +25,8 @@ from ..continuation import continuation
 from ..endpoints import Endpoint
 from . import content, params
 from .params import EFFORTS as EFFORTS  # the words of the parameter `effort`
+from .refused_arguments import Arguments
 
-Arguments = dict[str, Any]  # the SDK has types for them, but not for names that are looked up
 # The parameters of a message, and their names in the API.
 PARAMS: Mapping[str, str] = {
     "effort": "reasoning_effort",
@@ -71,12 +71,12 @@ def optional_of(arguments: Arguments) -> set[str]:
     return ({"stream_options"} & arguments.keys()) | (fields & set(REASONING_FIELDS))
 
 
-def reasoning_data(model: str, field: str, text: str) -> dict[str, Any]:
+def reasoning_data(model: str, field: str, text: str) -> JsonObject:
     """Return the provider's data for reasoning that led this model to a tool call."""
     return {"model": model, "field": field, "text": text}
 
 
-def _messages(prompt: Prompt, without: Collection[str]) -> list[dict[str, Any]]:
+def _messages(prompt: Prompt, without: Collection[str]) -> list[JsonObject]:
     turns = filter(content.has_content, prompt.turns)
     messages = [message for turn in turns for message in _said(turn, prompt.model, without)]
     partial = prompt.partial.rstrip()
@@ -90,7 +90,7 @@ def _messages(prompt: Prompt, without: Collection[str]) -> list[dict[str, Any]]:
     return messages
 
 
-def _said(turn: Turn, model: str, without: Collection[str]) -> Iterator[dict[str, Any]]:
+def _said(turn: Turn, model: str, without: Collection[str]) -> Iterator[JsonObject]:
     """Yield the messages of a turn: each result of a tool is one of its own.
 
     Such a message holds only text, so the files of results come in a user's message after them.
@@ -120,18 +120,18 @@ def _reasoning(turn: Turn, model: str, without: Collection[str]) -> dict[str, st
     return found
 
 
-def _call(block: ToolUseBlock) -> dict[str, Any]:
+def _call(block: ToolUseBlock) -> JsonObject:
     function = {"name": api_name(block.name), "arguments": content.input_text(block)}
     return {"id": api_id(block.tool_call_id), "type": "function", "function": function}
 
 
-def _message(turn: Turn) -> dict[str, Any]:
+def _message(turn: Turn) -> JsonObject:
     if content.is_text(turn):
         return {"role": turn.role, "content": turn.text}
     return {"role": turn.role, "content": [_part(block) for block in content.shown(turn)]}
 
 
-def _part(block: TextBlock | ImageBlock | DocumentBlock) -> dict[str, Any]:
+def _part(block: TextBlock | ImageBlock | DocumentBlock) -> JsonObject:
     if isinstance(block, ImageBlock):
         return {"type": "image_url", "image_url": {"url": content.data_url(block)}}
     if isinstance(block, DocumentBlock):
@@ -140,5 +140,5 @@ def _part(block: TextBlock | ImageBlock | DocumentBlock) -> dict[str, Any]:
     return {"type": "text", "text": block.text}
 
 
-def _tool(tool: Tool) -> dict[str, Any]:
+def _tool(tool: Tool) -> JsonObject:
     return {"type": "function", "function": params.function(tool)}

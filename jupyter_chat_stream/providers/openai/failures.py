@@ -26,6 +26,7 @@ from ...shared.errors import (
     Stalled,
     StreamCut,
 )
+from ...shared.json_objects import JsonObject
 from .. import foreign_answers
 from ..base import Prompt
 from ..endpoints import Dialect, Endpoint
@@ -102,7 +103,7 @@ def from_status(error: Any, asked: Asked, now: Callable[[], float]) -> ProviderE
     page = error.body if isinstance(error.body, str) and not is_json else None
     if foreign_answers.is_foreign(status, page):
         return not_the_provider(response, page or "", asked)
-    facts: dict[str, Any] = {"http_status": status}
+    facts: JsonObject = {"http_status": status}
     if isinstance(error.request_id, str):
         facts["request_id"] = error.request_id[:128]
     wait_s = retry_after_s(response.headers, now)
@@ -122,7 +123,7 @@ def from_stream(body: Any, asked: Asked) -> ProviderError:
 
 
 def _translate(
-    body: Any, status: int, asked: Asked, wait_s: float | None, facts: dict[str, Any]
+    body: Any, status: int, asked: Asked, wait_s: float | None, facts: JsonObject
 ) -> ProviderError:
     codes, said = _read(body)
     if status == 404 and not any(map(_by_code, codes)) and not _NO_MODEL.search(said):

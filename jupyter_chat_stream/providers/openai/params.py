@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ...shared.errors import BadRequest
+from ...shared.json_objects import JsonObject
 from ...shared.records import Params
 from ...shared.spelling import did_you_mean
 from ..base import Tool
@@ -14,7 +15,7 @@ EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 MAX_STOPS = 4  # OpenAI's limit
 
 
-def translate(params: Params, names: Mapping[str, str], api: str) -> dict[str, Any]:
+def translate(params: Params, names: Mapping[str, str], api: str) -> JsonObject:
     """Return the parameters by the dialect's own names.
 
     Args:
@@ -27,9 +28,9 @@ def translate(params: Params, names: Mapping[str, str], api: str) -> dict[str, A
     return {_known(name, names, api): _checked(name, value) for name, value in params.items()}
 
 
-def function(tool: Tool) -> dict[str, Any]:
+def function(tool: Tool) -> JsonObject:
     """Return the fields of a function."""
-    fields: dict[str, Any] = {"name": tool.name}
+    fields: JsonObject = {"name": tool.name}
     if tool.description:
         fields["description"] = tool.description
     if tool.input_schema is not None:

@@ -13,14 +13,15 @@ import re
 from collections.abc import Awaitable, Callable, Collection
 from typing import Any, TypeVar
 
+from ...shared.json_objects import JsonObject
 from ...shared.logs import Line
 from .failures import Asked
 
 log = logging.getLogger("jupyter_chat_stream.providers")
 
 T = TypeVar("T")
+Arguments = JsonObject  # the SDK has types for them, but not for names that are looked up
 
-OPTIONAL = ("background", "include", "reasoning.summary", "store", "stream_options")
 REASONING = "reasoning_items"  # no argument: the reasoning of earlier answers, in the prompt
 MAX_MODELS = 1_000  # beyond, all is forgotten: each model then costs one refusal again
 _REFUSING = (400, 422)
@@ -39,9 +40,9 @@ class RefusedArguments:
     async def send(
         self,
         asked: Asked,
-        build: Callable[[Collection[str]], dict[str, Any]],
-        optional_of: Callable[[dict[str, Any]], Collection[str]],
-        create: Callable[[dict[str, Any]], Awaitable[T]],
+        build: Callable[[Collection[str]], Arguments],
+        optional_of: Callable[[Arguments], Collection[str]],
+        create: Callable[[Arguments], Awaitable[T]],
     ) -> T:
         """Send a request; send it again without an argument that the server refuses.
 

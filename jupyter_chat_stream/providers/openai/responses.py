@@ -7,7 +7,7 @@ closes only the connection: the response goes on until `stop`.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Collection, Mapping
+from collections.abc import AsyncGenerator, Callable, Collection
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
@@ -20,13 +20,14 @@ from ...shared.errors import (
     StreamCut,
     UpstreamLost,
 )
+from ...shared.json_objects import JsonView
 from ..base import Chunk, Model, Upstream
 from ..carried_files import carrying
 from ..streaming import Events
 from . import exchange, responses_request
 from .beginnings import Beginnings
 from .failures import Asked
-from .refused_arguments import RefusedArguments
+from .refused_arguments import Arguments, RefusedArguments
 from .responses_reading import ResponsesReading
 from .sdk import Headers
 
@@ -68,7 +69,7 @@ class Responses:
         await self._beginnings.close()
 
     async def stop(
-        self, client: openai.AsyncOpenAI, asked: Asked, headers: Headers, handle: Mapping[str, Any]
+        self, client: openai.AsyncOpenAI, asked: Asked, headers: Headers, handle: JsonView
     ) -> None:
         """Cancel a response; it may have ended, and it may be unknown by now."""
         import openai
@@ -111,10 +112,10 @@ class Responses:
     ) -> openai.AsyncStream[Any]:
         """Send the request, without the arguments that the server refuses."""
 
-        def build(without: Collection[str]) -> responses_request.Arguments:
+        def build(without: Collection[str]) -> Arguments:
             return responses_request.build(asked.prompt, asked.endpoint, model, without)
 
-        async def create(arguments: responses_request.Arguments) -> openai.AsyncStream[Any]:
+        async def create(arguments: Arguments) -> openai.AsyncStream[Any]:
             to: Any = client.responses.create
             found: openai.AsyncStream[Any] = await to(
                 **arguments, stream=True, extra_headers=headers
@@ -182,7 +183,7 @@ class Responses:
         return getattr(found, "status", None) in _BROKEN
 
 
-def id_of(handle: Mapping[str, Any]) -> str:
+def id_of(handle: JsonView) -> str:
     """Return the id of a response.
 
     Raises:

@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ...shared.errors import NotTheProvider, StreamCut, UpstreamLost
+from ...shared.json_objects import JsonObject, JsonView
 from ..base import (
     Chunk,
     EndChunk,
@@ -56,7 +57,7 @@ class ResponsesReading:
         prompt = asked.prompt
         self._joined = prompt.upstream
         self._next: int | None = None if prompt.upstream is None else prompt.upstream.cursor + 1
-        handle: Mapping[str, Any] = {} if prompt.upstream is None else prompt.upstream.handle
+        handle: JsonView = {} if prompt.upstream is None else prompt.upstream.handle
         self._response_id: str | None = handle.get("response_id")
         self._place: list[Any] | None = handle.get("place")
         # The server got the partial text without the blanks at its end. A model that continues
@@ -132,8 +133,8 @@ class ResponsesReading:
     def _can_join(self) -> bool:
         return self._response_id is not None and not self._calls
 
-    def _handle(self) -> dict[str, Any]:
-        handle: dict[str, Any] = {"response_id": self._response_id}
+    def _handle(self) -> JsonObject:
+        handle: JsonObject = {"response_id": self._response_id}
         if self._blanks_again:
             handle["blanks"] = self._blanks_again
         if self._place is not None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any
 
 from ...shared.errors import BadRequest
+from ...shared.json_objects import JsonObject, JsonView
 from ..base import (
     DocumentBlock,
     ImageBlock,
@@ -22,9 +22,8 @@ from ..call_ids import api_id, api_name
 from ..continuation import continuation
 from ..endpoints import Endpoint
 from . import content, params
-from .refused_arguments import REASONING
+from .refused_arguments import REASONING, Arguments
 
-Arguments = dict[str, Any]  # the SDK has types for them, but not for names that are looked up
 # The parameters of a message, and their names in the API.
 PARAMS: Mapping[str, str] = {
     "effort": "effort",
@@ -82,13 +81,13 @@ def optional_of(arguments: Arguments) -> set[str]:
     return names
 
 
-def reasoning_data(model: str, item: Mapping[str, Any]) -> dict[str, Any]:
+def reasoning_data(model: str, item: JsonView) -> JsonObject:
     """Return the provider's data for reasoning that only this model can read again."""
     return {"model": model, "item": dict(item)}
 
 
-def _items(prompt: Prompt, without: Collection[str]) -> list[dict[str, Any]]:
-    items: list[dict[str, Any]] = []
+def _items(prompt: Prompt, without: Collection[str]) -> list[JsonObject]:
+    items: list[JsonObject] = []
     reader = None if REASONING in without else prompt.model
     for turn in filter(content.has_content, prompt.turns):
         items += _answer(turn, reader) if turn.role == "assistant" else _ask(turn)
@@ -101,7 +100,7 @@ def _items(prompt: Prompt, without: Collection[str]) -> list[dict[str, Any]]:
     return items
 
 
-def _ask(turn: Turn) -> Iterator[dict[str, Any]]:
+def _ask(turn: Turn) -> Iterator[JsonObject]:
     """Yield the items of a person's turn, after the results of tools that stand in it."""
     yield from map(_output, content.results(turn))
     if not any(content.shown(turn)):
@@ -112,23 +111,23 @@ def _ask(turn: Turn) -> Iterator[dict[str, Any]]:
         yield {"role": "user", "content": [_part(block) for block in content.shown(turn)]}
 
 
-def _output(block: ToolResultBlock) -> dict[str, Any]:
+def _output(block: ToolResultBlock) -> JsonObject:
     """Return the item of a result: a plain text, or a list if it has files."""
     id_, text = api_id(block.tool_call_id), content.output_text(block)
-    made: dict[str, Any] = {"type": OUTPUT, "call_id": id_, "output": text}
+    made: JsonObject = {"type": OUTPUT, "call_id": id_, "output": text}
     if block.files:
         said = [TextBlock(text=text)] if text.strip() else []
         made["output"] = [_part(each) for each in (*said, *block.files)]
     return made
 
 
-def _call(block: ToolUseBlock) -> dict[str, Any]:
+def _call(block: ToolUseBlock) -> JsonObject:
     name, given = api_name(block.name), content.input_text(block)
     id_ = api_id(block.tool_call_id)
     return {"type": "function_call", "call_id": id_, "name": name, "arguments": given}
 
 
-def _part(block: TextBlock | ImageBlock | DocumentBlock) -> dict[str, Any]:
+def _part(block: TextBlock | ImageBlock | DocumentBlock) -> JsonObject:
     if isinstance(block, ImageBlock):
         url = content.data_url(block)
         return {"type": "input_image", "image_url": url, "detail": "auto"}
@@ -138,13 +137,13 @@ def _part(block: TextBlock | ImageBlock | DocumentBlock) -> dict[str, Any]:
     return {"type": "input_text", "text": block.text}
 
 
-def _answer(turn: Turn, reader: str | None) -> Iterator[dict[str, Any]]:
+def _answer(turn: Turn, reader: str | None) -> Iterator[JsonObject]:
     """Yield the items of an answer; the API refuses reasoning with no text or call after it.
 
     Args:
         reader: the model that can read its own reasoning again; None for no reasoning.
     """
-    waiting: list[dict[str, Any]] = []
+    waiting: list[JsonObject] = []
     for block in turn.blocks:
         if isinstance(block, ReasoningBlock):
             item = block.data.get("item")
@@ -160,6 +159,6 @@ def _answer(turn: Turn, reader: str | None) -> Iterator[dict[str, Any]]:
             yield _call(block)
 
 
-def _tool(tool: Tool) -> dict[str, Any]:
+def _tool(tool: Tool) -> JsonObject:
     """Return a tool as a function whose schema need not be a strict one."""
     return {"type": "function", "strict": False, **params.function(tool)}

@@ -6,10 +6,8 @@ the first answer wins. Asking changes nothing, so the call may be made again (L1
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from ...providers.base import AskChunk
+from ...shared.json_objects import JsonView
 from ...shared.tool_records import ToolInput, ToolRecord
 from ..pauses import MAX_CHOICE_CHARS, MAX_CHOICES, MAX_PROMPT_BYTES
 from .base import CallContext, ToolDone, ToolOutcome
@@ -66,7 +64,7 @@ class AskPerson:
         return AskChunk(prompt=input["question"], choices=tuple(choices) if choices else None)
 
 
-def _wrong(input: Mapping[str, Any]) -> str:
+def _wrong(input: JsonView) -> str:
     """Return why a question cannot be asked, as a sentence for the model; empty if it can."""
     question, choices = input.get("question"), input.get("choices")
     if not isinstance(question, str) or not question.strip():

@@ -32,6 +32,7 @@ from ...shared.events import (
     canonical,
     iso,
 )
+from ...shared.json_objects import JsonObject
 from ...shared.parts import call_of, result_of
 from ...shared.records import RunRecord
 from ...shared.tool_definitions import digest_of, is_ours
@@ -89,7 +90,7 @@ class _FoundCall:
     def refusal(self) -> ToolCallNotOpen:
         """Return the error for an executor that may not go on with this call."""
         state = "ended" if self.result is not None or self.row is None else self.row.state
-        facts: dict[str, Any] = {}
+        facts: JsonObject = {}
         if self.result is not None:
             told = ("success", "output", "attachments")
             facts["result"] = {name: self.result[name] for name in told if name in self.result}  # type: ignore[literal-required]

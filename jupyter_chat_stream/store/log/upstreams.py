@@ -6,13 +6,13 @@ An append writes it in the transaction of the events that it belongs to. It is n
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import Connection
 
 from ...shared.events import canonical
+from ...shared.json_objects import JsonView
 from ...shared.records import ToolDefinition, Usage
 from ..sql.damage import checked
 from ..sql.driver import among
@@ -25,7 +25,7 @@ class UpstreamPlace:
     """Where to join a provider's own run again: what the log holds ends at ``cursor``."""
 
     endpoint: str
-    handle: Mapping[str, Any]
+    handle: JsonView
     cursor: int
 
 
@@ -35,7 +35,7 @@ class ProviderData:
 
     endpoint: str
     part: int
-    data: Mapping[str, Any]
+    data: JsonView
 
 
 def write_upstream(

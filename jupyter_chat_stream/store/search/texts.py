@@ -5,13 +5,13 @@ Reasoning, tool calls, their results, and what a model reads of an attachment ar
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
 from ...shared.endings import content_of
+from ...shared.json_objects import JsonView
 
 
-def fields_of(parts: Iterable[Mapping[str, Any]]) -> list[str]:
+def fields_of(parts: Iterable[JsonView]) -> list[str]:
     """Return the searched texts of a message, from its parts. The first one is its content."""
     known = list(parts)
     fields = [content_of(known)]  # type: ignore[arg-type]

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO
 
 from ....shared.errors import FileNotReadable
+from ....shared.json_objects import JsonObject, JsonView
 from .limits import LookLimit
 from .reading import MAX_TEXT_BYTES
 
@@ -26,7 +27,7 @@ _COLOUR = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 def read_cells(
     path: str, file: BinaryIO, start: int, count: int | None, limit: LookLimit
-) -> dict[str, Any]:
+) -> JsonObject:
     """Read cells of a notebook, which are counted from 1.
 
     Raises:
@@ -35,9 +36,9 @@ def read_cells(
     limit.check()
     cells = notebook_cells(path, file)
     last = start - 1 + (DEFAULT_CELLS if count is None else count)
-    shown: list[dict[str, Any]] = []
+    shown: list[JsonObject] = []
     size = 0
-    told: dict[str, Any] = {"path": path, "cell_count": len(cells), "cells": shown}
+    told: JsonObject = {"path": path, "cell_count": len(cells), "cells": shown}
     for number, cell in enumerate(cells[start - 1 : last], start):
         made = _cell(number, cell)
         size += len(json.dumps(made, ensure_ascii=False).encode("utf-8", "replace"))
@@ -47,7 +48,7 @@ def read_cells(
     return {**told, "next_cell": last + 1} if last < len(cells) else told
 
 
-def notebook_cells(path: str, file: BinaryIO) -> list[Mapping[str, Any]]:
+def notebook_cells(path: str, file: BinaryIO) -> list[JsonView]:
     """Return the cells of a notebook's file.
 
     Raises:
@@ -65,12 +66,12 @@ def notebook_cells(path: str, file: BinaryIO) -> list[Mapping[str, Any]]:
     return cells
 
 
-def source_of(cell: Mapping[str, Any]) -> str:
+def source_of(cell: JsonView) -> str:
     """Return the text of a cell."""
     return _joined(cell.get("source"))
 
 
-def _cell(number: int, cell: Mapping[str, Any]) -> dict[str, Any]:
+def _cell(number: int, cell: JsonView) -> JsonObject:
     source = source_of(cell)
     if len(source.encode("utf-8", "replace")) > MAX_TEXT_BYTES:
         source = f"{source[: MAX_TEXT_BYTES // 4]}… ({len(source)} characters)"

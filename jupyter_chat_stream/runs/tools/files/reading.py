@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from itertools import count as counted
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from ....shared.errors import FileNotReadable
+from ....shared.json_objects import JsonObject
 from .limits import LookLimit
 
 MAX_TEXT_BYTES = 100_000  # of one result: a prompt has to hold it
@@ -20,7 +21,7 @@ _LINES_BETWEEN_CHECKS = 1000
 
 def read_lines(
     path: str, file: BinaryIO, start: int, count: int | None, limit: LookLimit
-) -> dict[str, Any]:
+) -> JsonObject:
     """Read lines of a text file, which are counted from 1.
 
     Raises:
@@ -29,7 +30,7 @@ def read_lines(
     most = DEFAULT_LINES if count is None else count
     lines: list[str] = []
     size = 0
-    told: dict[str, Any] = {"path": path, "first_line": start}
+    told: JsonObject = {"path": path, "first_line": start}
     for number, line in text_lines(path, file, limit):
         if number < start:
             continue

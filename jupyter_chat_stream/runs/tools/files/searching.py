@@ -14,6 +14,7 @@ from itertools import islice
 from typing import Any
 
 from ....shared.errors import FileNotReadable
+from ....shared.json_objects import JsonObject
 from .below_root import BelowRoot
 from .limits import LookLimit, TookTooLong
 from .notebooks import SUFFIX, notebook_cells, source_of
@@ -40,7 +41,7 @@ class FileSearch:
 
 @dataclass(kw_only=True)
 class _Found:
-    hits: list[dict[str, Any]] = field(default_factory=list)
+    hits: list[JsonObject] = field(default_factory=list)
     is_whole: bool = True
     entries_left: int = field(default_factory=lambda: MAX_ENTRIES)
     bytes_left: int = field(default_factory=lambda: MAX_SEARCHED_BYTES)
@@ -52,7 +53,7 @@ def search(
     wanted: FileSearch,
     limit: LookLimit,
     conceal: Callable[[str], str] = str,
-) -> dict[str, Any]:
+) -> JsonObject:
     """Search the files below a folder.
 
     Args:
@@ -108,7 +109,7 @@ def _walk(
             return
 
 
-def _look_into(found: _Found, size: int, hits: Iterator[dict[str, Any]]) -> None:
+def _look_into(found: _Found, size: int, hits: Iterator[JsonObject]) -> None:
     """Add the hits of a file of so many bytes."""
     if size > MAX_SEARCHED_FILE_BYTES:
         found.is_whole = False
@@ -125,7 +126,7 @@ def _hits_in(
     text: str,
     limit: LookLimit,
     conceal: Callable[[str], str],
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[JsonObject]:
     """Yield the places of a file that hold a text, which is in small letters."""
     try:
         with below.open_file(path) as file:
@@ -141,7 +142,7 @@ def _hits_in(
         return
 
 
-def _lines_of(path: str, file: Any, limit: LookLimit) -> Iterator[tuple[dict[str, Any], str]]:
+def _lines_of(path: str, file: Any, limit: LookLimit) -> Iterator[tuple[JsonObject, str]]:
     if not path.endswith(SUFFIX):
         for number, line in text_lines(path, file, limit):
             yield {"line": number}, line

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from typing import Any
 
 from ....shared.errors import ChatStreamError
 from ....shared.events import iso
+from ....shared.json_objects import JsonObject
 from ....shared.tool_records import ToolInput, ToolRecord
 from ..base import CallContext, ToolDone, ToolOutcome
 from ..concealing import SecretConcealer
@@ -87,7 +87,7 @@ class FilesTool:
             stopped.set()
         return ToolDone(output=self._concealer.concealed(output))
 
-    def _do(self, input: ToolInput, limit: LookLimit) -> dict[str, Any]:
+    def _do(self, input: ToolInput, limit: LookLimit) -> JsonObject:
         path = input.get("path", "")
         match input["operation"]:
             case "list":
@@ -98,7 +98,7 @@ class FilesTool:
                 wanted = FileSearch(text=input.get("text"), name=input.get("name"))
                 return search(self.below, path, wanted, limit, self._concealer.texts.concealed)
 
-    def _list(self, path: str, limit: LookLimit) -> dict[str, Any]:
+    def _list(self, path: str, limit: LookLimit) -> JsonObject:
         found = self.below.entries(path, MAX_SCANNED, limit.check)
         found.sort(key=lambda entry: (not entry.is_folder, entry.name))
         entries = [
@@ -113,7 +113,7 @@ class FilesTool:
         more = len(found) - len(entries)
         return {"path": path, "entries": entries, **({"not_listed": more} if more else {})}
 
-    def _read(self, path: str, start: int, count: int | None, limit: LookLimit) -> dict[str, Any]:
+    def _read(self, path: str, start: int, count: int | None, limit: LookLimit) -> JsonObject:
         read = read_cells if path.endswith(SUFFIX) else read_lines
         with self.below.open_file(path) as file:
             return read(path, file, start, count, limit)

@@ -15,12 +15,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from ....shared.backoff import Backoff
 from ....shared.errors import McpServerUnavailable
+from ....shared.json_objects import JsonView
 from ....shared.logs import Line
 from ....shared.tool_records import ToolRecord
 from ..concealing import SecretConcealer
@@ -110,8 +111,8 @@ class McpConnection:
         return (await self._connected()).tools
 
     async def call(
-        self, tool: ToolRecord, name: str, arguments: Mapping[str, Any], write: Write
-    ) -> Mapping[str, Any]:
+        self, tool: ToolRecord, name: str, arguments: JsonView, write: Write
+    ) -> JsonView:
         """Call a tool by the server's name for it; ``write`` shows how far it has come.
 
         Raises:
@@ -137,7 +138,7 @@ class McpConnection:
             if showing.done():
                 showing.result()  # this run may write no more
             if work.done() and not work.cancelled() and work.exception() is None:
-                result: Mapping[str, Any] = concealed(work.result())
+                result: JsonView = concealed(work.result())
                 return result
             if live.ended.is_set():
                 raise self._unavailable(f"{live.why} {CUT}")

@@ -11,9 +11,9 @@ import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from ....shared.errors import InvalidInput
+from ....shared.json_objects import JsonView
 from ....shared.tool_definitions import check_definition
 from ....shared.tool_records import ToolRecord
 
@@ -35,7 +35,7 @@ class McpTools:
 
 
 def tools_of(
-    slug: str, listed: Sequence[Mapping[str, Any]], *, is_trusted: bool, mark: str = ""
+    slug: str, listed: Sequence[JsonView], *, is_trusted: bool, mark: str = ""
 ) -> McpTools:
     """Read what a server lists; what is no tool for us is left out and told.
 
@@ -71,7 +71,7 @@ def tool_name(slug: str, name: str) -> str:
     return f"{plain[: _MAX_NAME_CHARS - 7]}_{digest}"
 
 
-def _definition(slug: str, tool: Mapping[str, Any], source: str, *, is_trusted: bool) -> ToolRecord:
+def _definition(slug: str, tool: JsonView, source: str, *, is_trusted: bool) -> ToolRecord:
     hints = tool.get("annotations")
     trusted = hints if is_trusted and isinstance(hints, Mapping) else {}
     only_reads = trusted.get("readOnlyHint") is True

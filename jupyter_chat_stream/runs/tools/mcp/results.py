@@ -12,12 +12,13 @@ import binascii
 from collections.abc import Mapping
 from typing import Any
 
+from ....shared.json_objects import JsonView
 from ..base import NewFile, ToolDone
 
 NOTHING = "The tool returned nothing."
 
 
-def done_of(result: Mapping[str, Any]) -> ToolDone:
+def done_of(result: JsonView) -> ToolDone:
     """Return what a call has brought."""
     content = result.get("content")
     blocks = [block for block in content if isinstance(block, Mapping)] if content else []
@@ -31,7 +32,7 @@ def done_of(result: Mapping[str, Any]) -> ToolDone:
     return ToolDone(output=output, success=is_fine, attachments=tuple(files))
 
 
-def _text_of(block: Mapping[str, Any], files: list[NewFile]) -> str:
+def _text_of(block: JsonView, files: list[NewFile]) -> str:
     """Return a block of a result as a text; the bytes of one that has some become a file."""
     kind = block.get("type")
     if kind == "text":

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -18,6 +18,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from ....shared.errors import McpServerUnavailable
+from ....shared.json_objects import JsonView
 from .bounded_http import http_client
 from .server_file import McpServer, StdioServer
 from .stdio import WireForm, run_process
@@ -74,9 +75,9 @@ class McpClient:
         self._inner = inner
         self._sdk = sdk
 
-    async def list_tools(self) -> list[Mapping[str, Any]]:
+    async def list_tools(self) -> list[JsonView]:
         """Return all tools that the server lists, as it sends them."""
-        found: list[Mapping[str, Any]] = []
+        found: list[JsonView] = []
         params_type = self._sdk.module("types").PaginatedRequestParams
         cursor: str | None = None
         with quiet():
@@ -89,9 +90,7 @@ class McpClient:
                     break
         return found
 
-    async def call(
-        self, name: str, arguments: Mapping[str, Any], on_progress: OnProgress
-    ) -> Mapping[str, Any]:
+    async def call(self, name: str, arguments: JsonView, on_progress: OnProgress) -> JsonView:
         """Call a tool; if the caller is cancelled, the server is told so."""
         with quiet():
             # The first generation tells a server nothing of a call that was cancelled.
@@ -105,7 +104,7 @@ class McpClient:
                     with suppress(Exception):
                         await asyncio.wait_for(self._tell_cancelled(request_id), CANCEL_S)
                 raise
-        told: Mapping[str, Any] = result.model_dump(by_alias=True, mode="json", exclude_none=True)
+        told: JsonView = result.model_dump(by_alias=True, mode="json", exclude_none=True)
         return told
 
     async def _tell_cancelled(self, request_id: int) -> None:

@@ -19,6 +19,7 @@ from typing import Any
 
 from ....shared.config import ChatStream
 from ....shared.errors import McpServerUnavailable
+from ....shared.json_objects import JsonView
 from ....shared.secret_names import MIN_SECRET_CHARS, is_secret_name
 
 FILE_NAME = "mcp.json"
@@ -176,7 +177,7 @@ def _server(name: str, entry: Any, environment: Mapping[str, str]) -> McpServer 
     )
 
 
-def _mark_of(entry: Mapping[str, Any]) -> str:
+def _mark_of(entry: JsonView) -> str:
     """Return a short hash of what an entry starts or reaches, with variables as written."""
     told = {name: entry.get(name) for name in ("command", "args", "cwd", "url")}
     text = json.dumps(told, sort_keys=True, default=str)
@@ -188,7 +189,7 @@ def _long(values: set[str]) -> frozenset[str]:
     return frozenset(value for value in values if len(value) >= MIN_SECRET_CHARS)
 
 
-def _url(entry: Mapping[str, Any], expanded: _Expanded) -> str:
+def _url(entry: JsonView, expanded: _Expanded) -> str:
     if entry.get("type") not in _HTTP_TYPES:
         raise _WrongEntry("Its 'type' must be 'http' (streamable HTTP); 'sse' is out of date.")
     url = expanded.text(entry["url"], "url")
@@ -210,7 +211,7 @@ class _Expanded:
             raise _WrongEntry(f"{where!r} must hold texts.")
         return _VARIABLE.sub(self._value, value)
 
-    def texts(self, entry: Mapping[str, Any], where: str) -> dict[str, str]:
+    def texts(self, entry: JsonView, where: str) -> dict[str, str]:
         values = entry.get(where) or {}
         if not isinstance(values, Mapping):
             raise _WrongEntry(f"{where!r} must be an object of texts.")
