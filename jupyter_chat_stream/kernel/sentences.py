@@ -2,7 +2,7 @@
 
 The server's sentences are for every client of HTTP. The user of a ``Chat`` sees no headers and
 fields, but arguments and methods. ``SENTENCES`` has a sentence for each code whose own sentence
-would name the wire; ``AS_SAID`` lists the other codes. A test finds a code that is in neither.
+would name the wire. A test finds a code that names it all the same.
 """
 
 from __future__ import annotations
@@ -69,74 +69,6 @@ SENTENCES: Mapping[str, str] = {
         "The chat's server does not know this kernel any more: restart the kernel."
     ),
 }
-
-AS_SAID = frozenset(
-    {
-        "attachment_in_use",
-        "attachment_not_found",
-        "attachment_too_large",
-        "attachment_type_refused",
-        "bad_key",
-        "bad_request",
-        "build_not_found",
-        "conflict",
-        "consent_needed",
-        "content_too_large",
-        "damaged_row",
-        "data_folder_refused",
-        "database_busy",
-        "database_foreign",
-        "database_gone",
-        "database_on_other_host",
-        "database_too_new",
-        "database_too_old",
-        "database_unreachable",
-        "database_unreadable",
-        "error",
-        "file_not_readable",
-        "fold_error",
-        "forbidden",
-        "internal",
-        "invalid_input",
-        "key_elsewhere",
-        "key_not_kept",
-        "key_page_off",
-        "limit_reached",
-        "mcp_server_unavailable",
-        "metrics_unavailable",
-        "missing_key",
-        "no_such_model",
-        "not_found",
-        "not_the_provider",
-        "notebook_not_found",
-        "overloaded",
-        "prompt_too_long",
-        "provider_down",
-        "provider_error",
-        "rate_limited",
-        "refusal",
-        "request_not_open",
-        "run_begun",
-        "run_refused",
-        "scratch_kernel_failed",
-        "server_unavailable",
-        "stale_attempt",
-        "stalled",
-        "start_failed",
-        "store_error",
-        "stream_cut",
-        "too_many_builds",
-        "too_many_later",
-        "too_many_schedules",
-        "tool_call_not_found",
-        "tool_call_not_open",
-        "turn_lost",
-        "upload_lost",
-        "upstream_lost",
-        "version_mismatch",
-        "wrong_call",
-    }
-)
 
 # Arguments whose name in Python differs from the field on the wire.
 ARGUMENTS: Mapping[str, str] = {
