@@ -169,7 +169,7 @@ def tidy(
 
     ``known`` are the ids of damaged threads and runs, which are not logged again.
     """
-    work = _Tidying(policy, counts, budget or Budget(), set() if known is None else known)
+    work = _Tidying(counts, budget or Budget(), set() if known is None else known)
     if policy.retention_ms is not None:
         yield from work.expire(now_ms() - policy.retention_ms)
     yield from work.purge(now_ms() - PURGE_AFTER_MS)
@@ -184,9 +184,8 @@ def tidy(
 class _Tidying:
     """One round, which handles every listed thread and run once."""
 
-    def __init__(self, policy: Policy, counts: Counts, budget: Budget, known: set[str]) -> None:
+    def __init__(self, counts: Counts, budget: Budget, known: set[str]) -> None:
         self.budget = budget
-        self._policy = policy
         self._counts = counts
         self._known = known
 
