@@ -29,6 +29,7 @@ from ..providers.base import (
 )
 from ..shared.endings import content_of, incomplete_of, is_refused
 from ..shared.events import ENDS
+from ..shared.image_sides import sides_of
 from ..shared.media_types import IMAGES, PDF, is_text
 from ..shared.parts import result_files
 from ..shared.records import AttachmentPart, MessageRecord, Part, Role
@@ -37,7 +38,6 @@ from ..store.front import ProviderData
 from .drafts import Draft as Draft
 from .drafts import DraftBlock, FileRoom, give, joined
 from .drafts import FileBlock as FileBlock
-from .image_sides import sides_of
 from .reply_turns import has_rounds, reply_turns, unfinished
 
 # A text file that is longer is cut, so that one file leaves room for the conversation.

@@ -18,7 +18,8 @@ from jupyter_chat_stream.providers.base import (
     text_turn,
 )
 from jupyter_chat_stream.providers.demo import MODELS, DemoProvider, answer_to
-from jupyter_chat_stream.providers.demo.headers import pages_of, pixels_of
+from jupyter_chat_stream.providers.demo.files import pages_of
+from jupyter_chat_stream.shared.image_sides import sides_of
 from tests.providers.streams import collect, text_of
 
 # Images of 640 × 301 pixels, written by Pillow 12.
@@ -52,7 +53,7 @@ def ask(*blocks: Block, earlier: tuple[Turn, ...] = ()) -> str:
 @pytest.mark.parametrize("file", sorted(path.name for path in IMAGES.iterdir()))
 def test_the_size_of_an_image_is_read_from_its_bytes(file: str) -> None:
     block = image(file)
-    assert pixels_of(block.type, block.data) == (640, 301)
+    assert sides_of(block.data) == (640, 301)
     assert f"- `{file}`: a " in ask(block)
     assert "640 × 301 pixels" in ask(block)
 
@@ -61,20 +62,17 @@ def test_the_size_of_an_image_is_read_from_its_bytes(file: str) -> None:
 def test_an_image_cut_at_any_place_has_its_size_or_none(file: str) -> None:
     block = image(file)
     for end in range(min(700, len(block.data))):
-        assert pixels_of(block.type, block.data[:end]) in (None, (640, 301))
-    for type_ in TYPES.values():
-        if type_ != block.type:
-            assert pixels_of(type_, block.data) is None
+        assert sides_of(block.data[:end]) in (None, (640, 301))
 
 
 def test_an_extended_webp_may_be_wider_than_16_bits() -> None:
     size = (99_999).to_bytes(3, "little") + (66_000).to_bytes(3, "little")
     data = b"RIFF\0\0\0\0WEBPVP8X" + struct.pack("<I", 10) + b"\0\0\0\0" + size
-    assert pixels_of("image/webp", data) == (100_000, 66_001)
+    assert sides_of(data) == (100_000, 66_001)
 
 
 def test_a_jpeg_of_padding_alone_ends_soon() -> None:
-    assert pixels_of("image/jpeg", b"\xff\xd8" + b"\xff" * 5_000_000) is None
+    assert sides_of(b"\xff\xd8" + b"\xff" * 5_000_000) is None
 
 
 def test_an_image_that_cannot_be_read_is_named_with_its_size_in_bytes() -> None:

@@ -19,7 +19,7 @@ from jupyter_chat_stream.providers.base import (
 )
 from jupyter_chat_stream.runs import turns
 from jupyter_chat_stream.runs.context import Gathered, draft_prompt
-from jupyter_chat_stream.runs.image_sides import sides_of
+from jupyter_chat_stream.shared.image_sides import sides_of
 from jupyter_chat_stream.store.front import Sender, SendRequest
 from tests.fixtures import MakeHarness
 from tests.providers.files import png

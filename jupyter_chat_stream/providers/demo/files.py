@@ -10,13 +10,15 @@ import re
 from collections.abc import Iterable, Iterator
 from html import unescape
 
+from ...shared.image_sides import sides_of
 from ...shared.sizes import size_in_words
 from ..base import DocumentBlock, ImageBlock, Prompt, TextBlock, Turn
 from .answers import LABEL
-from .headers import pages_of, pixels_of
 
 MAX_SHOWN_CHARS = 100
 _KINDS = {"image/png": "PNG", "image/jpeg": "JPEG", "image/gif": "GIF", "image/webp": "WebP"}
+
+_PAGE = re.compile(rb"/Type\s*/Page(?![A-Za-z])")
 
 # How a prompt holds the text of an attachment; the name is escaped as in HTML.
 _ATTACHMENT = re.compile(r'<attachment name="([^\n]*)">\n(.*?)\n?</attachment>\n*', re.DOTALL)
@@ -68,8 +70,8 @@ def _attachments(turn: Turn) -> Iterator[tuple[str, str]]:
 
 def _image(block: ImageBlock) -> str:
     kind = _KINDS.get(block.type, block.type)
-    size = pixels_of(block.type, block.data)
-    pixels = f"{size[0]} × {size[1]} pixels" if size else "with a header that I cannot read"
+    sides = sides_of(block.data)
+    pixels = f"{sides[0]} × {sides[1]} pixels" if sides else "with a header that I cannot read"
     return f"a {kind} image, {pixels}, {size_in_words(len(block.data))}."
 
 
@@ -94,3 +96,20 @@ def _code(text: str) -> str:
     if len(shown) > MAX_SHOWN_CHARS:
         shown = shown[: MAX_SHOWN_CHARS - 1] + "…"
     return f"`{shown or ' '}`"
+
+
+def pages_of(data: bytes) -> int | None:
+    """Count the pages of a PDF, or return None if its page objects are compressed.
+
+    An object that was written again keeps its number, and counts once.
+    """
+    if b"%PDF-" not in data[:1024]:
+        return None
+    objects = (data.rfind(b" obj", 0, page.start()) for page in _PAGE.finditer(data))
+    return len({_number_before(data, begin) for begin in objects}) or None
+
+
+def _number_before(data: bytes, end: int) -> bytes:
+    """Return the number of the object whose ``obj`` stands here, as in ``12 0 obj``."""
+    words = data[max(0, end - 32) : max(0, end)].split()
+    return words[-2] if len(words) > 1 else b""
