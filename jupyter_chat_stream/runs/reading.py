@@ -20,7 +20,6 @@ from ..shared.events import StatusChanged
 from ..store.front import ChatStore
 from .appender import Appender
 from .pauses import Pause, pause_of
-from .silence import SilenceWatch
 from .spent import SpentTokens
 
 IDLE_PLACE_S = 5.0  # how often a place is committed while the upstream sends no text
@@ -47,11 +46,13 @@ class StreamReading:
         self._loop = asyncio.get_running_loop()
         self._heard_at = self._loop.time()
         self._stalled = False
+        self._timer: asyncio.TimerHandle | None = None
         self._placed_at: float | None = None  # since then, nothing but places has come
 
     async def run(self) -> None:
         reading = asyncio.ensure_future(self._read())
-        timer = self._watch(reading)
+        if self._stall_timeout_s is not None:
+            self._watch(reading, self._stall_timeout_s)
         try:
             await reading
         except asyncio.CancelledError:
@@ -61,8 +62,8 @@ class StreamReading:
                 raise
             raise Stalled(f"The provider said nothing for {self._stall_timeout_s:g} s.") from None
         finally:
-            if timer is not None:
-                timer.cancel()
+            if self._timer is not None:
+                self._timer.cancel()
 
     async def _read(self) -> None:
         is_building = False
@@ -100,14 +101,11 @@ class StreamReading:
         self._placed_at = self._heard_at
         return True
 
-    def _watch(self, reading: asyncio.Task[None]) -> SilenceWatch | None:
-        if self._stall_timeout_s is None:
-            return None
-        return SilenceWatch(self, reading, self._stall_timeout_s)
-
-    @property
-    def heard_at(self) -> float:
-        return self._heard_at
-
-    def stall(self) -> None:
-        self._stalled = True
+    def _watch(self, reading: asyncio.Task[None], timeout_s: float) -> None:
+        """Cancel the reading at the end of a silence of ``timeout_s``."""
+        silent_until = self._heard_at + timeout_s
+        if self._loop.time() < silent_until:
+            self._timer = self._loop.call_at(silent_until, self._watch, reading, timeout_s)
+        else:
+            self._stalled = True
+            reading.cancel()
