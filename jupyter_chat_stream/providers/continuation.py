@@ -1,4 +1,4 @@
-"""The user's turn that asks a model to continue a reply of which the beginning is already kept."""
+"""The request to a model to continue a reply whose beginning is kept already."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ CONTINUE_TAIL_CHARS = 80
 
 
 def continuation(partial: str) -> str:
+    """Return the text of the user's turn that asks for the rest of a reply."""
     tail = json.dumps(partial[-CONTINUE_TAIL_CHARS:], ensure_ascii=False)
     return (
         f"{CONTINUE_MARK} The reader has kept all of it. It ends, as a JSON string, with {tail}. "
@@ -18,3 +19,23 @@ def continuation(partial: str) -> str:
         "word, a list or a code block. Repeat nothing, do not apologise, do not introduce or "
         "comment the continuation: what you write now is appended to it as it is."
     )
+
+
+class KnownBlanks:
+    """The blanks at the end of the kept beginning, which are dropped when they come again.
+
+    The API gets the beginning without them, so a model that continues exactly writes them.
+    """
+
+    def __init__(self, partial: str) -> None:
+        kept = partial.rstrip()
+        self.left = partial[len(kept) :] if kept else ""
+
+    def drop(self, text: str) -> str:
+        """Return the next piece of the answer without the blanks that are known."""
+        while self.left and text:
+            if text[0] != self.left[0]:
+                self.left = ""
+                break
+            text, self.left = text[1:], self.left[1:]
+        return text

@@ -26,6 +26,7 @@ from ..base import (
     UsageChunk,
 )
 from ..call_ids import CallIds
+from ..continuation import KnownBlanks
 from ..quoting import as_line, as_reason
 from . import foreign
 from .asked import AskedMessages
@@ -75,10 +76,7 @@ class MessagesReading:
         # A call without input, or with a broken one: the model wrote it so, or its length cut it.
         self._unsure: ToolCallChunk | None = None
         self._broken_tool: str | None = None  # a call of the API's own tool, without whole input
-        # The API got the partial text without the blanks at its end. A model that continues
-        # exactly writes them again, so blanks that the answer has already are dropped.
-        kept = prompt.partial.rstrip()
-        self._known_blanks = prompt.partial[len(kept) :] if kept else ""
+        self._blanks = KnownBlanks(prompt.partial)
 
     def feed(self, event: RawMessageStreamEvent) -> list[Chunk]:
         """Take the next event; return the chunks that it brings.
@@ -125,7 +123,7 @@ class MessagesReading:
         last = self._blocks[-1].whole() if self._blocks else None
         if last is not None and last.get("type") == "text":
             text = str(last["text"])
-            self._known_blanks = text[len(text.rstrip()) :]
+            self._blanks.left = text[len(text.rstrip()) :]
         self._blocks, self._open = [], {}
         self._usage_before = self._total()
         self._usage = dict.fromkeys(self._usage, 0)
@@ -235,16 +233,8 @@ class MessagesReading:
         )
 
     def _text(self, text: str) -> list[Chunk]:
-        text = self._without_known_blanks(text)
+        text = self._blanks.drop(text)
         return [TextChunk(text=text)] if text else []
-
-    def _without_known_blanks(self, text: str) -> str:
-        while self._known_blanks and text:
-            if text[0] != self._known_blanks[0]:
-                self._known_blanks = ""
-                break
-            text, self._known_blanks = text[1:], self._known_blanks[1:]
-        return text
 
 
 def _to_keep(block: Block) -> list[Chunk]:

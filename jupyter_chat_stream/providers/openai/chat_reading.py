@@ -30,6 +30,7 @@ from ..base import (
 )
 from ..call_ids import CallIds
 from ..call_inputs import input_of
+from ..continuation import KnownBlanks
 from . import failures
 from .chat_request import REASONING_FIELDS, reasoning_data
 from .failures import Asked, declined
@@ -85,10 +86,7 @@ class ChatReading:
         self._calls: list[_Call] = []
         self._ids = CallIds(prompt)
         self._at: dict[int, _Call] = {}  # the newest call of each index
-        # The server got the partial text without the blanks at its end. A model that continues
-        # exactly writes them again, so blanks that the answer has already are dropped.
-        kept = prompt.partial.rstrip()
-        self._blanks_again = prompt.partial[len(kept) :] if kept else ""
+        self._blanks = KnownBlanks(prompt.partial)
 
     def feed(self, chunk: Any) -> list[Chunk]:
         """Take the next chunk; return the chunks that it brings.
@@ -174,11 +172,7 @@ class ChatReading:
         return self._content(_text(piece.get("text")))
 
     def _content(self, text: str) -> list[Chunk]:
-        while self._blanks_again and text:
-            if text[0] != self._blanks_again[0]:
-                self._blanks_again = ""
-                break
-            text, self._blanks_again = text[1:], self._blanks_again[1:]
+        text = self._blanks.drop(text)
         return [TextChunk(text=text)] if text else []
 
     def _call(self, given: Any) -> list[Chunk]:

@@ -32,6 +32,7 @@ from ..base import (
 )
 from ..call_ids import CallIds
 from ..call_inputs import input_of
+from ..continuation import KnownBlanks
 from . import failures
 from .failures import Asked, declined
 from .responses_request import reasoning_data
@@ -60,11 +61,9 @@ class ResponsesReading:
         handle: JsonView = {} if prompt.upstream is None else prompt.upstream.handle
         self._response_id: str | None = handle.get("response_id")
         self._place: list[Any] | None = handle.get("place")
-        # The server got the partial text without the blanks at its end. A model that continues
-        # exactly writes them again, so blanks that the answer has already are dropped.
-        kept = prompt.partial.rstrip()
-        blanks = prompt.partial[len(kept) :] if kept else ""
-        self._blanks_again: str = blanks if self._joined is None else handle.get("blanks", "")
+        self._blanks = KnownBlanks(prompt.partial)
+        if self._joined is not None:
+            self._blanks.left = handle.get("blanks", "")
         self._usage: dict[str, int] = {}
         self._has_events = False
         self._refusal: list[str] = []
@@ -135,8 +134,8 @@ class ResponsesReading:
 
     def _handle(self) -> JsonObject:
         handle: JsonObject = {"response_id": self._response_id}
-        if self._blanks_again:
-            handle["blanks"] = self._blanks_again
+        if self._blanks.left:
+            handle["blanks"] = self._blanks.left
         if self._place is not None:
             handle["place"] = self._place
         return handle
@@ -169,19 +168,11 @@ class ResponsesReading:
     # -------------------------------------------------------------------------- output
 
     def _text(self, event: Any) -> list[Chunk]:
-        text = self._without_known_blanks(_string(getattr(event, "delta", None)))
+        text = self._blanks.drop(_string(getattr(event, "delta", None)))
         if not text:
             return []
         between = self._between("text", event, 0)
         return [TextChunk(text=between + text)]
-
-    def _without_known_blanks(self, text: str) -> str:
-        while self._blanks_again and text:
-            if text[0] != self._blanks_again[0]:
-                self._blanks_again = ""
-                break
-            text, self._blanks_again = text[1:], self._blanks_again[1:]
-        return text
 
     def _reasoning(self, event: Any) -> list[Chunk]:
         text = _string(getattr(event, "delta", None))
