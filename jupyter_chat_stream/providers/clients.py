@@ -27,7 +27,7 @@ Access = TypeVar("Access", bound=Hashable)
 
 async def in_own_thread(work: Callable[[], T]) -> T:
     """Run slow work in a thread of its own: the loop's executor belongs to the whole server."""
-    executor = ThreadPoolExecutor(1, thread_name_prefix="chat-stream-provider")
+    executor = ThreadPoolExecutor(1, thread_name_prefix="chat-stream-work")
     try:
         return await asyncio.get_running_loop().run_in_executor(executor, work)
     finally:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -20,6 +19,7 @@ from ..following.hub import Hub
 from ..following.watching import Watchers
 from ..metrics import collector
 from ..metrics.watch import ServiceWatch
+from ..providers.clients import in_own_thread
 from ..providers.registry import Registry
 from ..runs.execute import RunServices
 from ..runs.spent import TokensHere
@@ -74,7 +74,7 @@ class ServiceBase:
             StoreError: the database cannot be used; it was left as it is.
         """
         url = self.config.resolved_database_url()
-        store = await in_a_thread(
+        store = await in_own_thread(
             lambda: ChatStore.open(
                 url,
                 synchronous=self.config.synchronous,
@@ -86,7 +86,7 @@ class ServiceBase:
         try:
             parts = await self._start_parts(store)
         except BaseException:
-            await in_a_thread(store.close)
+            await in_own_thread(store.close)
             raise
         collector.expose(parts.watch)
         self._started = parts
@@ -99,7 +99,7 @@ class ServiceBase:
         store.attach(asyncio.get_running_loop())
         registry = self._registry
         if registry is None:
-            registry = await in_a_thread(self._load_registry)
+            registry = await in_own_thread(self._load_registry)
         self._default_model = self._choose_default(registry)
         tools = make_server_tools(self.config)
         services = RunServices(store=store, registry=registry, config=self.config, tools=tools)
@@ -168,7 +168,7 @@ class ServiceBase:
             await parts.server_tools.close()
             await parts.registry.close()
         finally:  # closing writes the pending operations, even if a part raised
-            await in_a_thread(parts.store.close)
+            await in_own_thread(parts.store.close)
 
     @property
     def active_runs(self) -> int:
@@ -219,12 +219,3 @@ class ServiceBase:
         with_key = {endpoint["name"] for endpoint in endpoints if endpoint["needs_key"]}
         found = (model["id"] for model in real if model["endpoint"] in with_key)
         self._default_model = next(found, None) or self._fallback(models)
-
-
-async def in_a_thread(work: Callable[[], T]) -> T:
-    """Do blocking work in a thread of its own; the loop's executor is for other work."""
-    pool = ThreadPoolExecutor(1, thread_name_prefix="chat-stream-open")
-    try:
-        return await asyncio.wrap_future(pool.submit(work))
-    finally:
-        pool.shutdown(wait=False)  # a cancelled caller must not block the loop

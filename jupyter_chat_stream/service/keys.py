@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import logging
 
+from ..providers.clients import in_own_thread
 from ..providers.key_files import KeySource
 from ..shared.errors import Forbidden, KeyElsewhere, KeyPageOff
 from ..shared.logs import Line
-from .base import ServiceBase, in_a_thread
+from .base import ServiceBase
 
 log = logging.getLogger("jupyter_chat_stream.service")
 
@@ -29,7 +30,7 @@ class Keys(ServiceBase):
             KeyPageOff, Forbidden, EndpointNotFound, KeyElsewhere, KeyNotKept, InvalidInput
         """
         keys = self._keys_of(endpoint, is_own_user)
-        await in_a_thread(lambda: keys.write(key))
+        await in_own_thread(lambda: keys.write(key))
         log.info(Line("key.set", endpoint=endpoint))
 
     async def remove_key(self, endpoint: str, *, is_own_user: bool) -> None:
@@ -39,7 +40,7 @@ class Keys(ServiceBase):
             KeyPageOff, Forbidden, EndpointNotFound, KeyElsewhere, KeyNotKept
         """
         keys = self._keys_of(endpoint, is_own_user)
-        await in_a_thread(keys.remove)
+        await in_own_thread(keys.remove)
         log.info(Line("key.removed", endpoint=endpoint))
 
     def may_set_keys(self, is_own_user: bool) -> bool:

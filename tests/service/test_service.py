@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from jupyter_chat_stream.engine.running import Running
+from jupyter_chat_stream.providers.clients import in_own_thread
 from jupyter_chat_stream.providers.registry import Registry
 from jupyter_chat_stream.service import SendRequest, Service
 from jupyter_chat_stream.service import base as module
@@ -118,7 +119,7 @@ async def test_leaving_a_slow_start_does_not_hold_up_the_loop() -> None:
         begun.set()
         waited.append(let_go.wait(2.0))
 
-    opening = asyncio.ensure_future(module.in_a_thread(slow))
+    opening = asyncio.ensure_future(in_own_thread(slow))
     await asyncio.get_running_loop().run_in_executor(None, begun.wait, PATIENCE_S)
     opening.cancel()
     await asyncio.wait({opening})
