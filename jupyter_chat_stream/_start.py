@@ -1,4 +1,4 @@
-"""The working directory at the first import of the package; ``os.chdir`` may change it later."""
+"""The working directory when the package was imported. ``os.chdir`` does not change it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import os
 def _working_directory() -> str | None:
     try:
         return os.getcwd()
-    except OSError:  # it was removed, or may not be read
+    except OSError:  # the directory was removed, or cannot be read
         return None
 
 

@@ -1,8 +1,8 @@
-"""The bodies of requests, parsed once into types. Unknown fields are refused.
+"""The bodies of requests as types. A field that a type does not have is refused.
 
-This module is imported with the service, after the server's start, because pydantic takes time. A
-body that does not fit raises ``InvalidInput`` or ``InvalidJson``, a value above its limit
-``ContentTooLarge``. The error names the field and its fault, and never repeats the value.
+The import of pydantic takes time, so this module is imported after the server's start, with the
+service. A wrong body raises ``InvalidInput`` or ``InvalidJson``; a value above its limit raises
+``ContentTooLarge``. The error names the field and what is wrong, and never repeats the value.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class ThreadChanges(Body):
 
 
 def _as_whole(value: Any) -> Any:
-    """Return a whole number that is written as 3.0: to JSON it is the same number as 3."""
+    """Return 3 for 3.0: in JSON both are the same number."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
@@ -295,7 +295,7 @@ def _finite(digits: str) -> float:
 
 
 def _clean(value: Any, depth: int) -> Any:
-    """Replace lone surrogates and U+0000 in every text."""
+    """Replace the characters that cannot be stored (lone surrogates, U+0000) in every text."""
     if isinstance(value, str):
         return clean_text(value)
     if depth > MAX_DEPTH:

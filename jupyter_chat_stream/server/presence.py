@@ -1,7 +1,8 @@
-"""The connection file while the server runs: written, restored and removed.
+"""Keeps the connection file in place while the server runs, and removes it at the end.
 
 A logout, a cleaner of temporary files or a person may empty the runtime folder. A kernel that
-starts afterwards would find no server, so the server checks the file every ``LOOK_S``.
+starts after that would find no server. So the server looks for its file every ``LOOK_S`` seconds,
+and writes it again.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ LOOK_S = 2.0
 
 
 class Presence:
-    """This server's connection file; ``begin`` and ``end`` are called on the loop."""
+    """Keeps this server's connection file; call ``begin`` and ``end`` on the event loop."""
 
     look_s = LOOK_S
 
@@ -54,7 +55,7 @@ class Presence:
             connection_file.write(self._path, self._content)
         except OSError as error:
             reason = reason_of(error)
-            if reason != self._trouble:  # log each trouble once
+            if reason != self._trouble:  # the same failure is logged once
                 log.error(Line("connection_file.refused", path=str(self._path), reason=reason))
             self._trouble = reason
             return

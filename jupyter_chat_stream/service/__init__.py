@@ -1,6 +1,7 @@
 """The service: every command of the chat, for any transport.
 
-The service joins store, engine, hub and providers. Each of its chapters is one module.
+The service joins store, engine, hub and providers. Each group of commands is a class in a module
+of its own; ``Service`` inherits from all of them.
 """
 
 from __future__ import annotations

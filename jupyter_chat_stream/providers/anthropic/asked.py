@@ -1,4 +1,4 @@
-"""One request to the Messages API: its address and prompt, for the sentences of its errors."""
+"""A request to the Messages API: what the sentences of its errors name, and must not quote."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..quoting import quote
 
 @dataclass(frozen=True, kw_only=True)
 class AskedMessages:
-    """The facts of one request, and the secrets that no error may quote."""
+    """The address and the prompt of a request, and the secrets that no error may quote."""
 
     endpoint: Endpoint
     prompt: Prompt
@@ -25,13 +25,13 @@ class AskedMessages:
 
     @property
     def whom(self) -> str:
-        """The address in the middle of a sentence."""
+        """The endpoint's title, as it is written in the middle of a sentence."""
         title = self.endpoint.title
         return f"the {title[4:]}" if title.startswith("The ") else title
 
     @property
     def setting(self) -> str:
-        """The setting that holds the address, for sentences."""
+        """The setting that holds the endpoint's address, as a sentence names it."""
         if self.is_claude and self.endpoint.takes_environment:
             return "ANTHROPIC_BASE_URL"
         return f"the 'base_url' of the endpoint {self.endpoint.name!r}"

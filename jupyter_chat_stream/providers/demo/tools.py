@@ -1,7 +1,7 @@
-"""The demo model ``tools``: it calls the tools that the person's message names, and tells results.
+"""The demo model ``tools``: it calls the tools that a message names, and writes their results.
 
-Everything here is a pure function of the prompt, so an attempt after a crash makes the same calls
-and none twice (L12). The message is the plan:
+All functions depend on the prompt alone. So an attempt after a crash makes the same calls, and none
+twice (L12). The person's message says which calls to make:
 
 ::
 
@@ -35,7 +35,7 @@ from ..call_inputs import input_of
 from .answers import LABEL
 
 MAX_CALLS = 32  # in one answer
-MAX_LINE_CHARS = 100  # of an output that stands within its sentence
+MAX_LINE_CHARS = 100  # a longer output gets a block of its own
 MAX_OUTPUT_CHARS = 4_000
 
 _NAME = r"[A-Za-z_][A-Za-z0-9_-]{0,63}"
@@ -58,7 +58,7 @@ Then write `add {"a": 1, "b": 2}`, and I call it.
 
 @dataclass(frozen=True, kw_only=True)
 class PlannedCall:
-    """A call that the message asks for."""
+    """A call that the person's message asks for."""
 
     round: int
     name: str
@@ -117,7 +117,7 @@ def _plan(prompt: Prompt) -> list[PlannedCall]:
 
 
 def _written(asked: str, match: re.Match[str], names: set[str]) -> str | None:
-    """Return the JSON of a call as it is written; None for a name that is no call."""
+    """Return the JSON of a call as the message has it; None if the match is no call."""
     if match[1] is None:
         return "{}" if (match[2] or match[3]) in names else None
     try:
@@ -129,12 +129,12 @@ def _written(asked: str, match: re.Match[str], names: set[str]) -> str | None:
 
 
 def _following(plan: list[PlannedCall], made: int) -> list[PlannedCall]:
-    """Return the calls of the next round; of a round that was cut, those that are left."""
+    """Return the calls of the next round, without those that are made already."""
     return [call for call in plan[made:] if call.round == plan[made].round]
 
 
 def _used(prompt: Prompt) -> int:
-    """Count the calls since the person's last message."""
+    """Count the calls that were made since the person's last message."""
     return sum(isinstance(block, ToolUseBlock) for block in _since(prompt))
 
 

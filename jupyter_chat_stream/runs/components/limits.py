@@ -1,7 +1,8 @@
-"""The start of a scratch kernel, as a script: it sets limits, and then becomes the kernel.
+"""A script that starts a scratch kernel: it limits its own process, which then becomes the kernel.
 
-The limits hold for whatever the kernel starts. On Linux, the kernel dies with the process that
-started it, even if that process is killed; elsewhere ipykernel's own watch of its parent ends it.
+The limits also hold for each process that the kernel starts. On Linux, the kernel ends with the
+process that started it, even if that process is killed. Elsewhere ipykernel itself checks whether
+its parent lives, and ends.
 """
 
 from __future__ import annotations
@@ -15,15 +16,15 @@ DIES_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
 
 
 def main(argv: list[str]) -> None:
-    """Limit this process and run the rest of the arguments in its place.
+    """Limit this process, and replace it with the command.
 
     Args:
-        argv: seconds of CPU, bytes of memory, bytes of a file, the parent's pid, the command.
+        argv: CPU time in s, bytes of memory, bytes of a file, the parent's process id, the command.
     """
     cpu_s, memory, file_bytes, parent = map(int, argv[:4])
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(DIES_WITH_PARENT, signal.SIGKILL)
-    if os.getppid() != parent:  # the parent died before this process could follow it
+    if os.getppid() != parent:  # the parent ended before prctl was called
         sys.exit(1)
     _limit("RLIMIT_CPU", cpu_s)
     _limit("RLIMIT_AS", memory)
@@ -44,7 +45,7 @@ def _limit(name: str, most: int) -> None:
     try:
         resource.setrlimit(kind, (most, most))
     except (ValueError, OSError):
-        # macOS refuses some limits: the time limit of the test holds in any case.
+        # macOS refuses some limits. The time limit of the test ends the kernel in any case.
         pass
 
 

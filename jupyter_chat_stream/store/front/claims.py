@@ -1,4 +1,4 @@
-"""Claims and leases: the engines' verbs, and those of an attempt."""
+"""Claims and leases: what engines and attempts ask of the store."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def _find_due(
     may_have_lost: Callable[[LeaseReader, str], bool],
     is_lost: Callable[[LeaseReader, Due], bool],
 ) -> tuple[list[Due], list[DueSchedule]]:
-    """List the runs that no process works on, in a fair order, and the due schedules.
+    """List the runs that no process works on, users in turn, and the schedules that are due.
 
-    Both callbacks are called on a reading thread.
+    Both callbacks are called on a thread that reads the database.
 
     Args:
         may_have_lost: returns whether a process may hold runs that it does not work on.
@@ -38,7 +38,7 @@ def _find_due(
 
 
 def _find(conn: Connection, run_id: str, is_free: Callable[[LeaseReader, Due], bool]) -> Due | None:
-    """Find an open run that is free; ``is_free`` is called on a reading thread."""
+    """Find an open run that is free; ``is_free`` is called on a thread that reads the database."""
     due = find_one(conn, run_id)
     return due if due is not None and is_free(LeaseReader(conn), due) else None
 

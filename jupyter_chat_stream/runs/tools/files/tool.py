@@ -1,7 +1,7 @@
 """The tool ``files``: list, read and search below the server's root.
 
-It only reads, so a call may be made again (L14). The work blocks, so it is done in a thread, and
-ends soon after a call was stopped.
+It only reads, so a call may be made again (L14). Reading blocks, so it runs in a thread. It ends
+soon after its call is stopped.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from .reading import read_lines
 from .searching import FileSearch, search
 
 MAX_LISTED = 500
-MAX_LOOKS = 2  # at the same time
-MAX_SCANNED = 20_000
+MAX_CALLS = 2  # at the same time
+MAX_SCANNED = 20_000  # entries of a folder that are read before they are sorted
 MAX_PATTERN_CHARS = 200
 
 FILES: ToolRecord = {
@@ -62,24 +62,24 @@ FILES: ToolRecord = {
 
 
 class FilesTool:
-    """Reads files below a root."""
+    """The tool ``files`` for one root folder."""
 
     definition = FILES
 
     def __init__(self, below: BelowRoot) -> None:
         self.below = below
         self._concealer = SecretConcealer()
-        # A notebook's JSON stops the whole process while it is parsed: few are read at a time.
-        self._looks = asyncio.Semaphore(MAX_LOOKS)
+        # No other thread runs while a notebook's JSON is parsed, so few are read at a time.
+        self._turns = asyncio.Semaphore(MAX_CALLS)
 
     async def call(self, input: ToolInput, context: CallContext) -> ToolOutcome:
-        """Do one operation in a thread."""
+        """Do one operation in a thread, and return what it found or why it failed."""
         wrong = _wrong(input)
         if wrong:
             return ToolDone(success=False, output=wrong)
         stopped = threading.Event()
         try:
-            async with self._looks:
+            async with self._turns:
                 output = await asyncio.to_thread(self._do, input, LookLimit(stopped.is_set))
         except ChatStreamError as error:
             return ToolDone(success=False, output=error.message)
@@ -120,7 +120,7 @@ class FilesTool:
 
 
 def modified(at_s: float) -> dict[str, str]:
-    """Return when a file was changed; nothing for a time that no calendar has."""
+    """Return when a file was changed; empty if the time is outside of what a date can be."""
     try:
         return {"modified": iso(int(at_s * 1000))}
     except (ValueError, OverflowError, OSError):
@@ -128,7 +128,7 @@ def modified(at_s: float) -> dict[str, str]:
 
 
 def _wrong(input: ToolInput) -> str:
-    """Return why an input has no meaning, as a sentence for the model; empty if it has one."""
+    """Return what is wrong with an input, as a sentence for the model; empty if nothing is."""
     if input.get("operation") not in FILES["operations"]:
         return "'operation' must be list, read or search."
     for name in ("path", "text", "name"):

@@ -1,8 +1,9 @@
-"""The tools of an MCP server, as definitions of ours.
+"""Turns the tools that an MCP server lists into tool definitions of the chat.
 
-A server is an untrusted party: what it says of its tools is checked as any definition from outside.
-Its hints that a tool only reads, or may be called again, count only if an administrator trusts the
-server (setting ``mcp_trusted``); otherwise each call asks, and none is made again (L13, L14).
+The server is not trusted: what it says of its tools is checked as any definition from outside. It
+may say that a tool only reads, or that a call may be made again. This counts only if an
+administrator trusts the server (setting ``mcp_trusted``). Otherwise the person is asked before each
+call, and no call is made a second time (L13, L14).
 """
 
 from __future__ import annotations
@@ -25,11 +26,11 @@ _NOT_IN_NAMES = re.compile(r"[^a-zA-Z0-9_-]")
 
 @dataclass(frozen=True, kw_only=True)
 class McpTools:
-    """The tools of a server as it lists them now, by our names."""
+    """The tools that a server lists now, by their names in the chat."""
 
     definitions: Mapping[str, ToolRecord]
     own_names: Mapping[str, str]
-    """The server's names of the tools, by ours."""
+    """The names of the tools on the server, by their names in the chat."""
     left_out: str
     """Which tools are left out, as a sentence; empty if none is."""
 
@@ -37,11 +38,11 @@ class McpTools:
 def tools_of(
     slug: str, listed: Sequence[JsonView], *, is_trusted: bool, mark: str = ""
 ) -> McpTools:
-    """Read what a server lists; what is no tool for us is left out and told.
+    """Read the tools that a server lists, and say which of them cannot be used.
 
     Args:
-        mark: that of the server's entry. As a part of each tool's source, it ends the consents to
-            tools of another server that had the same name.
+        mark: differs for each entry in the file of servers, and is a part of each tool's source.
+            So a consent to a tool of one server never holds for another server of the same name.
     """
     definitions: dict[str, ToolRecord] = {}
     own_names: dict[str, str] = {}
@@ -53,7 +54,7 @@ def tools_of(
         except InvalidInput as error:
             reasons.append(error.message)
             continue
-        if record["name"] not in definitions:  # the first of a name stands
+        if record["name"] not in definitions:  # of two tools with one name, the first is taken
             definitions[record["name"]] = record
             own_names[record["name"]] = str(tool.get("name"))
     if len(listed) > MAX_LISTED_TOOLS:
@@ -63,7 +64,7 @@ def tools_of(
 
 
 def tool_name(slug: str, name: str) -> str:
-    """Return our name of a server's tool; a name that had to be changed gets a hash."""
+    """Return a tool's name in the chat. If its own name cannot be kept, a hash is added."""
     plain = f"{slug}{SEPARATOR}{_NOT_IN_NAMES.sub('_', name)}"
     if plain == f"{slug}{SEPARATOR}{name}" and len(plain) <= _MAX_NAME_CHARS:
         return plain
@@ -86,7 +87,7 @@ def _definition(slug: str, tool: JsonView, source: str, *, is_trusted: bool) -> 
             "input_schema": tool.get("inputSchema"),
             "where": "server",
             "effect": "read" if only_reads else "run",
-            # A tool that only reads may be called again, whatever else it says.
+            # A tool that only reads may always be called again.
             "idempotent": only_reads or trusted.get("idempotentHint") is True,
             "source": source,
         }
