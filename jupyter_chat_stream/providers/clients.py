@@ -9,10 +9,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
-CONNECT_TIMEOUT_S = 15.0
-# Far above every stall_timeout_s: it only helps a caller that is no run and sets no limit itself.
-READ_TIMEOUT_S = 900.0
-
 
 class Closing(Protocol):
     """A client that can be closed."""

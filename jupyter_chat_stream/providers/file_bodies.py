@@ -1,4 +1,4 @@
-"""The HTTP client of both SDKs, which puts the bytes of files where a request's JSON has marks.
+"""The clients of both SDKs. They put the bytes of files where the JSON of a request has marks.
 
 The body goes out in pieces that are encoded one by one, and the event loop turns between them: no
 piece takes it for more than a fraction of a ms, and no second copy of a file is made. The length of
@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import asyncio
 from binascii import b2a_base64
-from collections.abc import AsyncIterator, Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any, TypeVar
 
 import httpx2
 
@@ -20,6 +20,10 @@ from . import carried_files
 
 STEP_BYTES = 192 * 1024  # of a file; a multiple of three, so that no padding falls in between
 LENGTH = "Content-Length"
+CONNECT_TIMEOUT_S = 15.0
+# Far above every stall_timeout_s: it only helps a caller that is no run and sets no limit itself.
+READ_TIMEOUT_S = 900.0
+Sdk = TypeVar("Sdk")
 
 
 class FileBody(httpx2.AsyncByteStream):
@@ -48,6 +52,26 @@ class FileBody(httpx2.AsyncByteStream):
             for start in range(0, len(piece), STEP_BYTES):
                 yield b2a_base64(piece[start : start + STEP_BYTES], newline=False)
                 await asyncio.sleep(0)  # a fast receiver would never make the writer wait
+
+
+def sdk_client(
+    make: Callable[..., Sdk],
+    transport: type[httpx2.AsyncClient],
+    base_url: str,
+    key: str,
+    *,
+    is_local: bool,
+) -> Sdk:
+    """Make a client of an SDK, which never tries again by itself."""
+    return make(
+        api_key=key or "none",  # the SDKs want one; its header is left out
+        base_url=base_url,
+        max_retries=0,
+        timeout=httpx2.Timeout(READ_TIMEOUT_S, connect=CONNECT_TIMEOUT_S),
+        # A redirection would take the key and the prompt to an address that nobody chose, and a
+        # proxy would take what is meant for this machine to another.
+        http_client=carrying_client(transport)(follow_redirects=False, trust_env=not is_local),
+    )
 
 
 def carrying_client(base: type[httpx2.AsyncClient]) -> type[httpx2.AsyncClient]:

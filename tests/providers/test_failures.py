@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from jupyter_chat_stream.providers.anthropic import AnthropicProvider, sdk
+from jupyter_chat_stream.providers import file_bodies
+from jupyter_chat_stream.providers.anthropic import AnthropicProvider
 from jupyter_chat_stream.providers.anthropic.reading import MessagesReading
 from jupyter_chat_stream.providers.base import EndChunk, ToolCallChunk, text_turn
 from jupyter_chat_stream.shared import errors
@@ -203,7 +204,7 @@ async def test_a_web_page_instead_of_a_stream_is_not_the_provider(
 async def test_a_timeout_is_a_provider_that_is_down_or_a_stall(
     monkeypatch: pytest.MonkeyPatch, fake: FakeAnthropic, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(sdk, "READ_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(file_bodies, "READ_TIMEOUT_S", 0.2)
     provider = make_provider(fake.url, tmp_path)
     fake.add(
         Answer(fault="silence", before_headers=True),

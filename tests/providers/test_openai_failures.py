@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-import jupyter_chat_stream.providers.openai.sdk as sdk
+from jupyter_chat_stream.providers import file_bodies
 from jupyter_chat_stream.providers.base import text_turn
 from jupyter_chat_stream.providers.openai import OpenAIProvider
 from jupyter_chat_stream.shared import errors
@@ -243,7 +243,7 @@ async def test_a_redirection_is_not_followed(
 async def test_a_timeout_is_a_provider_that_is_down_or_a_stall(
     monkeypatch: pytest.MonkeyPatch, server: FakeOpenAI
 ) -> None:
-    monkeypatch.setattr(sdk, "READ_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(file_bodies, "READ_TIMEOUT_S", 0.2)
     lab = make_provider(server.base_url)
     server.add(
         Answer(fault="silence", before_headers=True),

@@ -1,22 +1,13 @@
-"""A request to the Messages API: what the sentences of its errors name, and must not quote."""
+"""A request to the Messages API: how the sentences of its errors name the address."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
-from ..base import Prompt
+from ..asked import AskedEndpoint
 from ..endpoints import CLAUDE as CLAUDE
-from ..endpoints import Endpoint
-from ..quoting import quote
 
 
-@dataclass(frozen=True, kw_only=True)
-class AskedMessages:
-    """The address and the prompt of a request, and the secrets that no error may quote."""
-
-    endpoint: Endpoint
-    prompt: Prompt
-    key: str = field(default="", repr=False)
+class AskedMessages(AskedEndpoint):
+    """A request to an address that has the Messages API."""
 
     @property
     def is_claude(self) -> bool:
@@ -35,7 +26,3 @@ class AskedMessages:
         if self.is_claude and self.endpoint.takes_environment:
             return "ANTHROPIC_BASE_URL"
         return f"the 'base_url' of the endpoint {self.endpoint.name!r}"
-
-    def quote(self, said: str) -> str:
-        """Quote a server's message as a sentence; empty if the message quotes a secret."""
-        return quote(said, self.prompt, self.key, self.endpoint.headers.values())

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from ...shared.errors import ProviderError
-from ..clients import CONNECT_TIMEOUT_S, READ_TIMEOUT_S, in_own_thread
+from ..clients import in_own_thread
 from ..endpoints import Endpoint
 
 if TYPE_CHECKING:
@@ -72,18 +72,13 @@ def import_all() -> None:
 def _make_client(endpoint: Endpoint, key: str) -> anthropic.AsyncAnthropic:
     import_all()
     import anthropic
-    import httpx2
 
-    from ..file_bodies import carrying_client
+    from ..file_bodies import sdk_client
 
-    return anthropic.AsyncAnthropic(
-        api_key=key or "none",  # the SDK wants one; its header is left out
-        base_url=endpoint.root,
-        max_retries=0,
-        timeout=httpx2.Timeout(READ_TIMEOUT_S, connect=CONNECT_TIMEOUT_S),
-        # A redirection would take the key and the prompt to an address that nobody chose, and a
-        # proxy would take what is meant for this machine to another.
-        http_client=carrying_client(anthropic.DefaultAioHttpClient)(
-            follow_redirects=False, trust_env=not endpoint.is_local
-        ),
+    return sdk_client(
+        anthropic.AsyncAnthropic,
+        anthropic.DefaultAioHttpClient,
+        endpoint.root,
+        key,
+        is_local=endpoint.is_local,
     )

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from ...shared.errors import (
@@ -28,10 +27,10 @@ from ...shared.errors import (
 )
 from ...shared.json_objects import JsonObject
 from .. import foreign_answers
-from ..base import Prompt
-from ..endpoints import Dialect, Endpoint
+from ..asked import AskedEndpoint
+from ..endpoints import Dialect
 from ..network_failures import NetworkFailure
-from ..quoting import as_reason, quote
+from ..quoting import as_reason
 from ..retry_after import retry_after_s
 
 _CODES: Mapping[str, type[ProviderError]] = {
@@ -78,22 +77,13 @@ _NO_MODEL = re.compile(r"(?i)\bmodel\b.*(not found|does not exist|not exist|no s
 API_NAMES: Mapping[Dialect, str] = {"chat": "Chat Completions", "responses": "the Responses API"}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Asked:
-    """One request: its endpoint and prompt, and the secrets that no error may quote."""
-
-    endpoint: Endpoint
-    prompt: Prompt
-    key: str = field(default="", repr=False)
+class Asked(AskedEndpoint):
+    """A request in one of OpenAI's dialects."""
 
     @property
     def api(self) -> str:
         """The name of the dialect, for sentences."""
         return API_NAMES[self.endpoint.dialect]
-
-    def quote(self, said: str) -> str:
-        """Quote a server's message as a sentence; empty if the message quotes a secret."""
-        return quote(said, self.prompt, self.key, self.endpoint.headers.values())
 
 
 def from_status(error: Any, asked: Asked, now: Callable[[], float]) -> ProviderError:

@@ -11,7 +11,7 @@ import os
 from typing import TYPE_CHECKING
 
 from ...shared.errors import ProviderError
-from ..clients import CONNECT_TIMEOUT_S, READ_TIMEOUT_S, in_own_thread
+from ..clients import in_own_thread
 from ..endpoints import Endpoint
 
 if TYPE_CHECKING:
@@ -69,19 +69,14 @@ def _import() -> None:
 
 def _make_client(endpoint: Endpoint, key: str) -> openai.AsyncOpenAI:
     _import()
-    import httpx2
     import openai
 
-    from ..file_bodies import carrying_client
+    from ..file_bodies import sdk_client
 
-    return openai.AsyncOpenAI(
-        api_key=key or "none",  # the SDK wants one; the header is left out
-        base_url=endpoint.base_url,
-        max_retries=0,
-        timeout=httpx2.Timeout(READ_TIMEOUT_S, connect=CONNECT_TIMEOUT_S),
-        # A redirection would take the key and the prompt to an address that nobody chose, and a
-        # proxy would take what is meant for this machine to another.
-        http_client=carrying_client(openai.DefaultAioHttpClient)(
-            follow_redirects=False, trust_env=not endpoint.is_local
-        ),
+    return sdk_client(
+        openai.AsyncOpenAI,
+        openai.DefaultAioHttpClient,
+        endpoint.base_url,
+        key,
+        is_local=endpoint.is_local,
     )
