@@ -194,13 +194,17 @@ def here() -> Inbox:
 def wait(future: Future[T]) -> T:
     """Wait for a result from another thread, and do nothing else meanwhile."""
     with _interrupts():
-        while True:
-            try:
-                # Bounded, because a wait on Windows cannot be interrupted.
-                return future.result(LONGEST_WAIT_S)
-            except FutureTimeout:
-                if future.done():
-                    return future.result()  # it was set just now, or it holds a timeout itself
+        return wait_in_steps(future)
+
+
+def wait_in_steps(future: Future[T]) -> T:
+    """Wait for a result in steps, because a wait on Windows cannot be interrupted."""
+    while True:
+        try:
+            return future.result(LONGEST_WAIT_S)
+        except FutureTimeout:
+            if future.done():
+                return future.result()  # it was set just now, or it holds a timeout itself
 
 
 def watch(future: Future[T]) -> T:

@@ -15,6 +15,7 @@ from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from ..inbox import wait_in_steps
 from .capture import Write, captured
 from .failures import BY_CHAT, BY_PERSON, LEFT, failure_text
 from .files import CallFiles
@@ -23,7 +24,6 @@ from .interrupts import InterruptGuard
 from .results import output_of
 from .schema import InputRefused
 
-LONGEST_WAIT_S = 0.5
 ENDS_WITHIN_S = 5.0  # how long an async function may take to end after its interrupt
 
 T = TypeVar("T")
@@ -160,7 +160,7 @@ class _OwnLoop:
         threading.Thread(
             target=context.run, args=(self._live,), name="chat-stream-call", daemon=True
         ).start()
-        return _waited(self._done)
+        return wait_in_steps(self._done)
 
     def cancel(self) -> None:
         """Cancel the function, and give it some time to end."""
@@ -181,15 +181,6 @@ class _OwnLoop:
         task = asyncio.ensure_future(_outcome_of(self._value))
         self._started.set_result((asyncio.get_running_loop(), task))
         return _result_of(await task)
-
-
-def _waited(done: Future[T]) -> T:
-    while True:
-        try:
-            return done.result(LONGEST_WAIT_S)  # bounded, because a wait on Windows is not broken
-        except FutureTimeout:
-            if done.done():
-                return done.result()
 
 
 async def _outcome_of(value: Awaitable[T]) -> tuple[T, None] | tuple[None, BaseException]:
