@@ -11,15 +11,21 @@ import re
 from collections.abc import Iterator, Mapping
 from urllib.parse import quote, quote_plus
 
-from .secret_names import MIN_SECRET_CHARS
+from .secret_names import is_secret_name
 
-_CUT_MARKS = ("…", "...", "\n…", "\n[…]")  # what stands where a text was cut
-_PATH = re.compile(r"[/~\\.]|[A-Za-z]:[/\\]")  # the beginning of a path is no secret
-_MIN_LINE_CHARS = 24  # of a line of a key of several lines that is a secret by itself
+# The marks that our own code and others' write where they have cut a text.
+_CUT_MARKS = ("…", "...", "\n…", "\n[…]")
+# The beginning of a secret counts from this length on: "sk-proj-..." is written in many manuals,
+# and the first letters of a password may be a word.
+_MIN_BEGINNING_CHARS = 16
+_PATH = re.compile(r"[/~\\.]|[A-Za-z]:[/\\]")  # The beginning of a path is no secret.
+# Each line of a key of several lines, and each secret value in a file of JSON, is a secret itself.
+_KEY_LINE = re.compile(r"[A-Za-z0-9+/=_-]{24,}")
+_MIN_JSON_CHARS = 24
 
 
 def forms_of(secret: str) -> set[str]:
-    """Return a secret as Python, JSON and an address write it, and the lines of a long one."""
+    """Return a secret as Python, JSON and an address write it, and the secrets in a long one."""
     as_python = {secret, repr(secret)[1:-1], ascii(secret)[1:-1]}
     as_python.add(repr(secret.encode(errors="replace"))[2:-1])
     found = {form.replace("\\'", "'") for form in as_python}
@@ -27,9 +33,29 @@ def forms_of(secret: str) -> set[str]:
     found |= {json.dumps(secret, ensure_ascii=ascii_)[1:-1] for ascii_ in (True, False)}
     found |= {quote(secret, safe="", errors="replace"), quote_plus(secret, errors="replace")}
     lines = [line.strip() for line in secret.splitlines()]
-    is_key = len(lines) > 1
-    found |= {it for it in lines if is_key and len(it) >= _MIN_LINE_CHARS and "---" not in it}
+    if len(lines) > 1:
+        found |= {line for line in lines if _KEY_LINE.fullmatch(line)}
+    for inner in _secrets_in_json(secret):
+        found |= forms_of(inner)
     return found
+
+
+def _secrets_in_json(text: str) -> list[str]:
+    """Return the values of an object of JSON whose names tell of a secret; no addresses."""
+    if not text.lstrip().startswith("{"):
+        return []
+    try:
+        values = json.loads(text)
+    except (ValueError, RecursionError):
+        return []
+    return [
+        value
+        for name, value in values.items()
+        if isinstance(value, str)
+        and is_secret_name(name)
+        and len(value) >= _MIN_JSON_CHARS
+        and "://" not in value
+    ]
 
 
 class SecretTexts:
@@ -39,7 +65,8 @@ class SecretTexts:
         self._marks = {form: mark for it, mark in secrets.items() for form in forms_of(it)}
         self._by_beginning: dict[str, list[str]] = {}
         for form in (each for each in self._marks if not _PATH.match(each)):
-            self._by_beginning.setdefault(form[:MIN_SECRET_CHARS], []).append(form)
+            if len(form) > _MIN_BEGINNING_CHARS:
+                self._by_beginning.setdefault(form[:_MIN_BEGINNING_CHARS], []).append(form)
         self._whole = _any_of(self._marks)
         self._beginning = _any_of(self._by_beginning)
 
@@ -70,8 +97,8 @@ class SecretTexts:
     def _without_beginnings(self, text: str) -> Iterator[str]:
         at = 0
         for found in self._beginning.finditer(text):
-            for form in self._by_beginning[found[0]]:
-                start = found.start()
+            start = found.start()
+            for form in self._by_beginning[found[0]] if start >= at else ():
                 end = start + _common_chars(form, text[start : start + len(form)])
                 if end == len(text) or text.startswith(_CUT_MARKS, end):
                     yield text[at:start]

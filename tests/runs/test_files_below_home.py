@@ -30,8 +30,12 @@ KEYS = [
     ".pgpass",
     ".git-credentials",
     "work/copy/.ssh/id_rsa",
+    ".env",
+    "work/project/.env",
+    ".config/git/credentials",
+    ".m2/settings.xml",
 ]
-HIDDEN = [".env", ".bash_history", ".config/other/a", ".local/share/x"]
+HIDDEN = [".bash_history", ".config/other/a", ".local/share/x"]
 PRIVATE = [
     "db/chat.db",
     "db/chat.db-wal",
@@ -144,7 +148,7 @@ async def test_a_list_names_no_private_file(home: Path) -> None:
     folders = {"to_db", "work/up"}  # not private themselves
     closed = {*KEYS, *PRIVATE, *LINKS, ".ssh", "run", "conf", "hard.txt", "hard_key.txt"} - folders
     assert closed & set(names) == set()
-    assert {"work/open.txt", ".env", ".config/other"} <= set(names)
+    assert {"work/open.txt", ".bash_history", ".config/other"} <= set(names)
 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="Linux alone has such files")

@@ -159,6 +159,12 @@ async def test_no_part_of_a_key_is_shown_where_a_line_is_cut(
     (root / "b.txt").write_text("x" * (reading.MAX_LINE_CHARS - 20) + form(secret))
     [hit] = (await make(root, operation="search", text="needle")).output["hits"]
     assert "abcdef" not in hit["text"]
+    (root / "long.txt").write_text(
+        "x" * 100_000 + f"{form(secret)} far {form(secret)}" + "y" * 100_000
+    )
+    [hit] = (await make(root, operation="search", text=" far ")).output["hits"]
+    assert "far" in hit["text"]
+    assert "abcdef" not in hit["text"]
     assert (await make(root, operation="search", text="abcdefabc")).output["hits"] == []
     for name in ("a.txt", "b.txt"):
         text = (await read(root, name))["text"]
@@ -421,13 +427,13 @@ async def test_a_root_that_is_itself_a_link_is_read(root: Path) -> None:
     assert (await read(root.parent / "alias", "a.txt"))["text"].startswith("one")
 
 
-@pytest.mark.parametrize("path", [".env", ".cache/key", "to_env", "to_cache/key"])
+@pytest.mark.parametrize("path", [".notes", ".cache/key", "to_notes", "to_cache/key"])
 async def test_a_hidden_file_is_read_only_if_the_server_shows_it(root: Path, path: str) -> None:
     """Also by a link whose own name is not hidden."""
-    (root / ".env").write_text(SECRET)
+    (root / ".notes").write_text(SECRET)
     (root / ".cache").mkdir()
     (root / ".cache" / "key").write_text(SECRET)
-    (root / "to_env").symlink_to(".env")
+    (root / "to_notes").symlink_to(".notes")
     (root / "to_cache").symlink_to(".cache")
     assert not (await make(root, operation="read", path=path)).success
     listed = (await make(root, operation="list")).output["entries"]

@@ -22,6 +22,11 @@ SECRETS = {
     "of several lines": PEM,
     "with a tab and a slash": "a/b+c==\t0815&",
 }
+# As in the files of a cloud's service account.
+ACCOUNT = json.dumps(
+    {"type": "service_account", "private_key": PEM, "auth_uri": "https://accounts.example/o/auth"},
+    indent=1,
+)
 WAYS: dict[str, Callable[[str], str]] = {
     "itself": str,
     "repr": repr,
@@ -65,15 +70,42 @@ def test_a_secret_that_comes_in_two_pieces_is_found_in_every_form(kind: str, way
 )
 def test_the_beginning_of_a_secret_at_a_cut_is_replaced(cut: str) -> None:
     texts = SecretTexts({SECRETS["plain"]: MARK})
-    for size in range(8, len(SECRETS["plain"])):
+    for size in range(16, len(SECRETS["plain"])):
         assert texts.concealed(f"a {SECRETS['plain'][:size]}{cut}") == f"a {MARK}{cut}"
 
 
 @pytest.mark.parametrize(
-    "text", ["sk-ant-01 is no key", "sk-ant-…", "nothing", "", "home/ada/keys", "cd /home/ada"]
+    "text",
+    [
+        "sk-ant-01 is no key",
+        "sk-ant-…",
+        'openai.api_key = "sk-proj-..."',
+        "Wrong password",
+        "Enter your password...",
+        '"type": "service_account",',
+        '"auth_uri": "https://accounts.example/o/auth",',
+        "nothing",
+        "",
+        "home/ada/keys",
+        "cd /home/ada",
+    ],
 )
 def test_what_is_no_secret_stays(text: str) -> None:
-    """A path is often the value of such a variable, and its beginning is everywhere."""
-    secrets = {SECRETS["plain"]: MARK, "/home/ada/keys/one.json": MARK}
+    """Paths, usual beginnings of keys and words that a password begins with are everywhere."""
+    others = ("/home/ada/keys/one.json", "sk-proj-0123456789abcdef", "password123", ACCOUNT)
+    secrets = {SECRETS["plain"]: MARK, **dict.fromkeys(others, MARK)}
     assert SecretTexts(secrets).concealed(text) == text
     assert SecretTexts({}).concealed(text) == text
+
+
+def test_a_key_inside_a_variable_of_json_is_found_by_itself() -> None:
+    texts = SecretTexts({ACCOUNT: MARK})
+    key = json.loads(ACCOUNT)["private_key"]
+    assert texts.concealed(f"a {key} b") == f"a {MARK} b"
+    assert texts.concealed(repr(key)) == f"'{MARK}'"
+    assert "MIIE" not in texts.concealed(key.replace("\n", " / "))
+
+
+def test_of_two_keys_that_overlap_each_place_is_replaced_once() -> None:
+    texts = SecretTexts({"abcdefghijklmnopqrstuvwx": MARK, "mnopqrstuvwxabcdefghijkl": MARK})
+    assert texts.concealed("abcdefghijklmnopqrstuvw…") == f"{MARK}…"

@@ -223,6 +223,7 @@ class Transaction:
             DamagedRow
         """
         if run.message_pk not in self._replies:
+            self._lock((run.thread.pk,))  # what is read here is written to the row
             self.flush()
             self._replies[run.message_pk] = read_reply(self.conn, run)
         return self._replies[run.message_pk].value()

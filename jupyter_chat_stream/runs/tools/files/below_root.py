@@ -42,7 +42,8 @@ _KEYS = frozenset(
     .ssh .gnupg .aws .azure .kube .docker .jupyter .netrc .pgpass .pypirc .npmrc .git-credentials
     .password-store .config/gcloud .config/gh .config/rclone .config/op .local/share/keyrings
     .cargo/credentials.toml .cargo/credentials .vault-token .terraform.d .databrickscfg
-    .cache/huggingface/token .kaggle
+    .cache/huggingface/token .huggingface/token .kaggle .env .config/git/credentials
+    .m2/settings.xml .my.cnf .s3cfg .boto .oci .streamlit/secrets.toml
     """.split()  # noqa: SIM905  a list of names is read more easily so
 )
 _FOLDER_FLAGS = FLAGS | getattr(os, "O_DIRECTORY", 0)

@@ -26,6 +26,8 @@ MAX_ENTRIES = 20_000
 MAX_SEARCHED_BYTES = 128 * 1024 * 1024
 MAX_SEARCHED_FILE_BYTES = 16 * 1024 * 1024
 MAX_HIT_CHARS = 300
+# Of a long line, so much on each side of a hit is looked at for secrets: a key is shorter.
+_CONCEALED_CHARS = 20_000
 # Folders of copies and of others' code, which drown every hit.
 _LEFT_OUT = ("node_modules", "__pycache__", "site-packages")
 
@@ -133,7 +135,8 @@ def _hits_in(
             for place, line in _lines_of(path, file, limit):
                 if text not in line.casefold():
                     continue
-                line = conceal(line)
+                begin = max(0, line.casefold().find(text) - _CONCEALED_CHARS)
+                line = conceal(line[begin : begin + 2 * _CONCEALED_CHARS + len(text)])
                 if text in line.casefold():  # else it is a part of a secret
                     yield {"path": path, **place, "text": _around(line, text)}
     except TookTooLong:
