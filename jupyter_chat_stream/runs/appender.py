@@ -9,7 +9,7 @@ row is saved.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from ..providers.base import Chunk, ToolCallChunk, ToolResultChunk, UpstreamChunk
@@ -170,6 +170,7 @@ class Appender:
         *,
         release: bool = True,
         spent: Usage | None = None,
+        told: Mapping[str, Usage] | None = None,
     ) -> None:
         """Write all pending events and then ``bodies`` in one transaction; wait for the commit.
 
@@ -177,6 +178,7 @@ class Appender:
 
         Args:
             spent: the usage of all rounds, if these events end one.
+            told: the tokens of the thread's runs that may end with this one, by the run's id.
 
         Raises:
             StaleAttempt: another attempt or an end came first.
@@ -186,7 +188,8 @@ class Appender:
         taken = self._coalescer.finish()
         self._count(taken.bodies)
         last = bodies() if callable(bodies) else bodies
-        self._put(replace(taken, bodies=[*taken.bodies, *last]), release=release, spent=spent)
+        whole = replace(taken, bodies=[*taken.bodies, *last])
+        self._put(whole, release=release, spent=spent, told=told)
         await self._idle()
 
     async def recover(self) -> None:
@@ -225,7 +228,14 @@ class Appender:
                 self._has_tools = True
                 self._parts.append({"kind": "tool_call"})
 
-    def _put(self, taken: Taken, *, release: bool, spent: Usage | None = None) -> None:
+    def _put(
+        self,
+        taken: Taken,
+        *,
+        release: bool,
+        spent: Usage | None = None,
+        told: Mapping[str, Usage] | None = None,
+    ) -> None:
         append = Append(
             run=self._claimed.run,
             attempt=self._claimed.attempt,
@@ -238,6 +248,7 @@ class Appender:
             settle=self._saving.is_due(self._kept_chars + self._chars, self._loop.time()),
             release=release,
             spent=spent,
+            told=told,
             done=self.received,
         )
         self._under_way = True

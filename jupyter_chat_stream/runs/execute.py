@@ -296,7 +296,8 @@ class Execution:
 
     async def _leave(self, appender: Appender) -> None:
         if self._why == "cancelled":
-            await appender.finish((await self._finalized("cancelled"),))
+            told = await self._services.tokens.of_thread(self._claimed.run.thread.id)
+            await appender.finish((await self._finalized("cancelled"),), told=told)
         else:  # the server stops: the run is due again, for another process
             appender.drop_uncovered()
             await appender.finish((StatusChanged(phase="queued", detail="the server stopped"),))
@@ -322,7 +323,7 @@ class Execution:
         return True
 
     async def _fail(self, failure: ProviderError, appender: Appender, *, visible: bool) -> bool:
-        claimed, config = self._claimed, self._services.config
+        claimed, config, store = self._claimed, self._services.config, self._services.store
         if visible and failure.retryable and claimed.on_crash == "interrupt":
             await appender.finish((_failed(failure), await self._finalized("interrupted")))
             return False
@@ -331,7 +332,6 @@ class Execution:
             return False
         wait_s = self._backoff_s(failure)
         release = wait_s >= SHORT_WAIT_S
-        store = self._services.store
         until_ms = store.now_ms() + int(wait_s * 1000)
         await store.claims.put_off(claimed, until_ms, failure.code, release=release)
         if release or not await self._sleep(wait_s, appender):

@@ -133,12 +133,14 @@ class BatchWriter:
 
 
 def _perform(tx: Transaction, operation: Operation) -> tuple[Any, BaseException | None]:
+    tx.told = {}  # what the operation before has told is not for this one
     if isinstance(operation, Command):
         try:
             with tx.savepoint():
                 return operation.work(tx), None
         except ChatStreamError as refusal:
             return None, refusal
+    tx.told = operation.told or {}
     try:
         tx.guard((operation.run,))
         events = tx.append_attempt(operation.run, operation.attempt, operation.bodies)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from ...shared.events import Finalized
-from ...shared.records import EndStatus
+from ...shared.records import EndStatus, Usage
+from ...shared.usage import counts_of
 from ..sql import rows
 
 if TYPE_CHECKING:
@@ -15,10 +17,16 @@ if TYPE_CHECKING:
 def end_of(tx: Transaction, run: RunRef, status: EndStatus) -> Finalized:
     """Return the end of a run, with the tokens that are known.
 
-    They are those that the process of its attempt has told, or else those of its ended rounds.
+    They are those that a process which works on it has told, or those of its ended rounds. The
+    larger count is the newer one: a round may have ended since they were told, or that process was
+    frozen while another one took the run.
     """
-    usage = tx.told.get(run.id)
-    if usage is None:
-        text = tx.execute("SELECT spent FROM run WHERE pk = :pk", {"pk": run.pk}).scalar()
-        usage = rows.load_or_none(text)
-    return Finalized(status=status, usage=usage)
+    text = tx.execute("SELECT spent FROM run WHERE pk = :pk", {"pk": run.pk}).scalar()
+    known = (tx.told.get(run.id), rows.load_or_none(text))
+    counted = (usage for usage in known if isinstance(usage, Mapping))
+    return Finalized(status=status, usage=max(counted, key=_tokens, default=None))
+
+
+def _tokens(usage: Usage) -> int:
+    counts = counts_of(usage)
+    return 0 if counts is None else counts.total

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
@@ -41,9 +41,10 @@ class Append:
     ``settle`` brings the message row up to the events. ``release`` takes the run from its holder.
     ``upstream`` is the place of the upstream after these events; None leaves it as it is.
     ``spent`` is the usage of all rounds so far, when these events end one: the upstream has ended
-    with it. ``done`` is called once, when the store publishes, with this operation and the
-    committed events or the error (StaleAttempt). It is not a future: there are thousands of appends
-    in a second.
+    with it. ``told`` are the tokens of the thread's runs that this process works on, by the run's
+    id, for those that end with this one. ``done`` is called once, when the store publishes, with
+    this operation and the committed events or the error (StaleAttempt). It is not a future: there
+    are thousands of appends in a second.
     """
 
     run: RunRef
@@ -54,6 +55,7 @@ class Append:
     upstream: UpstreamPlace | None = None
     provider_data: Sequence[ProviderData] = ()
     spent: Usage | None = None
+    told: Mapping[str, Usage] | None = None
     done: Callable[[Append, list[Event], BaseException | None], None] | None = None
     patience_s: float = APPEND_PATIENCE_S
     queued_s: float = field(default_factory=time.monotonic)

@@ -73,7 +73,7 @@ class Transaction:
         self.events: list[Event] = []
         self.due: list[tuple[str, int]] = []  # (run id, attempt), due with the commit
         self.marked: set[str] = set()  # ids of threads on which a person's mark has changed
-        self.told: Mapping[str, Usage] = {}  # tokens of runs that this process works on, by id
+        self.told: Mapping[str, Usage] = {}  # by the operation: tokens of runs, by id
         self.bytes = 0  # of text in the events that are flushed
         self._locked = set(locked)  # threads
         self._rows: list[tuple[Any, ...]] = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,9 @@ import pytest
 
 from jupyter_chat_stream.providers.registry import Registry
 from jupyter_chat_stream.runs.execute import Execution
-from jupyter_chat_stream.service import Service
+from jupyter_chat_stream.runs.tools.base import CallContext, ServerTools, ToolOutcome
+from jupyter_chat_stream.runs.tools.build_component import BuildComponent
+from jupyter_chat_stream.service import Service, base
 from jupyter_chat_stream.shared.building import COMPONENT_SYSTEM
 from jupyter_chat_stream.shared.config import ChatStream
 from jupyter_chat_stream.shared.errors import Overloaded
@@ -28,8 +30,15 @@ from jupyter_chat_stream.testing import (
 )
 from tests.fixtures import MakeHarness
 from tests.providers import claude, responses
-from tests.runs.calls import USAGE, Executor
-from tests.runs.components.building import END, WORKS, ComponentModel, building, fenced
+from tests.runs.calls import USAGE, Executor, tool
+from tests.runs.components.building import (
+    END,
+    WORKS,
+    ComponentModel,
+    TriedKernels,
+    building,
+    fenced,
+)
 from tests.runs.test_upstreams import Upstreams, text
 
 pytestmark = pytest.mark.slow
@@ -41,10 +50,15 @@ class HeldWriter:
     """A model that has a component built, and stops in the middle of its first version.
 
     The word ``cancel`` in a message makes it cancel the build of the result before.
+
+    Args:
+        wait: whether its answer waits for the build.
+        beside: calls of the same round.
     """
 
-    def __init__(self, *, wait: bool) -> None:
+    def __init__(self, *, wait: bool, beside: Sequence[ToolUse] = ()) -> None:
         self._build = {"operation": "build", "description": "a slider", "wait": wait}
+        self._beside = tuple(beside)
         self.job_id = ""
 
     def __call__(self, request: Request) -> Answer:
@@ -55,7 +69,18 @@ class HeldWriter:
             return Answer(text="Done.")
         cancels = {"operation": "cancel", "job_id": self.job_id}
         id_, input_ = ("b", self._build) if is_first else ("c", cancels)
-        return Answer(text="", tools=(ToolUse(id=id_, name="build_component", input=input_),))
+        made = ToolUse(id=id_, name="build_component", input=input_)
+        return Answer(text="", tools=(made, *self._beside))
+
+
+class EndlessTool:
+    """A tool of the server whose calls do not end."""
+
+    definition = tool("endless", where="server", source="builtin")
+
+    async def call(self, input: Any, context: CallContext) -> ToolOutcome:
+        await asyncio.get_running_loop().create_future()
+        raise AssertionError("the call has ended")
 
 
 @dataclass(kw_only=True)
@@ -72,6 +97,7 @@ class Lab:
         sent = await self.service.send("local", self.thread_id, SendRequest(content="A slider"))
 
         async def find() -> str:
+            self.service.parts.engine.nudge()  # an answer that goes on leaves its build to a sweep
             for run in (await self.service.runs("local", self.thread_id))["runs"][1:]:
                 if (await self.message(run["id"]))["content"]:
                     return str(run["id"])
@@ -122,9 +148,11 @@ def api(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Any, A
 
 
 @asynccontextmanager
-async def lab(api: tuple[Any, Any, str], folder: Path, *, wait: bool = True) -> AsyncIterator[Lab]:
+async def lab(
+    api: tuple[Any, Any, str], folder: Path, *, wait: bool = True, beside: Sequence[ToolUse] = ()
+) -> AsyncIterator[Lab]:
     fake, provider, model = api
-    writer = HeldWriter(wait=wait)
+    writer = HeldWriter(wait=wait, beside=beside)
     fake.set_default(writer)
     # No sweep helps: what ends here is known here.
     config = ChatStream(database_url=f"sqlite:///{folder / 'chat.db'}", sweep_interval_s=60.0)
@@ -132,7 +160,8 @@ async def lab(api: tuple[Any, Any, str], folder: Path, *, wait: bool = True) -> 
     await service.start()
     try:
         thread, _ = await service.create_thread("local", model=model)
-        tools = {"mode": "ask", "names": ["build_component"]}
+        names = ["build_component", *(each.name for each in beside)]
+        tools = {"mode": "ask", "names": names}
         await service.change_thread("local", thread["id"], {"tools": tools})
         made = Lab(service=service, fake=fake, thread_id=thread["id"], writer=writer)
         yield made
@@ -163,6 +192,22 @@ async def test_stop_counts_the_tokens_of_a_build_and_ends_its_work_at_the_provid
         await made.assert_at_rest()
         if stopped == "build":
             assert (await made.end(answer))["content"] == "Done."
+
+
+async def test_stop_counts_the_tokens_of_a_build_while_its_answer_makes_another_call(
+    api: tuple[Any, Any, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """L9: the answer is held, so its own attempt ends it, and the build with it."""
+    tools = ServerTools(BuildComponent(TriedKernels()), EndlessTool())
+    monkeypatch.setattr(base, "make_server_tools", lambda config: tools)
+    async with lab(api, tmp_path, beside=[ToolUse(id="e", name="endless", input={})]) as made:
+        answer, build = await made.begin()
+        assert (await made.service.run("local", answer))["status"] == "processing"
+        await made.service.cancel("local", answer)
+        assert (await made.message(answer))["status"] == "cancelled"
+        message = await made.message(build)
+        assert (message["status"], is_counted(message, api)) == ("cancelled", True)
+        await made.assert_at_rest()
 
 
 async def test_a_model_that_cancels_a_build_ends_its_work_at_the_provider(
@@ -216,6 +261,21 @@ async def test_the_versions_of_a_build_that_waits_for_a_consent_are_counted(
         await harness.cancel(run if by == "answer" else build)
     message = await harness.reply(build)
     assert (message["status"], message["usage"]) == ("cancelled", USAGE)
+
+
+@pytest.mark.parametrize("by", ["answer", "build"])
+@pytest.mark.parametrize("rounds", [0, 1, 2])
+async def test_of_two_counts_of_a_build_the_larger_one_stands(
+    make_harness: MakeHarness, by: str, rounds: int
+) -> None:
+    """L7: a process may have counted before a round ended, or while another one worked on it."""
+    harness, _, run, _ = await building(make_harness, ComponentModel(WORKS))
+    build = await harness.execute()
+    told = {build.id: {name: rounds * count for name, count in USAGE.items()}}
+    await harness.chat_store.runs.cancel(run if by == "answer" else build, told)
+    message = await harness.reply(build)
+    larger = told[build.id] if rounds else USAGE
+    assert (message["status"], message["usage"]) == ("cancelled", larger)
 
 
 async def test_the_upstream_of_a_build_between_two_attempts_is_stopped_with_its_answer(
