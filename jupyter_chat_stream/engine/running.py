@@ -46,6 +46,7 @@ class _Work:
         self.execution: Execution | None = None
         self.thread_id: str | None = None
         self.is_last_chance = False
+        self.is_over = False  # the run has ended before its claim was known here
         self.began = time.monotonic()
         self.is_claimed = asyncio.Event()  # or the call has ended without a claim
         self.task: asyncio.Task[None] | None = None
@@ -194,14 +195,16 @@ class Running:
             claimed = await self.take(work, due)
             if claimed is None:
                 return
+            if self.observe is not None:
+                self.observe(claimed)
+            if work.is_over:
+                return
             older = self._executing.get(work.run_id)
             if older is not None:  # an attempt that was fenced and does not know it yet
                 older.cancel()
             work.execution = Execution(self._services, claimed)
             work.thread_id = claimed.run.thread.id
             work.is_last_chance = claimed.is_last_chance
-            if self.observe is not None:
-                self.observe(claimed)
             self._executing[work.run_id] = work
         finally:
             work.is_claimed.set()
@@ -256,6 +259,9 @@ class Running:
         for event in events:
             if not isinstance(event.body, Finalized) or event.run_id is None:
                 continue
+            claiming = self._calls.get((event.run_id, (event.attempt or 0) - 1))
+            if claiming is not None:
+                claiming.is_over = True
             work = self._executing.get(event.run_id)
             if work is not None and work.is_before(event.attempt):
                 work.cancel()

@@ -12,6 +12,7 @@ import pytest
 
 from jupyter_chat_stream.engine.local import LocalEngine
 from jupyter_chat_stream.engine.sweep import Sweep
+from jupyter_chat_stream.store.chat.runs import cancel
 from jupyter_chat_stream.store.log.transaction import Transaction
 from jupyter_chat_stream.testing import Gate, ScriptedProvider
 from tests.fixtures import MakeHarness
@@ -264,6 +265,33 @@ async def test_a_claim_that_was_just_committed_is_not_taken_for_a_lost_run(
     go_on.set()
     assert (await harness.ended(run))["attempt"] == 1
     assert await harness.column(run, "crashes") == 0
+
+
+async def test_a_run_that_was_stopped_before_its_claim_was_known_asks_no_provider(
+    make_harness: MakeHarness,
+) -> None:
+    """L9: both may even be in one commit, and nobody is at the run yet whom the end could stop."""
+    harness = await make_harness(["Prices rose."])
+    committed, go_on = asyncio.Event(), asyncio.Event()
+    write = harness.store.write
+
+    async def slow(work: Any, *threads: int) -> Any:
+        done = await write(work, *threads)
+        committed.set()
+        await go_on.wait()
+        return done
+
+    run = await harness.send(await harness.thread())
+    harness.engine.running.start()
+    harness.store.write = slow  # type: ignore[method-assign]
+    harness.engine.dispatch(run.id, 1)
+    await harness.bounded(committed.wait())
+    assert await harness.column(run, "owner") == harness.engine.holder
+    assert await write(lambda tx: cancel(tx, run), run.thread.pk)
+    go_on.set()
+    await harness.until(lambda: harness.engine.active == 0)
+    assert (await harness.run(run))["status"] == "cancelled"
+    assert harness.provider.prompts == []
 
 
 @pytest.mark.parametrize("kind", ["server", "worker"])
