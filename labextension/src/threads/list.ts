@@ -13,8 +13,9 @@ import { type Clock, type Connection } from '../connection/connection';
 import { explain } from '../connection/thread-ends';
 import { parseProjects } from '../protocol/parse';
 import { type ListFrame, type Project, type ThreadRow } from '../protocol/records';
+import { AskingThreads } from './asking';
 import { RowChanges } from './changes';
-import { type Listed, PAGE_ROWS, joined, readPage, readPages } from './pages';
+import { type Listed, PAGE_ROWS, joined, readPage, readPages, replaced } from './pages';
 import { ALL_THREADS, type ListFilter, type Match, compareRows, isListed, newerRow } from './rows';
 
 interface ThreadListOptions {
@@ -88,17 +89,15 @@ export class ThreadList {
     this._filter = { ...before, ...change };
     this._cancelSearch?.();
     this._cancelSearch = null;
-    const isSame = before.project === this._filter.project;
-    if (!isSame || before.isArchived !== this._filter.isArchived) {
+    if (before.project !== this._filter.project || before.isArchived !== this._filter.isArchived) {
       this._rows.clear();
       this._found = null;
       void this._reread();
     } else if (this._filter.query === '') {
       this._endSearch();
     } else if (this._filter.query !== before.query) {
-      const { clock } = this._options;
       this._isLoading = true;
-      this._cancelSearch = clock.later(() => void this._reread(), SEARCH_AFTER_MS);
+      this._cancelSearch = this._options.clock.later(() => void this._reread(), SEARCH_AFTER_MS);
     }
     this._announce();
   }
@@ -155,7 +154,7 @@ export class ThreadList {
         this._moved();
       }
     });
-    void this._reread();
+    this._rereadMissed();
     this._rereadLater();
   }
 
@@ -172,7 +171,7 @@ export class ThreadList {
   private _rereadLater(): void {
     this._cancelReread = this._options.clock.later(() => {
       if (!this._isLive) {
-        void this._reread();
+        this._rereadMissed();
       }
       this._announce();
       this._rereadLater();
@@ -182,7 +181,7 @@ export class ThreadList {
   private _receive(frame: ListFrame): void {
     if (frame.op === 'watching') {
       this._isLive = true;
-      void this._reread();
+      this._rereadMissed();
       return;
     }
     this._tick += 1;
@@ -198,7 +197,7 @@ export class ThreadList {
     }
     const known = this._rows.get(row.id);
     const newest = known === undefined ? row : newerRow(known, row, false);
-    this._note(newest);
+    this._asking.note(newest);
     if (!isListed(newest, this._filter)) {
       this._rows.delete(row.id);
     } else if (known !== undefined || newest.pinned || !this._isBeyondEnd(newest)) {
@@ -214,15 +213,8 @@ export class ThreadList {
     return at !== undefined && row.updated_at < at;
   }
 
-  private _note(row: ThreadRow): void {
-    this._asking.delete(row.id);
-    if (row.asks) {
-      this._asking.set(row.id, row);
-    }
-  }
-
   private _forget(id: string): void {
-    this._asking.delete(id);
+    this._asking.forget(id);
     this._gone.add(id);
     if (this._gone.size > MAX_GONE) {
       const [oldest] = this._gone;
@@ -242,12 +234,21 @@ export class ThreadList {
     }
   }
 
+  /** Read again what the socket may have missed. */
+  private _rereadMissed(): void {
+    this._asking.isInDoubt = true;
+    void this._reread();
+  }
+
   /** Read again everything that is shown. A reading that is on its way is given up. */
   private async _reread(): Promise<void> {
     const { api } = this._options;
     const filter = this._filter;
     this._abort?.abort();
     this._abort = null;
+    if (this._asking.staysInDoubt(filter)) {
+      void this._readAsking();
+    }
     if (this._isSearch) {
       const count = this._found?.rows.length ?? PAGE_ROWS;
       await this._read(
@@ -270,10 +271,22 @@ export class ThreadList {
         const known = new Map(this._rows);
         this._rows.clear();
         fresh.forEach(row => this._rows.set(row.id, row));
+        this._asking.settle(filter, id => this._isFresh(id, begun));
         this._merge([...rows, ...pinned], begun, known);
         this._rowsEnd = end;
       }
     );
+  }
+
+  /** The list shows a part of the threads: read the newest ones, for what waits for an answer. */
+  private async _readAsking(): Promise<void> {
+    const begun = this._tick;
+    const rows = await this._asking.read(this._options.api);
+    if (rows !== null) {
+      this._asking.settle(ALL_THREADS, id => this._isFresh(id, begun));
+      this._merge(rows, begun);
+      this._moved();
+    }
   }
 
   private async _read<T extends Listed>(
@@ -316,7 +329,7 @@ export class ThreadList {
     for (const row of rows) {
       const mine = known.get(row.id);
       const newest = mine === undefined ? row : newerRow(mine, row, this._isFresh(row.id, begun));
-      this._note(newest);
+      this._asking.note(newest);
       if (!this._gone.has(row.id) && isListed(newest, this._filter)) {
         this._rows.set(row.id, newest);
       }
@@ -333,9 +346,7 @@ export class ThreadList {
       filter: this._filter,
       now_ms: this._options.clock.now(),
       rows: all.map(row => changes.shown(row)).filter(isShown),
-      asking: [...this._asking.values()]
-        .sort(compareRows)
-        .filter(({ id }) => !changes.isHidden(id)),
+      asking: this._asking.list().filter(({ id }) => !changes.isHidden(id)),
       matches: this._found?.matches ?? NO_MATCHES,
       isLoading: this._isLoading,
       hasMore: this._end() !== null,
@@ -370,7 +381,7 @@ export class ThreadList {
   /** What a search has found; null while there is none. */
   private _found: Listed | null = null;
   private readonly _gone = new Set<string>();
-  private readonly _asking = new Map<string, ThreadRow>();
+  private readonly _asking = new AskingThreads(id => this._gone.has(id));
   /** By thread: the number of the socket's last frame about it. */
   private readonly _freshAt = new Map<string, number>();
   private _tick = 0;
@@ -385,11 +396,4 @@ export class ThreadList {
   private _cancelReread: (() => void) | null = null;
   private _cancelSearch: (() => void) | null = null;
   private _state: ListState;
-}
-
-/** A search's result with a newer row of one of its threads. */
-function replaced(found: Listed | null, row: ThreadRow): Listed | null {
-  return found === null
-    ? null
-    : { ...found, rows: found.rows.map(other => (other.id === row.id ? row : other)) };
 }

@@ -73,6 +73,13 @@ export function joined(one: Listed, next: Listed): Listed {
   return { rows, matches: new Map([...one.matches, ...next.matches]), end: next.end };
 }
 
+/** A search's result with a newer row of one of its threads. */
+export function replaced(found: Listed | null, row: ThreadRow): Listed | null {
+  return found === null
+    ? null
+    : { ...found, rows: found.rows.map(other => (other.id === row.id ? row : other)) };
+}
+
 const MAX_MATCHES = 3;
 
 /** Where the search found its words; ranges that do not fit the snippet are left out. */

@@ -91,6 +91,35 @@ describe('the list of threads', () => {
     expect(asking()).toEqual([]);
   });
 
+  it('does not tell of a deleted thread whose row a response brings that began before', async () => {
+    page.network.socket.open();
+    await receive({ op: 'watching' });
+    await receive({ op: 'thread', thread: row('1', { seq: 2, deleted: true }) });
+    await respond([row('1', { asks: true })], [row('1', { asks: true })]);
+    expect([ids(), list.getState().asking]).toEqual([[], []]);
+  });
+
+  it('forgets who waits for an answer, if the reading after a break has them not', async () => {
+    const asking = (): string[] => list.getState().asking.map(({ id }) => id);
+    await respond([row('2', { asks: true }), row('1', { asks: true })]);
+    page.network.socket.open();
+    await receive({ op: 'watching' });
+    await receive({ op: 'thread', thread: row('3', { asks: true }) });
+    await respond([row('2', { asks: true })]);
+    expect(asking()).toEqual(['3', '2']);
+    list.setFilter({ project: '/elsewhere' });
+    await respond([]);
+    expect(asking()).toEqual(['3', '2']);
+    await receive({ op: 'watching' });
+    const newest = reads()
+      .filter(({ path }) => !path.includes('project'))
+      .at(-1);
+    newest?.answer({ threads: [row('5', { asks: true }), row('3', { seq: 2 })] });
+    await respond([]);
+    page.frame();
+    expect([ids(), asking()]).toEqual([[], ['5']]);
+  });
+
   it('keeps a row of the socket that is newer than a response that began before it', async () => {
     page.network.socket.open();
     await receive({ op: 'watching' });
