@@ -29,6 +29,14 @@ export function hasOpenRun({ runs }: Transcript): boolean {
   return [...runs.values()].some(({ status }) => !isEnd(status));
 }
 
+/** Whether a thread has an answer that has not ended to a message that was delivered. */
+export function isAnswering(transcript: Transcript): boolean {
+  return [...transcript.runs.values()].some(({ status, message_id }) => {
+    const reply = transcript.messages.get(message_id);
+    return !isEnd(status) && !(reply !== undefined && isReplyToUnsent(transcript, reply));
+  });
+}
+
 function newest(transcript: Transcript): Message | undefined {
   return [...transcript.messages.values()]
     .filter(message => !isUnsent(message) && !isReplyToUnsent(transcript, message))

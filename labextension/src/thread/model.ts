@@ -10,7 +10,7 @@ import { MAX_ATTACHMENTS, type NamedBlob, type UploadQueue } from '../composer/u
 import { ApiError } from '../connection/api';
 import { type Follower } from '../connection/follower';
 import { type ThreadEnd, explain, explainEnd, probedEnd } from '../connection/thread-ends';
-import { hasOpenRun } from '../fold/branch';
+import { isAnswering } from '../fold/branch';
 import { type LostAnswer } from '../fold/questions';
 import { type Transcript } from '../fold/transcript';
 import { type ModelChoices } from '../models/model-choices';
@@ -100,9 +100,9 @@ export class ThreadClient extends Store<ThreadState> {
     return this._follower.transcript;
   }
 
-  /** Whether an answer of the thread has not ended. */
+  /** Whether an answer of the thread has not ended; one to a scheduled message has not begun. */
   get isBusy(): boolean {
-    return this._follower.ended === null && hasOpenRun(this.transcript);
+    return this._follower.ended === null && isAnswering(this.transcript);
   }
 
   /** Whether `transcript` is up to date, as far as the page can know. */

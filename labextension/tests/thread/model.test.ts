@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 
 import { NO_DRAFT, StoredDrafts } from '../../src/composer/drafts';
 import { ApiError, newKey } from '../../src/connection/api';
+import { tree } from '../branches';
 import { FakePage, conversation, flushPromises } from '../fakes';
 
 const SEND = 'threads/t/messages';
@@ -37,6 +38,19 @@ describe('a thread client', () => {
     page.network.clock.turn(60_000);
     expect(page.threads.find('t')).toBe(client);
     page.network.socket.receive({ op: 'events', thread: 't', events: [last] });
+    page.network.clock.turn(60_000);
+    expect(page.threads.find('t')).toBeUndefined();
+  });
+
+  it('does not stay for a message that is still to be delivered', () => {
+    const { page, client } = opened();
+    const later = [
+      ['q', null, { status: 'waiting' }],
+      ['a', 'q', { status: 'pending' }]
+    ] as const;
+    page.network.socket.receive({ op: 'events', thread: 't', events: tree(later) });
+    expect(client.transcript.runs.get('r-a')?.status).toBe('pending');
+    page.threads.release(client);
     page.network.clock.turn(60_000);
     expect(page.threads.find('t')).toBeUndefined();
   });
