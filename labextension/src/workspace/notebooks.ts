@@ -4,6 +4,7 @@ import { type TranslationBundle } from '@jupyterlab/translation';
 
 import { shownName } from '../composer/files';
 import { type Clock } from '../connection/connection';
+import { fieldsOf } from '../fold/tool-calls';
 import { noNotebookText } from '../text/texts';
 import { AskedPlaces } from './asked';
 import { type CellDraft, cellOf, textFor } from './blocks';
@@ -54,9 +55,14 @@ export class NotebookWorkspace implements Workspace {
     this._tracker.currentChanged.connect(this.changed);
     this._tracker.widgetAdded.connect((_tracker, panel) => {
       let { path } = panel.context;
-      panel.disposed.connect(this.changed);
+      this._renamed.delete(path);
+      panel.disposed.connect(() => {
+        this._renamed.forEach((old, at) => old.panel === panel && this._renamed.delete(at));
+        this.changed();
+      });
       panel.context.pathChanged.connect((_context, next) => {
-        this._renamed.set(path, panel);
+        this._renamed.set(path, { panel, isProposed: this._isProposed(path) });
+        this._renamed.delete(next);
         path = next;
         this.changed();
       });
@@ -140,13 +146,13 @@ export class NotebookWorkspace implements Workspace {
   }
 
   cell(place: Place): NotebookCell | null {
-    const panel = this._find(place.path);
+    const panel = this._find(place.path, place.cellId);
     const found = panel === null ? null : findCell(panel, place.cellId);
     return panel === null || found === null ? null : new CellView(panel, found);
   }
 
   nameOf(place: Place): string {
-    const panel = this._find(place.path);
+    const panel = this._find(place.path, place.cellId);
     const file = panel === null ? shownName(place.path) : nameOfFile(panel);
     const cell = this.cell(place);
     if (cell === null) {
@@ -173,7 +179,7 @@ export class NotebookWorkspace implements Workspace {
 
   obstacle(action: CellAction, place: Place | null, block: CodeBlock): string | null {
     const trans = this._trans;
-    const panel = place === null ? null : this._find(place.path);
+    const panel = place === null ? null : this._find(place.path, place.cellId);
     if (place === null || panel === null) {
       return noNotebookText(trans);
     }
@@ -193,7 +199,7 @@ export class NotebookWorkspace implements Workspace {
 
   act(action: CellAction, place: Place, block: CodeBlock): ActionResult {
     const reason = this.obstacle(action, place, block);
-    const panel = this._find(place.path);
+    const panel = this._find(place.path, place.cellId);
     if (reason !== null || panel === null) {
       return { isDone: false, reason: reason ?? '', isCellGone: false };
     }
@@ -287,16 +293,26 @@ export class NotebookWorkspace implements Workspace {
       : trans.__('The cell is a text cell, and this block is code.');
   }
 
-  private _find(path: string): NotebookPanel | null {
+  /** Whether a proposal about the notebook of a path waits for consent. */
+  private _isProposed(path: string): boolean {
+    return this.proposals.list().some(({ call }) => fieldsOf(call.input)['path'] === path);
+  }
+
+  /**
+   * The panel of a path. A path that a notebook had before leads to it only for what began there: a
+   * proposal that was open then, or one of its cells. Another file may have the path by now.
+   */
+  private _find(path: string, cellId: string | null = null): NotebookPanel | null {
     const current = this._tracker.currentWidget;
     if (current?.context.path === path) {
       return current;
     }
-    const renamed = this._renamed.get(path);
-    return (
-      this._tracker.find(panel => panel.context.path === path) ??
-      (renamed?.isDisposed === false ? renamed : null)
-    );
+    const old = this._renamed.get(path);
+    const panel = this._tracker.find(({ context }) => context.path === path);
+    if (panel !== undefined || old === undefined) {
+      return panel ?? null;
+    }
+    return old.isProposed || findCell(old.panel, cellId) !== null ? old.panel : null;
   }
 
   private _show(panel: NotebookPanel): void {
@@ -311,8 +327,8 @@ export class NotebookWorkspace implements Workspace {
   private _variables: KernelVariables | null = null;
   private readonly _asked = new AskedPlaces();
   private readonly _listeners = new Set<() => void>();
-  /** By a path that it had: an open notebook that was renamed since. Bound: the renames of a page. */
-  private readonly _renamed = new Map<string, NotebookPanel>();
+  /** By a path that it had: an open notebook that was renamed since, and whether edits waited then. */
+  private readonly _renamed = new Map<string, { panel: NotebookPanel; isProposed: boolean }>();
   /** By the id of a cell that was inserted here: the id of the cell above it. */
   private readonly _inserted = new Map<string, string>();
 }

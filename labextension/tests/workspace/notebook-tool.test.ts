@@ -3,7 +3,7 @@
 import { YNotebook } from '@jupyter/ydoc';
 import { type INotebookTracker, type NotebookPanel } from '@jupyterlab/notebook';
 import { Signal } from '@lumino/signaling';
-import { expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
 import { type CallResult } from '../../src/tools/call-executor';
 import { versionOf } from '../../src/workspace/cell-edits';
@@ -241,44 +241,89 @@ it('is asked again when a notebook is opened, and when it is loaded', async () =
   expect(looks).toBe(2);
 });
 
-it('finds a notebook by a path that it had before it was renamed, until it is closed', () => {
+describe('a path that a notebook had before it was renamed', () => {
   const added = new Signal<object, unknown>({});
-  const pathChanged = new Signal<object, string>({});
-  const disposed = new Signal<object, void>({});
   const ready = new Promise<void>(() => undefined);
-  const panel = { disposed, isDisposed: false, context: { ready, pathChanged, path: 'a.ipynb' } };
-  const tracker = {
-    widgetAdded: added,
-    currentChanged: new Signal({}),
-    currentWidget: null,
-    find: (isIt: (panel: unknown) => boolean) =>
-      !panel.isDisposed && isIt(panel) ? panel : undefined
-  } as unknown as INotebookTracker;
-  const workspace = new NotebookWorkspace({
-    tracker,
-    clock: new FakeClock(),
-    trans: ENGLISH.trans,
-    reveal: () => undefined,
-    files: { get: unused, save: unused },
-    isOpenElsewhere: unused,
-    isInEditor: () => false
+  let open: ReturnType<typeof makePanel>[];
+  let workspace: NotebookWorkspace;
+  const makePanel = (path: string, cell: string) => ({
+    isDisposed: false,
+    disposed: new Signal<object, void>({}),
+    content: { widgets: [{ model: { id: cell, sharedModel: { getSource: () => '' } } }] },
+    context: { ready, pathChanged: new Signal<object, string>({}), path, localPath: path }
   });
-  added.emit(panel);
-  const rename = (path: string): void => {
-    panel.context.path = path;
-    pathChanged.emit(path);
+  const show = (path: string, cell = 'c') => {
+    const panel = makePanel(path, cell);
+    open.push(panel);
+    added.emit(panel);
+    return panel;
   };
-  rename('b.ipynb');
-  rename('c.ipynb');
-  const paths = ['a.ipynb', 'b.ipynb', 'c.ipynb', 'd.ipynb'];
-  expect(paths.map(path => workspace.openPath(path))).toEqual([
-    'c.ipynb',
-    'c.ipynb',
-    'c.ipynb',
-    null
-  ]);
-  panel.isDisposed = true;
-  expect(paths.map(path => workspace.openPath(path))).toEqual([null, null, null, null]);
+  const rename = ({ context }: ReturnType<typeof makePanel>, path: string): void => {
+    context.path = path;
+    context.pathChanged.emit(path);
+  };
+  const propose = (path: string): void => {
+    const call = { input: { path } };
+    vi.spyOn(workspace.proposals, 'list').mockReturnValue([{ call }] as never);
+  };
+  const found = (): readonly (string | null)[] =>
+    ['a.ipynb', 'b.ipynb', 'c.ipynb', 'd.ipynb'].map(path => workspace.openPath(path));
+  beforeEach(() => {
+    open = [];
+    const tracker = {
+      widgetAdded: added,
+      currentChanged: new Signal({}),
+      currentWidget: null,
+      find: (isIt: (panel: unknown) => boolean) => open.find(isIt)
+    } as unknown as INotebookTracker;
+    workspace = new NotebookWorkspace({
+      tracker,
+      clock: new FakeClock(),
+      trans: ENGLISH.trans,
+      reveal: () => undefined,
+      files: { get: unused, save: unused },
+      isOpenElsewhere: unused,
+      isInEditor: () => false
+    });
+  });
+  afterEach(() => Signal.clearData(added));
+
+  it('leads to it for a proposal that was open then, until it is closed', () => {
+    const panel = show('a.ipynb');
+    propose('a.ipynb');
+    rename(panel, 'b.ipynb');
+    propose('b.ipynb');
+    rename(panel, 'c.ipynb');
+    expect(found()).toEqual(['c.ipynb', 'c.ipynb', 'c.ipynb', null]);
+    open = [];
+    panel.disposed.emit();
+    expect(found()).toEqual([null, null, null, null]);
+    expect(workspace).toMatchObject({ _renamed: new Map() });
+  });
+
+  it('is not its own any more otherwise: another file may have it', () => {
+    rename(show('a.ipynb'), 'b.ipynb');
+    propose('a.ipynb');
+    expect(found()).toEqual([null, 'b.ipynb', null, null]);
+  });
+
+  it('leads to another notebook that has it now, and no more to the renamed one', () => {
+    const panel = show('a.ipynb');
+    propose('a.ipynb');
+    rename(panel, 'b.ipynb');
+    const other = show('a.ipynb');
+    expect(found().slice(0, 2)).toEqual(['a.ipynb', 'b.ipynb']);
+    open = [panel];
+    other.disposed.emit();
+    expect(found().slice(0, 2)).toEqual([null, 'b.ipynb']);
+  });
+
+  it('leads to its cells: a question was asked about one before', () => {
+    rename(show('a.ipynb', 'asked'), 'b.ipynb');
+    const pathOf = (cellId: string | null) =>
+      workspace.cell({ path: 'a.ipynb', cellId })?.path ?? null;
+    expect([pathOf('asked'), pathOf('other'), pathOf(null)]).toEqual(['b.ipynb', null, null]);
+  });
 });
 
 it('lets the page in front go first, if the call names no notebook', () => {
