@@ -14,7 +14,8 @@ import { type Message, type ToolCallPart } from '../protocol/records';
 import { type ThreadClient, type ThreadState } from '../thread/model';
 import { cellsOf } from '../workspace/cell-edits';
 import { proposalOf } from '../workspace/proposal-calls';
-import { useTrans, useVisibility } from './hooks';
+import { type Workspace } from '../workspace/values';
+import { useTrans, useVisibility, useWorkspace } from './hooks';
 import { type Visibility } from './visibility';
 
 /** The views of a thread, and the stage of each reply that one of them has told last. */
@@ -33,6 +34,7 @@ export function Announcer(props: {
   const { client, state, messages } = props;
   const trans = useTrans();
   const visibility = useVisibility();
+  const workspace = useWorkspace();
   const known = useRef<Stages | null>(null);
   const [said, setSaid] = useState({ count: 0, text: '' });
   useEffect(() => enter(client, visibility), [client, visibility]);
@@ -49,12 +51,13 @@ export function Announcer(props: {
       return;
     }
     const isNew = (id: string, stage: string) => before.get(id) !== stage && told.get(id) !== stage;
-    const text = announcement(isNew, messages, run, trans, call => proposedText(call, trans));
+    const proposed = (call: ToolCallPart) => proposedText(call, workspace, trans);
+    const text = announcement(isNew, messages, run, trans, proposed);
     if (text !== null) {
       stages.forEach((stage, id) => told.set(id, stage));
       setSaid(({ count }) => ({ count: count + 1, text }));
     }
-  }, [client, visibility, state.link, state.transcript, messages, trans]);
+  }, [client, visibility, state.link, state.transcript, messages, trans, workspace]);
   return (
     <div
       className="jp-ChatStream-unseen"
@@ -68,20 +71,29 @@ export function Announcer(props: {
   );
 }
 
-/** What is said of a call that proposes edits, and the keys that lead to them; null for another one. */
-function proposedText(call: ToolCallPart, trans: TranslationBundle): string | null {
+/**
+ * What is said of a call that proposes edits, and the keys that lead to them if the notebook is open
+ * here; null for another call.
+ */
+function proposedText(
+  call: ToolCallPart,
+  workspace: Workspace | null,
+  trans: TranslationBundle
+): string | null {
   const proposal = proposalOf(call);
   if (proposal === null) {
     return null;
   }
   const count = cellsOf(proposal.edits).length;
   const name = shownName(proposal.path.split('/').at(-1) ?? '');
-  return trans._n(
-    'An edit of %1 cell is proposed in notebook %2. Alt+Shift+Down leads there and back.',
-    'An edit of %1 cells is proposed in notebook %2. Alt+Shift+Down leads there and back.',
+  const text = trans._n(
+    'An edit of %1 cell is proposed in notebook %2.',
+    'An edit of %1 cells is proposed in notebook %2.',
     count,
     name
   );
+  const isOpen = workspace !== null && workspace.openPath(proposal.path) !== null;
+  return isOpen ? `${text} ${trans.__('Alt+Shift+Down leads there and back.')}` : text;
 }
 
 function speakersOf(client: ThreadClient): Speakers {

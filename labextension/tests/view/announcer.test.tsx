@@ -1,10 +1,19 @@
 import { act } from 'react';
 import { describe, expect, it } from 'vitest';
 import { mountChat } from '../../src/view/mount';
+import { Reviews } from '../../src/workspace/reviews';
 import { conversation, flushPromises } from '../fakes';
 import { SHOWN, arrive, end, host, page, part, services, show, useStage } from '../stage';
 
 useStage();
+
+const refuse = () => Promise.reject(new Error('not expected here'));
+const STORAGE = {
+  files: { get: refuse, save: refuse },
+  isOpenHere: () => false,
+  isOpenElsewhere: async () => false,
+  isInEditor: () => false
+};
 
 const said = (): string => part('announcer').textContent ?? '';
 const live = '[aria-live]:not([aria-live=off]), [role=status], [role=alert]';
@@ -79,7 +88,15 @@ describe('the announcer', () => {
     expect(part('announcer').querySelector('b')).toBeNull();
   });
 
-  it('tells of a proposal how many cells of which notebook, and how to get there, once', async () => {
+  it.each([
+    ['how to get there, once', 'moved.ipynb', ' Alt+Shift+Down leads there and back.'],
+    ['no way to it if it is not open', null, '']
+  ])('tells of a proposal how many cells of which notebook, and %s', async (_what, open, way) => {
+    const openPath = (path: string) => (path === 'reports/sales.ipynb' ? open : null);
+    const workspace = { openPath, subscribe: () => () => undefined, notebooks: () => [] };
+    Object.assign(services, {
+      workspace: { ...workspace, storage: STORAGE, reviews: new Reviews() }
+    });
     await show();
     await arrive(conversation().slice(0, 4));
     const run = { thread_id: 't', at: 'x', run_id: 'r', message_id: 'a', attempt: 1 };
@@ -99,9 +116,7 @@ describe('the announcer', () => {
         tool_call_id: 'c'
       }
     ]);
-    expect(said()).toBe(
-      'Asks you: An edit of 2 cells is proposed in notebook sales.ipynb. Alt+Shift+Down leads there and back.'
-    );
+    expect(said()).toBe(`Asks you: An edit of 2 cells is proposed in notebook sales.ipynb.${way}`);
     const node = part('announcer').firstChild;
     await arrive([{ ...run, seq: 7, type: 'status', phase: 'waiting' }]);
     expect(part('announcer').firstChild).toBe(node);
