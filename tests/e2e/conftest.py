@@ -179,6 +179,7 @@ def open_beside(
 
     yield open_one
     for notebook in opened:
+        notebook.page.evaluate("window.jupyterapp.shell.collapseRight?.()")  # a panel of this test
         notebook.close()
     expect_good_behaviour(opened)
 

@@ -12,7 +12,7 @@ from playwright.sync_api import Locator, expect
 from tests.e2e import notebooks
 from tests.e2e.conftest import OpenBeside
 from tests.e2e.pages import PATIENCE_MS, NotebookPage
-from tests.e2e.sites import Site
+from tests.e2e.sites import Site, until
 from tests.e2e.test_panel import PanelPage
 from tests.e2e.test_tools import (
     AT_ONCE,
@@ -75,7 +75,7 @@ def test_a_proposal_tells_whether_it_fits_and_leads_a_keyboard_there_and_back(
         f"An edit of 3 cells is proposed in notebook {path}", timeout=PATIENCE_MS
     )
     expect(card.get_by_test_id("misfits")).to_have_text("")
-    assert not covers(bar, notebook)
+    until(lambda: not covers(bar, notebook), "the notebook ends above the bar")
     notebook.picture("proposal-row")
 
     panel.chat.field.focus()
@@ -102,7 +102,7 @@ def test_a_proposal_tells_whether_it_fits_and_leads_a_keyboard_there_and_back(
     change(notebook, "shared.cells[1].setSource('typed')")
     expect_misfit("cell 1 is running; cell 2 has changed since the model read it")
     notebook.picture("proposal-misfit")
-    assert not covers(bar, notebook)
+    until(lambda: not covers(bar, notebook), "the notebook ends above the bar")
     change(notebook, "shared.cells[0].executionState = 'idle'; shared.cells[1].setSource('c = 3')")
     expect_misfit("")
     change(notebook, "shared.cells[0].setMetadata('editable', false)")
