@@ -77,7 +77,7 @@ class Running:
         on_end: called after that unless the call failed. A run that failed so waits for the next
             regular sweep: claiming it at once would repeat the failure without a pause.
 
-    ``observe``, if it is set, is called with each claim that was won here.
+    ``observe``, if it is set, is called with each claim of an open run that was won here.
     """
 
     def __init__(
@@ -193,12 +193,10 @@ class Running:
     async def _make(self, work: _Work, due: Due | None) -> None:
         try:
             claimed = await self.take(work, due)
-            if claimed is None:
+            if claimed is None or work.is_over:
                 return
             if self.observe is not None:
                 self.observe(claimed)
-            if work.is_over:
-                return
             older = self._executing.get(work.run_id)
             if older is not None:  # an attempt that was fenced and does not know it yet
                 older.cancel()

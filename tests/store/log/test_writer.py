@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -152,27 +151,6 @@ def test_a_refused_command_undoes_itself_alone(harness: StoreHarness) -> None:
     harness.append(claimed, *completed("ab"))
     assert harness.row(claimed.run)["content"] == "ab"
     assert harness.damage() == []
-
-
-def test_the_tokens_that_one_operation_tells_are_not_for_the_next(harness: StoreHarness) -> None:
-    """Neither those of a refused command, nor those of one that was done, nor an append's."""
-    claimed = harness.claimed()
-    told = {claimed.run.id: {"input_tokens": 1}}
-
-    def telling(tx: Transaction, *, is_refused: bool) -> None:
-        tx.told = told
-        if is_refused:
-            raise Conflict("No.")
-
-    append = Append(run=claimed.run, attempt=1, bodies=(), told=told)
-    with harness.held_up():
-        looks = []
-        for is_refused in (True, False):
-            harness.store.submit(partial(telling, is_refused=is_refused))
-            looks.append(harness.store.submit(lambda tx: dict(tx.told)))
-        harness.store.appended(append)
-        looks.append(harness.store.submit(lambda tx: dict(tx.told)))
-    assert [look.result(PATIENCE_S) for look in looks] == [{}, {}, {}]
 
 
 def test_a_command_with_a_bug_harms_nobody_else(harness: StoreHarness) -> None:
