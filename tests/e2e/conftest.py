@@ -1,4 +1,4 @@
-"""One profile of a browser, one server for each kind of page, and for each test its own notebooks.
+"""One browser, one server for each kind of page, and for each test notebooks of its own.
 
 After each test its pages are asked what they did that nobody wanted: errors of ours in the
 console, dialogs, requests that leave this machine.
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Playwright, ViewportSize, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ViewportSize, sync_playwright
 
 from tests.e2e import notebooks
 from tests.e2e.gated_provider import AnswerGate
@@ -42,41 +42,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="package")
-def playwright() -> Iterator[Playwright]:
+def browser(chromium_path: str) -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        yield playwright
-
-
-@pytest.fixture(scope="package")
-def browser(playwright: Playwright, chromium_path: str) -> Iterator[Browser]:
-    """A browser for the tests that need a context of their own."""
-    browser = playwright.chromium.launch(
-        executable_path=chromium_path, chromium_sandbox=False, args=[*FLAGS, HOST_RULES]
-    )
-    yield browser
-    browser.close()
-
-
-@pytest.fixture(scope="package")
-def profile(
-    playwright: Playwright, chromium_path: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[BrowserContext]:
-    """The profile that the pages of all servers share.
-
-    It is kept on disk: only there does Chromium keep the code that it has compiled, which is a
-    third of what a page of JupyterLab costs.
-    """
-    context = playwright.chromium.launch_persistent_context(
-        tmp_path_factory.mktemp("profile"),
-        executable_path=chromium_path,
-        chromium_sandbox=False,
-        args=[*FLAGS, HOST_RULES],
-        viewport=VIEWPORT,
-    )
-    context.set_default_timeout(PATIENCE_MS)
-    context.add_init_script(path=SCRIPT)
-    yield context
-    context.close()
+        browser = playwright.chromium.launch(
+            executable_path=chromium_path, chromium_sandbox=False, args=[*FLAGS, HOST_RULES]
+        )
+        yield browser
+        browser.close()
 
 
 @pytest.fixture(scope="package")
@@ -98,7 +70,27 @@ def sites(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], 
 
 
 @pytest.fixture(scope="package")
-def lasting_pages(profile: BrowserContext) -> Iterator[Callable[[Site], NotebookPage]]:
+def contexts(browser: Browser) -> Iterator[Callable[[Site], BrowserContext]]:
+    """Yield a function that returns a site's browser profile, which keeps what it has loaded."""
+    opened: dict[int, BrowserContext] = {}
+
+    def context_of(site: Site) -> BrowserContext:
+        if id(site) not in opened:
+            context = browser.new_context(viewport=VIEWPORT)
+            context.set_default_timeout(PATIENCE_MS)
+            context.add_init_script(path=SCRIPT)
+            opened[id(site)] = context
+        return opened[id(site)]
+
+    yield context_of
+    for context in opened.values():
+        context.close()
+
+
+@pytest.fixture(scope="package")
+def lasting_pages(
+    contexts: Callable[[Site], BrowserContext],
+) -> Iterator[Callable[[Site], NotebookPage]]:
     """Yield a function that returns a site's open page; its tests open their notebooks in it."""
     opened: dict[int, NotebookPage] = {}
 
@@ -106,7 +98,7 @@ def lasting_pages(profile: BrowserContext) -> Iterator[Callable[[Site], Notebook
         if id(site) not in opened:
             text = notebooks.text("Others are opened beside this one.")
             path = notebooks.write(site, "lasting", text)
-            first = NotebookPage(profile.new_page(), site, path, "lasting")
+            first = NotebookPage(contexts(site).new_page(), site, path, "lasting")
             opened[id(site)] = first
             first.open(kernel=False)
         return opened[id(site)]
@@ -145,12 +137,12 @@ def gate(tmp_path: Path) -> AnswerGate:
 
 
 @pytest.fixture
-def open_notebook(profile: BrowserContext, name: str) -> Iterator[Open]:
+def open_notebook(contexts: Callable[[Site], BrowserContext], name: str) -> Iterator[Open]:
     """Open notebooks in pages; afterwards, see that they behaved and close them."""
     opened: list[NotebookPage] = []
 
     def open_one(site: Site, path: str, *, kernel: bool = True) -> NotebookPage:
-        page = profile.new_page()
+        page = contexts(site).new_page()
         notebook = NotebookPage(page, site, path, f"{name}-{len(opened)}")
         opened.append(notebook)
         notebook.open(kernel=kernel)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from playwright.sync_api import BrowserContext, Route, expect
@@ -14,12 +15,13 @@ from tests.e2e.sites import Site
 
 
 def test_chats_are_drawn_in_order_after_a_view_that_could_not_be_loaded_at_first(
-    site: Site, profile: BrowserContext, name: str
+    site: Site, contexts: Callable[[Site], BrowserContext], name: str
 ) -> None:
+    context = contexts(site)
     late = {file.name for file in files() if not file.is_start}
     loaded: list[str] = []
     stopped: list[Route] = []
-    page = profile.new_page()
+    page = context.new_page()
 
     def stop(route: Route) -> None:
         stopped.append(route)
