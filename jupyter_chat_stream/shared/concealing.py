@@ -11,12 +11,13 @@ import re
 from collections.abc import Iterator, Mapping
 from urllib.parse import quote, quote_plus
 
-from .secret_names import is_secret_name
+from .secret_names import MIN_SECRET_CHARS, is_secret_name
 
-# The marks that our own code and others' write where they have cut a text.
-_CUT_MARKS = ("…", "...", "\n…", "\n[…]")
-# The beginning of a secret counts from this length on: "sk-proj-..." is written in many manuals,
-# and the first letters of a password may be a word.
+# The marks of our own code where it has cut a text. A mark of others may also end a text that is
+# whole: "sk-proj-..." is written in many manuals. So may the end of a text.
+_OUR_CUT_MARKS = ("…", "\n…", "\n[…]")
+_OTHER_CUT_MARK = "..."
+# There, and of a secret that may be a word, a beginning counts from this length on.
 _MIN_BEGINNING_CHARS = 16
 _PATH = re.compile(r"[/~\\.]|[A-Za-z]:[/\\]")  # The beginning of a path is no secret.
 # Each line of a key of several lines, and each secret value in a file of JSON, is a secret itself.
@@ -65,8 +66,8 @@ class SecretTexts:
         self._marks = {form: mark for it, mark in secrets.items() for form in forms_of(it)}
         self._by_beginning: dict[str, list[str]] = {}
         for form in (each for each in self._marks if not _PATH.match(each)):
-            if len(form) > _MIN_BEGINNING_CHARS:
-                self._by_beginning.setdefault(form[:_MIN_BEGINNING_CHARS], []).append(form)
+            if len(form) >= _MIN_BEGINNING_CHARS:
+                self._by_beginning.setdefault(form[:MIN_SECRET_CHARS], []).append(form)
         self._whole = _any_of(self._marks)
         self._beginning = _any_of(self._by_beginning)
 
@@ -100,12 +101,20 @@ class SecretTexts:
             start = found.start()
             for form in self._by_beginning[found[0]] if start >= at else ():
                 end = start + _common_chars(form, text[start : start + len(form)])
-                if end == len(text) or text.startswith(_CUT_MARKS, end):
+                if _is_cut(text, start, end):
                     yield text[at:start]
                     yield self._marks[form]
                     at = end
                     break
         yield text[at:]
+
+
+def _is_cut(text: str, start: int, end: int) -> bool:
+    """Return whether the beginning of a secret ends where the text was cut."""
+    if text.startswith(_OUR_CUT_MARKS, end):
+        return True
+    is_long = end - start >= _MIN_BEGINNING_CHARS
+    return is_long and (end == len(text) or text.startswith(_OTHER_CUT_MARK, end))
 
 
 def _common_chars(one: str, other: str) -> int:

@@ -66,11 +66,18 @@ def test_a_secret_that_comes_in_two_pieces_is_found_in_every_form(kind: str, way
 
 
 @pytest.mark.parametrize(
-    "cut", ["", "…", "… (9 characters)", "\n… (more output is left out)", "..."]
+    ("cut", "least"),
+    [
+        ("…", 8),
+        ("… (9 characters)", 8),
+        ("\n… (more output is left out)", 8),
+        ("", 16),
+        ("...", 16),
+    ],
 )
-def test_the_beginning_of_a_secret_at_a_cut_is_replaced(cut: str) -> None:
+def test_the_beginning_of_a_secret_at_a_cut_is_replaced(cut: str, least: int) -> None:
     texts = SecretTexts({SECRETS["plain"]: MARK})
-    for size in range(16, len(SECRETS["plain"])):
+    for size in range(least, len(SECRETS["plain"])):
         assert texts.concealed(f"a {SECRETS['plain'][:size]}{cut}") == f"a {MARK}{cut}"
 
 
