@@ -15,7 +15,7 @@ from tests.e2e import notebooks
 from tests.e2e.conftest import Open, OpenBeside
 from tests.e2e.gated_provider import MODEL, AnswerGate, words
 from tests.e2e.pages import PATIENCE_MS, ChatView, bare
-from tests.e2e.sites import FLAVOURS, Site
+from tests.e2e.sites import FLAVOURS, Site, until
 
 TEXT = words(900)
 CORPUS = Path(__file__).parent.parent / "corpus" / "hostile.json"
@@ -69,6 +69,10 @@ def wait_for_width(chat: ChatView, width: int) -> None:
       && node.getBoundingClientRect().right <= width"""
     arg = [chat.root.element_handle(), width]
     chat.root.page.wait_for_function(fits, arg=arg, timeout=PATIENCE_MS)
+
+
+def height_of(chat: ChatView) -> int:
+    return int(chat.live.evaluate("node => node.offsetHeight"))
 
 
 def wait_at_end(chat: ChatView) -> None:
@@ -145,9 +149,10 @@ def test_a_chat_is_never_higher_than_its_bound_until_it_is_made_so(
     chat, thread = shown(site, open_beside, name, "demo/echo")
     site.wait_for(site.send(thread, TEXT), "completed")
     expect(chat.answers).to_have_attribute("data-status", "completed")
+    until(lambda: height_of(chat) >= 440, "the chat is as high as its bound")  # it is drawn then
     wait_at_end(chat)
-    height = chat.live.evaluate("node => node.offsetHeight")
-    assert 440 <= height <= 500
+    height = height_of(chat)
+    assert height <= 500
     chat.root.get_by_test_id("resize").focus()
     chat.root.page.keyboard.press("ArrowDown")
     taller = f"node => node.offsetHeight > {height}"
