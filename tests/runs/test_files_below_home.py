@@ -14,7 +14,7 @@ from jupyter_chat_stream.runs.tools.files.tool import FilesTool
 from jupyter_chat_stream.runs.tools.registry import make_server_tools
 from jupyter_chat_stream.shared.config import ChatStream
 from jupyter_chat_stream.shared.errors import FileNotReadable, Forbidden
-from tests.runs.test_files_tool import SECRET, make
+from tests.runs.file_calls import SECRET, make
 
 # Each holds a secret below the home. In front, those that stay closed where hidden files are shown.
 KEYS = [

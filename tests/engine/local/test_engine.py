@@ -16,7 +16,7 @@ from jupyter_chat_stream.store.chat.runs import cancel
 from jupyter_chat_stream.store.log.transaction import Transaction
 from jupyter_chat_stream.testing import Gate, ScriptedProvider
 from tests.fixtures import MakeHarness
-from tests.run_harness import PATIENCE_S
+from tests.run_harness import PATIENCE_S, RunHarness
 
 
 async def test_a_message_is_answered(make_harness: MakeHarness) -> None:
@@ -240,29 +240,35 @@ async def test_a_call_for_an_attempt_that_is_not_the_one_to_be_made_does_nothing
     assert (await harness.ended(run))["attempt"] == 1
 
 
+class HeldNews:
+    """Holds back the news of each commit of a store until ``go_on`` is set."""
+
+    def __init__(self, harness: RunHarness) -> None:
+        self.committed, self.go_on = asyncio.Event(), asyncio.Event()
+        self.write = harness.store.write  # as it was: it tells at once
+        harness.store.write = self._write  # type: ignore[method-assign]
+
+    async def _write(self, work: Any, *threads: int) -> Any:
+        done = await self.write(work, *threads)
+        self.committed.set()
+        await self.go_on.wait()
+        return done
+
+
 async def test_a_claim_that_was_just_committed_is_not_taken_for_a_lost_run(
     make_harness: MakeHarness,
 ) -> None:
     """L10: between the commit and the news of it, the run has an owner and nobody seems to be at
     it; a look in that moment must not count a crash."""
     harness = await make_harness(["Prices rose."])
-    committed, go_on = asyncio.Event(), asyncio.Event()
-    write = harness.store.write
-
-    async def slow(work: Any, *threads: int) -> Any:
-        done = await write(work, *threads)
-        committed.set()
-        await go_on.wait()
-        return done
-
     run = await harness.send(await harness.thread())
-    harness.store.write = slow  # type: ignore[method-assign]
+    news = HeldNews(harness)
     harness.engine.dispatch(run.id, 1)
-    await harness.bounded(committed.wait())
+    await harness.bounded(news.committed.wait())
     assert await harness.column(run, "owner") == harness.engine.holder
     assert not await harness.is_lost(run)
     await harness.engine.sweep.sweep()
-    go_on.set()
+    news.go_on.set()
     assert (await harness.ended(run))["attempt"] == 1
     assert await harness.column(run, "crashes") == 0
 
@@ -272,23 +278,14 @@ async def test_a_run_that_was_stopped_before_its_claim_was_known_asks_no_provide
 ) -> None:
     """L9: both may even be in one commit, and nobody is at the run yet whom the end could stop."""
     harness = await make_harness(["Prices rose."])
-    committed, go_on = asyncio.Event(), asyncio.Event()
-    write = harness.store.write
-
-    async def slow(work: Any, *threads: int) -> Any:
-        done = await write(work, *threads)
-        committed.set()
-        await go_on.wait()
-        return done
-
     run = await harness.send(await harness.thread())
     harness.engine.running.start()
-    harness.store.write = slow  # type: ignore[method-assign]
+    news = HeldNews(harness)
     harness.engine.dispatch(run.id, 1)
-    await harness.bounded(committed.wait())
+    await harness.bounded(news.committed.wait())
     assert await harness.column(run, "owner") == harness.engine.holder
-    assert await write(lambda tx: cancel(tx, run), run.thread.pk)
-    go_on.set()
+    assert await news.write(lambda tx: cancel(tx, run), run.thread.pk)
+    news.go_on.set()
     await harness.until(lambda: harness.engine.active == 0)
     assert (await harness.run(run))["status"] == "cancelled"
     assert harness.provider.prompts == []

@@ -7,13 +7,13 @@ import json
 import logging
 import os
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from jupyter_chat_stream.kernel.tools import claims
-from tests.kernel.tools.test_claims import WrittenLink, offered, reached
+from tests.kernel.tools.written_link import WrittenLink, offered, reached
 
 NAME = "LAB_API_KEY"
 SECRETS = ["sk-lab-0123456789-abcdefghi", 'it\'s\\lab-0123456789-✓-"abc"']
@@ -78,14 +78,6 @@ WAYS: dict[str, Callable[[], Any]] = {
     "returned as a long text": lambda: "x" * 239_990 + key(),
     "raised": raised,
 }
-
-
-@pytest.fixture
-async def link() -> AsyncIterator[WrittenLink]:
-    link = WrittenLink()
-    link.give_up_later()
-    yield link
-    link.close()
 
 
 @pytest.mark.parametrize("secret", SECRETS, ids=["plain", "escaped"])  # pytest exports the ids
