@@ -16,7 +16,7 @@
 import { type TranslationBundle } from '@jupyterlab/translation';
 
 import { type Api, ApiError, newKey } from '../connection/api';
-import { parseAttachment } from '../protocol/parse';
+import { uploadAttachment } from '../connection/attachments';
 import { type AttachmentFiles } from './attachment-files';
 import { type DraftAttachment } from './drafts';
 import { shownName, sizeText, typeOf } from './files';
@@ -222,21 +222,12 @@ export class UploadQueue {
     if (item === undefined || signal.aborted) {
       return;
     }
-    const headers = {
-      'Content-Type': item.type,
-      'Content-Disposition': `attachment; filename*=UTF-8''${extended(item.name)}`
-    };
     const onProgress = (sent: number): void =>
       this._change(key, { progress: Math.min(1, sent / Math.max(1, blob.size)) });
-    const value = await api.upload({
-      path: 'attachments',
-      body: blob,
-      headers,
-      onProgress,
-      signal
-    });
+    const { name, type: givenType } = item;
+    const kept = await uploadAttachment(api, { name, type: givenType, blob, onProgress, signal });
     if (!signal.aborted) {
-      const { id, size, type } = parseAttachment(value);
+      const { id, size, type } = kept;
       files.keep(id, blob);
       this._change(key, { state: 'attached', progress: 1, id, size, type });
     }
@@ -342,12 +333,4 @@ function pause(ms: number, signal: AbortSignal): Promise<void> {
 /** Whether a failed upload may succeed if it is repeated. */
 function mayPass({ status, code }: ApiError): boolean {
   return status === 0 || status === 429 || status >= 500 || PASSING.has(code);
-}
-
-/** A text as RFC 8187 writes it in a header. */
-function extended(text: string): string {
-  return encodeURIComponent(text).replace(
-    /['()*]/g,
-    found => `%${found.charCodeAt(0).toString(16).toUpperCase()}`
-  );
 }

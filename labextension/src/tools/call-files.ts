@@ -1,6 +1,6 @@
 /** The files of a result that this page gives: they are uploaded before the result that names them. */
 import { type Api } from '../connection/api';
-import { parseAttachment } from '../protocol/parse';
+import { uploadAttachment } from '../connection/attachments';
 
 /** A file of a result. Its name is plain: letters, digits, `-`, `_` and `.`. */
 export interface ResultFile {
@@ -15,21 +15,8 @@ export async function uploadFiles(
 ): Promise<readonly string[]> {
   const ids: string[] = [];
   for (const { name, blob } of files) {
-    const headers = {
-      'Content-Type': blob.type,
-      'Content-Disposition': `attachment; filename*=UTF-8''${name}`
-    };
-    const { signal } = new AbortController();
     try {
-      const onProgress = (): void => undefined;
-      const value = await api.upload({
-        path: 'attachments',
-        body: blob,
-        headers,
-        onProgress,
-        signal
-      });
-      ids.push(parseAttachment(value).id);
+      ids.push((await uploadAttachment(api, { name, type: blob.type, blob })).id);
     } catch (error) {
       console.warn(`A file of a tool's result was not uploaded:`, error);
     }

@@ -1,10 +1,12 @@
 /** The hooks of the components: the page's services, a thread's state, the time. */
 import { type TranslationBundle } from '@jupyterlab/translation';
 import {
+  type RefObject,
   createContext,
   useContext,
   useEffect,
   useLayoutEffect,
+  useRef,
   useState,
   useSyncExternalStore
 } from 'react';
@@ -154,4 +156,15 @@ export function useLasting(value: boolean, delay_ms: number): boolean {
     };
   }, [value, delay_ms]);
   return value && isLasting;
+}
+
+/** Scroll an option of a list into view when it becomes the active one; returns its ref. */
+export function useShownIf(isActive: boolean): RefObject<HTMLDivElement> {
+  const node = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    if (isActive) {
+      node.current?.scrollIntoView({ block: 'nearest' });
+    }
+  }, [isActive]);
+  return node;
 }

@@ -20,7 +20,7 @@ import { attachChosen, textFor } from '../../mentions/accept';
 import { Completion, type CompletionOption, type CompletionState } from '../../mentions/completion';
 import { type ThreadClient } from '../../thread/model';
 import { usePlace } from '../controls/popover';
-import { useStore, useTrans, useWorkspace } from '../hooks';
+import { useShownIf, useStore, useTrans, useWorkspace } from '../hooks';
 import { replaceRange } from './caret';
 import { detailText, obstacleText, optionText } from './option-texts';
 
@@ -173,12 +173,7 @@ function OptionView(props: {
 }): ReactElement {
   const { id, option, isActive } = props;
   const trans = useTrans();
-  const node = useRef<HTMLDivElement>(null);
-  useEffect(() => {
-    if (isActive) {
-      node.current?.scrollIntoView({ block: 'nearest' });
-    }
-  }, [isActive]);
+  const node = useShownIf(isActive);
   return (
     <div
       ref={node}

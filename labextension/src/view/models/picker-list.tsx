@@ -1,14 +1,6 @@
 /** The list that the model picker opens: a search field, and the models in groups. */
 import { type TranslationBundle } from '@jupyterlab/translation';
-import {
-  type KeyboardEvent,
-  type ReactElement,
-  useEffect,
-  useId,
-  useMemo,
-  useRef,
-  useState
-} from 'react';
+import { type KeyboardEvent, type ReactElement, useId, useMemo, useState } from 'react';
 
 import { type ModelChoices, type ModelsState } from '../../models/model-choices';
 import { type ModelGroup, abilities, mayEnterKey, offer } from '../../models/offer';
@@ -16,7 +8,7 @@ import { type Model } from '../../protocol/records';
 import { Button } from '../controls/button';
 import { RefreshIcon } from '../controls/icons';
 import { OWN_KEYS } from '../controls/keys';
-import { useTrans } from '../hooks';
+import { useShownIf, useTrans } from '../hooks';
 import { KeyField, replaceText } from './key-field';
 
 interface PickerListProps {
@@ -304,12 +296,7 @@ function Option(props: {
 }): ReactElement {
   const { model, isActive } = props;
   const trans = useTrans();
-  const node = useRef<HTMLDivElement>(null);
-  useEffect(() => {
-    if (isActive) {
-      node.current?.scrollIntoView({ block: 'nearest' });
-    }
-  }, [isActive]);
+  const node = useShownIf(isActive);
   const can = abilities(model, trans).join(' · ');
   return (
     <div

@@ -1,0 +1,37 @@
+/** Uploading one attachment: its bytes are the body of a request, its name and type the headers. */
+import { parseAttachment } from '../protocol/parse';
+import { type Attachment } from '../protocol/records';
+import { type Api, type Upload } from './api';
+
+interface NewAttachment extends Partial<Pick<Upload, 'onProgress' | 'signal'>> {
+  readonly name: string;
+  /** Its media type. */
+  readonly type: string;
+  readonly blob: Blob;
+}
+
+/** Upload a file. @throws ApiError as `Api.upload`. */
+export async function uploadAttachment(
+  api: Pick<Api, 'upload'>,
+  { name, type, blob, onProgress = () => undefined, signal }: NewAttachment
+): Promise<Attachment> {
+  const value = await api.upload({
+    path: 'attachments',
+    body: blob,
+    headers: {
+      'Content-Type': type,
+      'Content-Disposition': `attachment; filename*=UTF-8''${extended(name)}`
+    },
+    onProgress,
+    signal: signal ?? new AbortController().signal
+  });
+  return parseAttachment(value);
+}
+
+/** A text as RFC 8187 writes it in a header. */
+function extended(text: string): string {
+  return encodeURIComponent(text).replace(
+    /['()*]/g,
+    found => `%${found.charCodeAt(0).toString(16).toUpperCase()}`
+  );
+}
