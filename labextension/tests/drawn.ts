@@ -11,6 +11,8 @@ export class FakeServices implements MarkdownServices {
   now_ms = 0;
   /** How long each look at the clock takes. */
   tick_ms = 0;
+  /** How long the layout and painting of a frame take. */
+  paint_ms = 0;
   private _actions: (() => void)[] = [];
 
   readonly typeset = (node: HTMLElement): void => void this.formulas.push(node.textContent ?? '');
@@ -21,7 +23,10 @@ export class FakeServices implements MarkdownServices {
   readonly frames = new Frames({
     now: () => (this.now_ms += this.tick_ms),
     onFrame: action => void this._actions.push(action),
-    afterPaint: action => action()
+    afterPaint: action => {
+      this.now_ms += this.paint_ms;
+      action();
+    }
   });
 
   /** Draw one frame. */

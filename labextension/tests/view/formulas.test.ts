@@ -93,6 +93,22 @@ describe('formulas', () => {
     expect(typeset(all)).toEqual([0]);
   });
 
+  it('come in batches that fill their time, however long the page paints after each', async () => {
+    const all = nodes(120);
+    all.forEach(node => FakeObserver.made.move(node, true));
+    services.paint_ms = 60;
+    const typeset_ms = 1;
+    const batches: number[] = [];
+    const typesetInTime = vi.spyOn(typesetter, 'typeset').mockImplementation(box => {
+      services.now_ms += box.childElementCount * typeset_ms;
+      batches.push(box.childElementCount);
+    });
+    await services.rest();
+    typesetInTime.mockRestore();
+    expect(Math.max(...batches)).toBe(12);
+    expect(batches.length).toBeLessThan(16);
+  });
+
   it('that are no longer in the page, or could set markup, are left alone', async () => {
     const [gone, unsafe, kept] = nodes(3);
     gone?.remove();

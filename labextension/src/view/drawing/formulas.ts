@@ -13,8 +13,11 @@ import { type Frames } from './frames';
 
 /** The typesetter needs too long for a longer formula, so its source is shown. */
 const LONGEST_FORMULA = 4_000;
-/** The time for formulas in one frame, with the layout and paint that follow. */
-const BUDGET_MS = 24;
+/**
+ * The time for typesetting in one frame. The layout and painting that follow are not counted: in a
+ * long paragraph they cost the same for one formula and for many.
+ */
+const BUDGET_MS = 12;
 /** After a batch, formulas rest for this multiple of the batch's time. */
 const REST_FACTOR = 2;
 const LONGEST_REST_MS = 100;
@@ -83,9 +86,9 @@ export class Formulas {
       } catch (reason) {
         console.warn('The page could not typeset a formula:', reason);
       }
+      this._adapt(this._frames.now - begun);
       await this._frames.painted();
       const took_ms = this._frames.now - begun;
-      this._adapt(took_ms);
       await this._rest(Math.min(LONGEST_REST_MS, took_ms * REST_FACTOR), isFast);
     }
     this._isRunning = false;
@@ -120,7 +123,7 @@ export class Formulas {
     return batch;
   }
 
-  /** Adapt the batch size to what fits in a frame. */
+  /** Adapt the batch size to what is typeset in the budget. */
   private _adapt(took_ms: number): void {
     const fitting = Math.floor((this._together * BUDGET_MS) / Math.max(1, took_ms));
     this._together = Math.max(1, Math.min(MOST_TOGETHER, this._together * 2, fitting));
