@@ -99,7 +99,7 @@ def jupyter_environment(tmp_path: Path) -> dict[str, str]:
 @pytest.fixture(scope="session")
 def chromium_path() -> str:
     """The browser to drive: the system's, or the one Playwright downloaded."""
-    found = find_chromium()
+    found = find_chromium(prefers_shell=True)
     if found is None:
         pytest.fail(
             "No working Chromium: run `make test`, or install the package `chromium` "
