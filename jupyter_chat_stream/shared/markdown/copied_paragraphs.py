@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 
-from .inlines import inline, sealed
+from .inlines import MAX_MARKS, as_code, count_emphasis, inline, sealed
 
 _FRONT = re.compile(r"[ \t]*(?:[-*+][ \t]|[0-9]{1,9}[.)][ \t]|#{1,6}[ \t]|>|\|)")
+# The mark of an item or a heading: the blanks before it, and its number.
+_ITEM = re.compile(r"([ \t]*)(?:[-*+]|#{1,6}|([0-9]{1,9})[.)])[ \t]")
 _DELIMITERS = re.compile(r"[ \t>]*\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*")
 # The most headings in a copy: JupyterLab lists each of them, so further ones become text.
 MAX_HEADINGS = 100
@@ -48,6 +50,53 @@ def shallow(line: str) -> str:
     return line if found is None else f"{found[0]}\\{line[found.end() :]}"
 
 
+class _Paragraphs:
+    """Counts the marks of segments that a renderer may read as one paragraph.
+
+    An item begins a paragraph of its own if its mark stands where a list can begin or go on; a line
+    of a quote, or one that is indented too far, may continue the paragraph before it.
+    """
+
+    def __init__(self, *, keeps_dollar: bool) -> None:
+        self._keeps_dollar = keeps_dollar
+        self._count = 0
+        self._furthest = 3  # the most blanks before the mark of the next item
+        self._is_ordered = False
+
+    def write(self, segment: list[str]) -> str:
+        """Write a segment; as code if its paragraph has too many marks."""
+        if self._begins_item(segment[0]):
+            self._count = 0
+        return self._bounded("\n".join(segment), is_cell=False)
+
+    def write_row(self, row: str, *, begins: bool) -> str:
+        """Write the cells of a row, which begins a paragraph if the table is one."""
+        if begins:
+            self._count = 0
+        cells = re.split(r"(?<!\\)\|", row)
+        return "|".join(self._bounded(cell, is_cell=True) for cell in cells)
+
+    def _bounded(self, text: str, *, is_cell: bool) -> str:
+        written = inline(text, keeps_dollar=self._keeps_dollar, is_cell=is_cell)
+        marks = count_emphasis(written)
+        if self._count + marks > MAX_MARKS:
+            return as_code(text)
+        self._count += marks
+        return written
+
+    def _begins_item(self, line: str) -> bool:
+        found = _ITEM.match(line)
+        if found is None:
+            return False
+        blanks = len(found[1].expandtabs(4))
+        is_ordered = found[2] is not None
+        if blanks > self._furthest or (is_ordered and found[2] != "1" and not self._is_ordered):
+            return False
+        self._furthest = blanks + 5
+        self._is_ordered = is_ordered
+        return True
+
+
 def chunk(lines: list[str], keeps_dollar: bool) -> str:
     """Write lines of text. The lines of one item, heading or cell are read together."""
     is_table = any("|" in line and _DELIMITERS.fullmatch(line) for line in lines)
@@ -57,14 +106,12 @@ def chunk(lines: list[str], keeps_dollar: bool) -> str:
             segments.append([line])
         else:
             segments[-1].append(line)
+    paragraphs = _Paragraphs(keeps_dollar=keeps_dollar)
     if is_table:
-        rows = [re.split(r"(?<!\\)\|", line) for line in lines]
-        written = [
-            "|".join(inline(cell, keeps_dollar=keeps_dollar, is_cell=True) for cell in row)
-            for row in rows
-        ]
+        is_whole = len(lines) > 1 and _DELIMITERS.fullmatch(lines[1]) is not None
+        written = [paragraphs.write_row(line, begins=is_whole) for line in lines]
     else:
-        written = [inline("\n".join(each), keeps_dollar=keeps_dollar) for each in segments]
+        written = [paragraphs.write(each) for each in segments]
     return sealed("\n".join(written))
 
 

@@ -3,9 +3,10 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import MarkdownIt from 'markdown-it';
-import { Marked } from 'marked';
+import { Marked, type Token, type Tokens } from 'marked';
 import { describe, expect, it } from 'vitest';
 
+import { countEmphasis } from '../../src/markdown/copied-inlines';
 import { oneLine } from '../../src/markdown/copied-texts';
 import { harmless, harmlessStart } from '../../src/markdown/copies';
 
@@ -23,6 +24,11 @@ const CASES = read('vectors', 'copies', 'cases.json') as {
     readonly source: string;
     readonly bytes: number;
     readonly start: string;
+  }[];
+  readonly repeats: readonly {
+    readonly unit: string;
+    readonly times: number;
+    readonly copy_sha256: string;
   }[];
   readonly lines: readonly { readonly source: string; readonly line: string }[];
   readonly hostile_sha256: string;
@@ -63,6 +69,19 @@ function harms(html: string): string[] {
 
 const marked = new Marked({ gfm: true });
 
+/** The texts that a reader of Markdown reads as one: paragraphs, headings, items, cells. */
+function paragraphsOf(tokens: readonly Token[]): string[] {
+  return tokens.flatMap(token => {
+    if (token.type === 'table') {
+      return [token.header, ...token.rows].flat().map((cell: Tokens.TableCell) => cell.text);
+    }
+    if (token.type === 'list') {
+      return token.items.flatMap((item: Tokens.ListItem) => paragraphsOf(item.tokens));
+    }
+    return token.type === 'blockquote' ? paragraphsOf(token.tokens ?? []) : [token.raw];
+  });
+}
+
 describe('a copy', () => {
   it.each(CASES.copies)('is what Python writes: $name', ({ source, copy }) => {
     expect(harmless(source)).toBe(copy);
@@ -71,6 +90,17 @@ describe('a copy', () => {
   it('is what Python writes of every hostile text', () => {
     const hash = createHash('sha256').update(HOSTILE.map(harmless).join('\0'));
     expect(hash.digest('hex')).toBe(CASES.hostile_sha256);
+  });
+
+  it.each(CASES.repeats)('is what Python writes of many $unit', ({ unit, times, copy_sha256 }) => {
+    const copy = harmless(`Begin\n\n${unit.repeat(times)}`);
+    expect(createHash('sha256').update(copy).digest('hex')).toBe(copy_sha256);
+  });
+
+  it.each(CASES.repeats)('has few marks in each paragraph: $unit', ({ unit, times }) => {
+    // JupyterLab's reader compares each mark of a paragraph with all that follow.
+    const copy = harmless(`Begin\n\n${unit.repeat(times)}`);
+    expect(Math.max(...paragraphsOf(marked.lexer(copy)).map(countEmphasis))).toBeLessThan(502);
   });
 
   it.each(['1. ', '- ', '>', '> - '])('can be read by JupyterLab, nested by %j', mark => {

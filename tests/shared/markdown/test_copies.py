@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -31,6 +32,37 @@ def test_a_copy_is_what_the_vectors_say(case: dict[str, str]) -> None:
 def test_the_copies_of_hostile_texts_are_the_same_in_both_languages() -> None:
     copies = "\0".join(map(harmless, HOSTILE))
     assert hashlib.sha256(copies.encode()).hexdigest() == CASES["hostile_sha256"]
+
+
+@pytest.mark.parametrize("case", CASES["repeats"], ids=lambda case: case["unit"])
+def test_the_copies_of_many_marks_are_the_same_in_both_languages(case: dict[str, Any]) -> None:
+    copy = harmless("Begin\n\n" + case["unit"] * case["times"])
+    assert hashlib.sha256(copy.encode()).hexdigest() == case["copy_sha256"]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "- a **bold** item\n" * 1_000,
+        "1. a **bold** item\n2. another *one*\n" * 500,
+        "- a\n  - **b**\n    - *c*\n" * 300,
+        "| a | b |\n|---|---|\n" + "| **a** | *b* |\n" * 500,
+        "A **bold** word.\n\n" * 1_000,
+        "$x_{1}^2$ and " * 1_000,
+        "a **bold** word, " * 100,
+    ],
+)
+def test_the_marks_of_usual_texts_stay_however_many_there_are(source: str) -> None:
+    assert "<code>" not in harmless(source)
+
+
+@pytest.mark.parametrize(
+    "source", ["**a " * 300, "> **a\n" * 300, "x\n" + "          - **a\n" * 300, "|**a" * 300]
+)
+def test_what_follows_the_five_hundredth_mark_of_a_paragraph_is_code(source: str) -> None:
+    copy = harmless(source)
+    assert "<code>" in copy
+    assert len(re.sub("<code>.*?</code>", "", copy).replace("a", "").replace("**", "*")) < 5_000
 
 
 @pytest.mark.parametrize("case", CASES["starts"], ids=lambda case: case["source"][:8])
