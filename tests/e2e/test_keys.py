@@ -20,6 +20,9 @@ from tests.e2e.sites import FLAVOURS, Site
 
 # Run, leave the cell, delete, cut, insert above and below, next cell, to Markdown, restart, stop.
 KEYS = ["Shift+Enter", "Escape", *"ddxabjm00ii"]
+# Of these each one would change the notebook. In a text field all keys are typed.
+FEW_KEYS = ["Shift+Enter", "Escape", "x"]
+TEXT_FIELDS = "input, textarea, [contenteditable]"
 LETTERS = "".join(key for key in KEYS if len(key) == 1)
 CONTROLS = "a[href], button, input, select, textarea, summary, [tabindex], [contenteditable]"
 DRAFT = "a draft"
@@ -166,7 +169,7 @@ def type_on_every_control(notebook: NotebookPage, cell: int) -> set[str]:
     for index in range(int(controls.evaluate("all => all.length"))):
         control: Any = controls.evaluate_handle("(all, index) => all[index]", index).as_element()
         seen |= set(control.evaluate("node => [node.dataset.testid ?? node.tagName]"))
-        for key in KEYS:
+        for key in KEYS if control.evaluate(f"node => node.matches({TEXT_FIELDS!r})") else FEW_KEYS:
             # A control may be drawn anew, or gone: then it has no focus to take keys with.
             if control.evaluate("node => { node.focus(); return document.activeElement === node }"):
                 notebook.page.keyboard.press(key)

@@ -111,20 +111,21 @@ async def test_a_report_has_no_secret_that_a_cell_finds_elsewhere(
 
 
 HOSTILE = {
-    "an infinite loop": ("while True: pass", TOO_LONG.format(seconds=3)),
-    "10 MB of output": ("print('x' * 10_000_000)", TOO_MUCH),
-    "output without end": ("while True: print('x' * 10_000)", TOO_MUCH),
-    "an exit": ("import os; os._exit(0)", DIED),
-    "much memory": ("x = bytearray(2**40)", "MemoryError"),
+    "an infinite loop": ("while True: pass", (TOO_LONG.format(seconds=3),)),
+    "10 MB of output": ("print('x' * 10_000_000)", (TOO_MUCH,)),
+    # On a busy machine its own limit of memory may be the first.
+    "output without end": ("while True: print('x' * 10_000)", (TOO_MUCH, DIED)),
+    "an exit": ("import os; os._exit(0)", (DIED,)),
+    "much memory": ("x = bytearray(2**40)", ("MemoryError",)),
 }
 
 
 @pytest.mark.parametrize("name", HOSTILE)
 async def test_a_hostile_cell_fails_and_leaves_nothing(name: str) -> None:
-    cell, error = HOSTILE[name]
+    cell, errors = HOSTILE[name]
     report = await ScratchKernels(KernelLimits(timeout_s=3.0)).try_cell(cell)
     assert not report.works
-    assert error in report.error
+    assert any(error in report.error for error in errors)
     assert len(report.error) + len(report.printed) < 10_000
     assert left_over() == []
 
