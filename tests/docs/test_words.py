@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -73,6 +73,30 @@ def names(module: Path) -> Iterator[str]:
             yield node.attr
 
 
+def types(module: Path) -> Iterator[str]:
+    """List the classes of a module, the aliases that it gives to types, and its type variables."""
+    for node in ast.walk(tree(module)):
+        if isinstance(node, ast.ClassDef):
+            yield node.name
+    statements: list[ast.stmt] = list(tree(module).body)
+    for statement in statements:
+        if isinstance(statement, ast.If | ast.Try):
+            statements += [*statement.body, *statement.orelse]
+        if isinstance(statement, ast.Assign) and is_alias(statement):
+            yield from (target.id for target in statement.targets if isinstance(target, ast.Name))
+
+
+def is_alias(statement: ast.Assign) -> bool:
+    """Whether an assignment gives a type a name: `Name = ...`, of which `T` is too short to be one.
+
+    `Name = module.Name` only shows the name of another module.
+    """
+    target, value = statement.targets[0], statement.value
+    if not isinstance(target, ast.Name) or not re.fullmatch(r"_?[A-Z]\w*[a-z]\w*", target.id):
+        return False
+    return not (isinstance(value, ast.Attribute) and value.attr == target.id)
+
+
 def words(name: str) -> set[str]:
     """Split a name into its words, each without a plural's s."""
     parts = re.findall(r"[A-Z]?[a-z]+|[A-Z]+", name)
@@ -94,13 +118,20 @@ def pictures() -> set[str]:
     return {word.strip() for word in found[1].split(",")}
 
 
-def test_no_two_classes_of_the_package_have_one_name() -> None:
+def test_no_two_types_of_the_package_have_one_name() -> None:
     where: dict[str, list[str]] = defaultdict(list)
     for module in MODULES:
-        for node in ast.walk(tree(module)):
-            if isinstance(node, ast.ClassDef):
-                where[node.name].append(module.relative_to(PACKAGE).as_posix())
+        for name in types(module):  # `_Name` is read as `Name` where it is used
+            where[name.removeprefix("_")].append(module.relative_to(PACKAGE).as_posix())
+    assert {"Transcript", "JsonObject"} <= where.keys()  # a class, and an alias
     assert {name: files for name, files in where.items() if len(files) > 1} == {}
+
+
+def test_no_word_stands_twice_in_the_glossary() -> None:
+    rows = re.findall(r"^\| (.+?) \|", GLOSSARY, re.MULTILINE)[1:]
+    terms = [re.sub(r" \(.+\)", "", term.strip()) for row in rows for term in row.split(",")]
+    assert {"seq", "tool call", "tool result"} <= set(terms)
+    assert sorted(term for term, times in Counter(terms).items() if times > 1) == []
 
 
 def test_no_name_has_a_word_that_the_glossary_excludes() -> None:
