@@ -21,7 +21,7 @@ from typing import Any
 from jupyter_server.serverapp import ServerApp
 from traitlets.config import Config
 
-from ..kernel.private_server import READY, WELCOME, Place, locked, place
+from ..kernel.private_server import READY, WELCOME, ServerFiles, locked, server_files
 from ..shared import connection_file
 from ..shared.config import CONNECTION_ENV
 from ..shared.errors import ServerUnavailable
@@ -73,7 +73,7 @@ def serve(settings: Config, *, on_leash: bool) -> None:
         config=config, jpserver_extensions={"jupyter_chat_stream": True}
     )
     server.initialize(argv=[], find_extensions=False)
-    leash = _LeashServer(server, place()) if on_leash else None
+    leash = _LeashServer(server, server_files()) if on_leash else None
     # The extension writes the connection file in the second turn of the loop.
     turn = server.io_loop.add_callback
     turn(turn, turn, _announce, server, leash)
@@ -106,9 +106,9 @@ async def _announce(server: ServerApp, leash: _LeashServer | None) -> None:
 class _LeashServer:
     """Counts the parents, and stops the server when there are none."""
 
-    def __init__(self, server: ServerApp, at: Place) -> None:
+    def __init__(self, server: ServerApp, files: ServerFiles) -> None:
         self._server = server
-        self._at = at
+        self._files = files
         self._token = b""
         self._note: dict[str, object] = {}
         self._parents: set[asyncio.StreamWriter] = set()
@@ -121,12 +121,12 @@ class _LeashServer:
         self._doors = await asyncio.start_server(self._hold, "127.0.0.1", 0)
         port = self._doors.sockets[0].getsockname()[1]
         self._note = {"connection": str(path), "leash": port}
-        draft = self._at.note.with_suffix(".new")
+        draft = self._files.note.with_suffix(".new")
         draft.unlink(missing_ok=True)
         handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             json.dump(self._note, file)
-        draft.replace(self._at.note)
+        draft.replace(self._files.note)
         self._end_after(FIRST_S)
 
     async def _hold(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -158,7 +158,7 @@ class _LeashServer:
         if self._parents:
             return
         try:
-            with locked(self._at.lock, wait=False) as is_free:
+            with locked(self._files.lock, wait=False) as is_free:
                 if is_free:
                     self.forget()
         except OSError:
@@ -176,12 +176,12 @@ class _LeashServer:
             return
         self._doors.close()
         self._doors = None
-        if _read_note(self._at) == self._note:
-            self._at.note.unlink(missing_ok=True)
+        if _read_note(self._files) == self._note:
+            self._files.note.unlink(missing_ok=True)
 
 
-def _read_note(at: Place) -> Any:
+def _read_note(files: ServerFiles) -> Any:
     try:
-        return json.loads(at.note.read_bytes())
+        return json.loads(files.note.read_bytes())
     except (OSError, ValueError):
         return None

@@ -54,7 +54,7 @@ log = logging.getLogger("jupyter_chat_stream.engine")
 LOOK_S = 1.0
 MISSING_S = 5.0  # a living holder checks its file five times in this time
 
-Kind = Literal["server", "worker"]
+HolderKind = Literal["server", "worker"]
 
 # How often a draft is locked, and the pause between: another process may be testing its lock.
 _TRIES, _PAUSE_S = 50, 0.001
@@ -63,7 +63,7 @@ DRAFT = ".draft" if os.name == "posix" else ".lock"
 
 
 def make_holders(
-    store: ChatStore, config: ChatStream, kind: Kind, on_expired: Callable[[], None]
+    store: ChatStore, config: ChatStream, kind: HolderKind, on_expired: Callable[[], None]
 ) -> Holders:
     """Make the holders of a store's database; ``on_expired`` is called on the event loop."""
     if store.is_sqlite:

@@ -10,7 +10,7 @@ from ..runs.execute import RunServices
 from ..shared.config import ChatStream
 from ..store.front import Due
 from .executing import ExecutingEngine
-from .holders import Kind, make_holders
+from .holders import HolderKind, make_holders
 from .running import Running
 from .sweep import Sweep
 
@@ -25,7 +25,9 @@ class LocalEngine(ExecutingEngine):
 
     name = "local"
 
-    def __init__(self, services: RunServices, config: ChatStream, *, kind: Kind = "server") -> None:
+    def __init__(
+        self, services: RunServices, config: ChatStream, *, kind: HolderKind = "server"
+    ) -> None:
         self._services = services
         self._kind = kind
         self._holders = make_holders(services.store, config, kind, on_expired=self._expired)

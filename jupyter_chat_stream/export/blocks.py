@@ -67,7 +67,7 @@ class Picture:
     data: bytes
 
 
-Block = Text | Folded | NoteLine | Picture | Remark
+ExportBlock = Text | Folded | NoteLine | Picture | Remark
 # Reads the bytes of an attached image; None if the document is not to hold them.
 ReadPicture = Callable[[AttachmentPart], bytes | None]
 
@@ -89,7 +89,7 @@ def no_picture(part: AttachmentPart) -> None:
     """Read no picture: the document names attachments, and holds none."""
 
 
-def blocks_of(message: MessageRecord, read: ReadPicture = no_picture) -> Iterator[Block]:
+def blocks_of(message: MessageRecord, read: ReadPicture = no_picture) -> Iterator[ExportBlock]:
     """Yield the blocks of a message in order; adjacent text parts become one block."""
     text: list[str] = []
     for part in message["parts"]:
@@ -105,7 +105,7 @@ def blocks_of(message: MessageRecord, read: ReadPicture = no_picture) -> Iterato
     yield from _remarks(message)
 
 
-def _blocks_of_part(part: Part, read: ReadPicture) -> Iterator[Block]:
+def _blocks_of_part(part: Part, read: ReadPicture) -> Iterator[ExportBlock]:
     kind: str = part["kind"]
     if kind not in _KINDS:  # a newer writer made it
         yield Folded(title=kind, text=_json(part), language="json")
@@ -135,7 +135,9 @@ def _blocks_of_part(part: Part, read: ReadPicture) -> Iterator[Block]:
         yield Folded(title="Reasoning", text=part["text"])
 
 
-def _block_of_attachment(part: AttachmentPart, read: ReadPicture, tool: str | None = None) -> Block:
+def _block_of_attachment(
+    part: AttachmentPart, read: ReadPicture, tool: str | None = None
+) -> ExportBlock:
     """Return a block for a file that a person has attached, or that a tool has returned."""
     label = "Attached" if tool is None else "File of the result"
     title = str(part.get("name"))
@@ -152,7 +154,7 @@ def _block_of_attachment(part: AttachmentPart, read: ReadPicture, tool: str | No
     return Remark(label=label, text=title)
 
 
-def _block_of_call(part: ToolCallPart) -> Block:
+def _block_of_call(part: ToolCallPart) -> ExportBlock:
     if is_cut_call(part):
         return Folded(title="Tool call, cut off", text=part["text"], language="json")
     return Folded(title=f"Tool called: {part['name']}", text=_json(part["input"]), language="json")

@@ -14,7 +14,7 @@ from ..shared.markdown.copied_texts import visible
 from ..shared.markdown.html import html_of
 from ..shared.records import MessageRecord
 from .blocks import (
-    Block,
+    ExportBlock,
     Folded,
     NoteLine,
     Picture,
@@ -91,7 +91,7 @@ def article(message: MessageRecord, read: ReadPicture = no_picture) -> str:
     return f'<article class="{role}" id="{id_}"><h2 class="who">{who}</h2>\n{inner}\n</article>\n'
 
 
-def _block(block: Block) -> str:
+def _block(block: ExportBlock) -> str:
     if isinstance(block, Text):
         return render(block.text)
     if isinstance(block, Folded):

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from ..shared.markdown.copied_texts import one_line, visible
 from ..shared.markdown.copies import harmless
 from ..shared.records import MessageRecord
-from .blocks import Block, Folded, NoteLine, Picture, Text, blocks_of, speaker
+from .blocks import ExportBlock, Folded, NoteLine, Picture, Text, blocks_of, speaker
 from .source import Source
 
 
@@ -45,7 +45,7 @@ def body(message: MessageRecord) -> str:
     return joined(blocks_of(message))
 
 
-def joined(blocks: Iterable[Block]) -> str:
+def joined(blocks: Iterable[ExportBlock]) -> str:
     """Return the Markdown of the blocks of a message."""
     return "\n\n".join(_block(block) for block in blocks)
 
@@ -60,7 +60,7 @@ def picture_name(picture: Picture) -> str:
     return f"{picture.id}.{picture.type.partition('/')[2]}"
 
 
-def _block(block: Block) -> str:
+def _block(block: ExportBlock) -> str:
     if isinstance(block, Text):
         return harmless(block.text)
     if isinstance(block, Folded):

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from ..shared.events import to_wire
 from ..shared.records import AttachmentPart, MessageRecord, RunRecord, WireEvent
-from ..store.front import CompactionRecord, Entry, WholeThread
+from ..store.front import CompactionRecord, MessageEntry, WholeThread
 
 MAX_PICTURE_BYTES = 1_000_000  # of one image that a document holds
 MAX_PICTURES_BYTES = 20_000_000  # of all images in one document
@@ -67,14 +67,14 @@ class Source:
         return self._whole.compactions()
 
 
-def shown(entries: Sequence[Entry], head: str | None) -> list[Entry]:
+def shown(entries: Sequence[MessageEntry], head: str | None) -> list[MessageEntry]:
     """Return the messages from the root to the head, then those for later.
 
     A damaged row may name a missing head or parent: then the newest message replaces the head, and
     the message created before it replaces the parent.
     """
     places = {entry.id: place for place, entry in enumerate(entries)}
-    branch: list[Entry] = []
+    branch: list[MessageEntry] = []
     named, instead = head, len(entries) - 1
     while named is not None and len(branch) < len(entries):
         place = places.get(named, instead)

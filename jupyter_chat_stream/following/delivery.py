@@ -31,7 +31,7 @@ from collections.abc import Callable
 from enum import Enum, auto
 
 from ..shared.events import encode
-from ..store.front import Answer, Snapshot
+from ..store.front import Replay, Snapshot
 from .frames import Batch, Frame, Sink
 
 BUFFER_BYTES = 64 * 1024
@@ -76,7 +76,7 @@ class Delivery:
     ) -> None:
         self.state = BEHIND
         self.cursor = after
-        self.sink: Sink | None = None  # takes events in the turn of the commit
+        self.sink: Sink | None = None  # takes events in the commit's iteration of the event loop
         self.buffered_bytes = 0
         self._thread_id = thread_id
         self._buffer: list[Batch] = []
@@ -131,21 +131,21 @@ class Delivery:
         """
         self.state = READING
 
-    def receive(self, answer: Answer) -> Frame | None:
-        """Take the store's answer to the cursor; None if it has nothing new."""
-        if isinstance(answer, Snapshot):
-            self.cursor = answer.seq
-            self._end_read(is_deleted=answer.deleted)
-            return self._frame("snapshot", snapshot=answer)
-        if not answer.events:
-            self._end_read(is_deleted=answer.deleted)
+    def receive(self, replay: Replay) -> Frame | None:
+        """Take what the store replays after the cursor; None if that is nothing new."""
+        if isinstance(replay, Snapshot):
+            self.cursor = replay.seq
+            self._end_read(is_deleted=replay.deleted)
+            return self._frame("snapshot", snapshot=replay)
+        if not replay.events:
+            self._end_read(is_deleted=replay.deleted)
             return None
-        self.cursor = answer.events[-1].seq
-        if self.cursor < answer.head:
+        self.cursor = replay.events[-1].seq
+        if self.cursor < replay.head:
             self.fall_behind()
         else:
-            self._end_read(is_deleted=answer.deleted)
-        return self._events(tuple((event.seq, encode(event)) for event in answer.events))
+            self._end_read(is_deleted=replay.deleted)
+        return self._events(tuple((event.seq, encode(event)) for event in replay.events))
 
     def _end_read(self, *, is_deleted: bool) -> None:
         if is_deleted:

@@ -5,7 +5,7 @@ serialised once for all readers. It finds another process's commits by a notice 
 ``delivery`` decides which frame a reader gets next; ``Reader`` does the waiting and the reading.
 
 A reader is asked for frames one by one (``next``), or delivers them to a sink (``pour``). While it
-waits for events, a published event reaches the sink in the same turn of the loop.
+waits for events, a published event reaches the sink in the same iteration of the event loop.
 
 While the database is away, readers wait; nothing else is lost. This module knows no sockets, and no
 reader affects a run.
@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 from ..shared.errors import DatabaseUnreachable
 from ..shared.events import Event
-from ..store.front import Answer, ChatStore, Page, ThreadRef
+from ..store.front import ChatStore, Page, Replay, ThreadRef
 from .commit_poll import CommitPoll
 from .delivery import Delivery, Need
 from .frames import Batch, Frame, Sink
@@ -127,11 +127,11 @@ class Reader:
     async def _read(self) -> Frame | None:
         self.delivery.begin_read()
         try:
-            answer = await self._hub.read(self.thread, self.cursor, raw=self._raw)
+            replay = await self._hub.read(self.thread, self.cursor, raw=self._raw)
         except BaseException:
             self.delivery.fall_behind()
             raise
-        return self.delivery.receive(answer)
+        return self.delivery.receive(replay)
 
 
 class Hub:
@@ -183,26 +183,26 @@ class Hub:
                 del self._readers[reader.thread.id]
                 self._heads.pop(reader.thread.id, None)
 
-    async def read(self, thread: ThreadRef, after: int, *, raw: bool) -> Answer:
+    async def read(self, thread: ThreadRef, after: int, *, raw: bool) -> Replay:
         """Read the events or the snapshot after a cursor from the store."""
         return await self._store.events.after(thread, after, raw=raw, encodes=True)
 
     async def read_page(
         self, thread: ThreadRef, after: int, *, raw: bool = False, wait_s: float = 0.0
-    ) -> Answer:
+    ) -> Replay:
         """Read once after a cursor; wait at most ``wait_s`` if there is nothing new."""
         reader = self.follow(thread, after, raw=raw) if wait_s > 0 else None
         try:
-            answer = await self._page(thread, after, raw)
-            if reader is not None and isinstance(answer, Page) and not answer.events:
+            replay = await self._page(thread, after, raw)
+            if reader is not None and isinstance(replay, Page) and not replay.events:
                 await _wait_for_more(reader, wait_s)
-                answer = await self._page(thread, after, raw)
+                replay = await self._page(thread, after, raw)
         finally:
             if reader is not None:
                 reader.close()
-        return answer
+        return replay
 
-    async def _page(self, thread: ThreadRef, after: int, raw: bool) -> Answer:
+    async def _page(self, thread: ThreadRef, after: int, raw: bool) -> Replay:
         return await self._store.events.after(
             thread, after, raw=raw, page_events=MAX_PAGE_EVENTS, page_bytes=MAX_PAGE_BYTES
         )

@@ -20,7 +20,7 @@ from tornado.websocket import WebSocketClientConnection, WebSocketError
 
 from ..shared.connection_file import Connection
 from ..shared.errors import ChatStreamError
-from ..shared.records import Frame
+from ..shared.records import WireFrame
 from . import rest
 from .follower import Follower
 from .tools.offers import is_answer
@@ -44,7 +44,7 @@ class Channel:
     def __init__(
         self,
         find: Callable[[], Awaitable[Connection]],
-        on_frame: Callable[[Frame], Awaitable[None]],
+        on_frame: Callable[[WireFrame], Awaitable[None]],
         lost: Callable[[], None],
         silence_s: Callable[[], float],
     ) -> None:
@@ -161,7 +161,7 @@ class Channel:
         elif self.socket is opened:
             self._loop.call_later(silence_s / 9, self._watch, opened)
 
-    async def take(self, frame: Frame) -> None:
+    async def take(self, frame: WireFrame) -> None:
         """Fold a frame, and answer it if it needs an answer."""
         follower = self.followers.get(str(frame.get("thread", "")))
         if follower is None:

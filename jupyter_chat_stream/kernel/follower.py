@@ -26,7 +26,7 @@ from ..shared.errors import (
     VersionMismatch,
 )
 from ..shared.events import ENDS
-from ..shared.records import Frame, MessageRecord, RunRecord, SubscribeFrame, ThreadRecord
+from ..shared.records import MessageRecord, RunRecord, SubscribeFrame, ThreadRecord, WireFrame
 from ..shared.subscription import Applied, Ended, Resubscribe, Subscription
 from .tools.offers import KernelOffer
 from .wire import error_from_wire
@@ -159,7 +159,7 @@ class Follower:
         self.is_refused = False
         return self._subscription.request()
 
-    def receive(self, frame: Frame) -> SubscribeFrame | None:
+    def receive(self, frame: WireFrame) -> SubscribeFrame | None:
         """Take one frame; return the frame to send back, if there is one."""
         with self.lock:
             action = self._subscription.receive(frame)
@@ -175,7 +175,7 @@ class Follower:
             self._refused(action.error)
         return None
 
-    def _refused(self, wire: Frame | None) -> None:
+    def _refused(self, wire: WireFrame | None) -> None:
         error = ThreadNotFound(self.thread_id) if wire is None else error_from_wire(wire)
         if isinstance(error, (NotFound, Forbidden)):
             self.end(error)

@@ -28,7 +28,7 @@ from tornado.websocket import WebSocketClientConnection
 
 from ..shared.connection_file import Connection
 from ..shared.errors import ChatStreamError, ServerUnavailable
-from ..shared.records import Frame
+from ..shared.records import WireFrame
 from . import inbox, rest
 from .channel import Channel
 from .discovery import find_server
@@ -254,7 +254,7 @@ class Link:
             channel.remove(follower)
         self.channels = [known for known in self.channels if known.is_open]
 
-    async def take(self, frame: Frame) -> None:
+    async def take(self, frame: WireFrame) -> None:
         for channel in self.channels:
             if frame.get("thread") in channel.followers:
                 await channel.take(frame)

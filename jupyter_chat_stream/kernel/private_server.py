@@ -45,7 +45,7 @@ _FOREIGN = (CONNECTION_ENV, "JPY_PARENT_PID", "JPY_SESSION_NAME", "JUPYTER_CHAT_
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
+class ServerFiles:
     """The paths of the files of the private server of this user, host and configuration."""
 
     lock: Path
@@ -53,8 +53,8 @@ class Place:
     log: Path
 
 
-def place() -> Place:
-    """Return the place of this process's private server, and make its folder.
+def server_files() -> ServerFiles:
+    """Return the files of this process's private server, and make their folder.
 
     Raises:
         DataFolderRefused: the folder cannot be made or written to.
@@ -64,7 +64,7 @@ def place() -> Place:
     folder = make_data_folder(data_dir() / "headless")
     whose = f"{socket.gethostname()}\n{jupyter_config_dir()}"
     key = hashlib.sha256(whose.encode()).hexdigest()[:12]
-    return Place(
+    return ServerFiles(
         lock=folder / f"{key}.lock", note=folder / f"{key}.json", log=folder / f"{key}.log"
     )
 
@@ -167,27 +167,27 @@ def connect() -> Connection:
         if current_leash.is_held() and current_leash.connection is not None:
             return current_leash.connection
         current_leash.drop()
-        at = place()
+        files = server_files()
         try:
-            _join_or_start(at)
+            _join_or_start(files)
         except OSError as error:
-            raise _refusal(error, at) from error
+            raise _refusal(error, files) from error
         assert current_leash.connection is not None
         return current_leash.connection
 
 
-def _join_or_start(at: Place) -> None:
-    with locked(at.lock):
-        if not _join(at):
-            _start(at)
-            if not _join(at):
-                raise _not_started(at)
+def _join_or_start(files: ServerFiles) -> None:
+    with locked(files.lock):
+        if not _join(files):
+            _start(files)
+            if not _join(files):
+                raise _not_started(files)
 
 
-def _join(at: Place) -> bool:
+def _join(files: ServerFiles) -> bool:
     """Take the leash of a running server; returns False if none runs."""
     try:
-        note = json.loads(at.note.read_bytes())
+        note = json.loads(files.note.read_bytes())
         where, port = Path(note["connection"]), int(note["leash"])
         leash = socket.create_connection(("127.0.0.1", port), timeout=LEASH_TIMEOUT_S)
     except (OSError, ValueError, KeyError, TypeError):
@@ -209,20 +209,20 @@ def _join(at: Place) -> bool:
     return True
 
 
-def _start(at: Place) -> None:
+def _start(files: ServerFiles) -> None:
     """Start the server, and wait until it reports that it is ready, or ends."""
     environment = {name: os.environ[name] for name in os.environ if name not in _FOREIGN}
     paths = [str(Path(__file__).parents[2]), environment.get("PYTHONPATH", "")]  # also a checkout's
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
     _children[:] = [child for child in _children if child.poll() is None]
-    handle = os.open(at.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    handle = os.open(files.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(handle, "wb") as log:
         child = ServerProcess(
             [sys.executable, "-m", "jupyter_chat_stream", "serve", "--headless"],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=log,
-            cwd=at.note.parent,
+            cwd=files.note.parent,
             env=environment,
             # An interrupt at the terminal is for the script, not for its server.
             start_new_session=True,
@@ -239,12 +239,12 @@ def _start(at: Place) -> None:
         child.stdout.close()
 
 
-def _not_started(at: Place) -> ServerUnavailable:
-    lines = at.log.read_text(errors="replace").strip().splitlines()
+def _not_started(files: ServerFiles) -> ServerUnavailable:
+    lines = files.log.read_text(errors="replace").strip().splitlines()
     last = lines[-1][:300] if lines else "it said nothing"
     return ServerUnavailable(
-        f"The private chat server did not start: {last}. Its log is {str(at.log)!r}.",
-        log=str(at.log),
+        f"The private chat server did not start: {last}. Its log is {str(files.log)!r}.",
+        log=str(files.log),
     )
 
 
@@ -257,7 +257,7 @@ _SHORT_OF = {
 }
 
 
-def _refusal(error: OSError, at: Place) -> ChatStreamError:
+def _refusal(error: OSError, files: ServerFiles) -> ChatStreamError:
     """Return the error of a failed start: of the folder, the interpreter or a system limit."""
     for numbers, advice in _SHORT_OF.items():
         if error.errno in numbers:
@@ -270,4 +270,4 @@ def _refusal(error: OSError, at: Place) -> ChatStreamError:
             f"The private chat server cannot be started ({reason_of(error)}): this Python was "
             "moved, removed or closed to you. Restart the kernel with one that is there."
         )
-    return DataFolderRefused(str(at.note.parent), reason_of(error))
+    return DataFolderRefused(str(files.note.parent), reason_of(error))

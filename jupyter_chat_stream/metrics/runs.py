@@ -41,7 +41,7 @@ _OWN_CODES = ("internal", "crashed_too_often", "input_expired")
 
 
 @dataclass(kw_only=True)
-class _Run:
+class _WatchedRun:
     """The memory of a run that has not ended."""
 
     begun_ms: int | None = None
@@ -67,7 +67,7 @@ class RunWatch:
         self.models = frozenset(models)
         self._providers = frozenset(providers)
         self._meter = meter
-        self.runs: OrderedDict[str, _Run] = OrderedDict()
+        self.runs: OrderedDict[str, _WatchedRun] = OrderedDict()
         self.silent: set[str] = set()  # runs without a first delta
 
     def see(self, events: Iterable[Event]) -> None:
@@ -199,10 +199,10 @@ class RunWatch:
             took_s = max(0, event.at - run.begun_ms) / 1000
             self._meter.first_event_s[run.model].observe(took_s)
 
-    def _run(self, run_id: str) -> _Run:
+    def _run(self, run_id: str) -> _WatchedRun:
         run = self.runs.get(run_id)
         if run is None:
-            run = self.runs[run_id] = _Run()
+            run = self.runs[run_id] = _WatchedRun()
             if len(self.runs) > MOST_RUNS:
                 forgotten, _ = self.runs.popitem(last=False)
                 self.silent.discard(forgotten)

@@ -19,7 +19,7 @@ from ..shared.errors import BadKey, NotTheProvider, ProviderDown, ProviderError
 from . import sizes
 from .base import Model
 from .endpoints import MAX_MODELS, Endpoint, is_model_name
-from .sizes import Entry
+from .sizes import ModelEntry
 
 if TYPE_CHECKING:
     import aiohttp
@@ -83,7 +83,7 @@ class Lister:
         models = tuple(sizes.describe(self.endpoint, e["id"], e) for e in chosen[:MAX_MODELS])
         return Listing(models=models, unsized=frozenset(this.unsized))
 
-    async def _with_details(self, this: _Round, entries: list[Entry]) -> list[Entry]:
+    async def _with_details(self, this: _Round, entries: list[ModelEntry]) -> list[ModelEntry]:
         """Add the sizes that the server tells at another address."""
         owner = str(entries[0].get("owned_by", "")) if entries else ""
         root = self.endpoint.root
@@ -99,7 +99,9 @@ class Lister:
             return [entry for entry in found if entry is not None]
         return [sizes.from_anthropic(entry) for entry in entries]
 
-    async def _from_ollama(self, this: _Round, root: str, entries: list[Entry]) -> list[Entry]:
+    async def _from_ollama(
+        self, this: _Round, root: str, entries: list[ModelEntry]
+    ) -> list[ModelEntry]:
         running = await self._try(this, f"{root}/api/ps", of=entries)
         loaded = running.get("models") if isinstance(running, Mapping) else None
         contexts = {
@@ -109,7 +111,7 @@ class Lister:
         }
         at_once = asyncio.Semaphore(MAX_AT_ONCE)
 
-        async def show(entry: Entry) -> Entry | None:
+        async def show(entry: ModelEntry) -> ModelEntry | None:
             which = (entry["id"], entry.get("created"))
             if which not in self.details:
                 body = {"model": entry["id"]}
@@ -125,7 +127,9 @@ class Lister:
         self.details = {which: one for which, one in self.details.items() if which in kept}
         return [entry for entry in shown if entry is not None]
 
-    async def _try(self, this: _Round, url: str, body: Any = None, *, of: Iterable[Entry]) -> Any:
+    async def _try(
+        self, this: _Round, url: str, body: Any = None, *, of: Iterable[ModelEntry]
+    ) -> Any:
         """Ask for the details of models; None if the server tells none, or does not answer."""
         import aiohttp
 
@@ -214,7 +218,7 @@ def _no_list(endpoint: Endpoint, status: int) -> NotTheProvider:
     )
 
 
-def _entries(listed: Any, *, is_needed: bool = True) -> list[Entry]:
+def _entries(listed: Any, *, is_needed: bool = True) -> list[ModelEntry]:
     """Read ``{data: [{id, …}]}``; entries without a usable name are left out."""
     data = listed.get("data") if isinstance(listed, Mapping) else listed
     if not isinstance(data, list):  # Ollama without any model: null

@@ -16,7 +16,7 @@ from . import offered
 from .base import CONSERVATIVE_CONTEXT_TOKENS, CONSERVATIVE_OUTPUT_TOKENS, Model
 from .endpoints import Endpoint
 
-Entry = JsonView  # a model of a server's list, whose ``id`` is its name
+ModelEntry = JsonView  # a model of a server's list, whose ``id`` is its name
 MAX_DEFAULT_OUTPUT_TOKENS = 32_000
 # Ollama's and LM Studio's context for a model without a setting of its own.
 LOCAL_DEFAULT_CONTEXT_TOKENS = 4_096
@@ -75,7 +75,7 @@ def age_order(endpoint: Endpoint, name: str) -> tuple[int, ...]:
     return (0, -int(general[1]), -int(general[2] or 0), -len(general[3]))
 
 
-def describe(endpoint: Endpoint, name: str, entry: Entry | None = None) -> Model:
+def describe(endpoint: Endpoint, name: str, entry: ModelEntry | None = None) -> Model:
     """Describe a model by its entry in the server's list; None: it is not listed."""
     told = entry or {}
     context, most = _told(told, _CONTEXT), _told(told, _OUTPUT)
@@ -96,7 +96,7 @@ def describe(endpoint: Endpoint, name: str, entry: Entry | None = None) -> Model
     )
 
 
-def _abilities(endpoint: Endpoint, name: str, told: Entry) -> tuple[str, ...]:
+def _abilities(endpoint: Endpoint, name: str, told: ModelEntry) -> tuple[str, ...]:
     """Return what a model can, in our words; nothing if neither setting nor server tells."""
     if endpoint.can is not None:
         return endpoint.can
@@ -129,7 +129,7 @@ def _default_context(endpoint: Endpoint) -> int:
     return CONSERVATIVE_CONTEXT_TOKENS
 
 
-def _told(entry: Entry, names: Iterable[str]) -> int | None:
+def _told(entry: ModelEntry, names: Iterable[str]) -> int | None:
     return next((found for name in names if (found := whole(entry.get(name)))), None)
 
 
@@ -141,7 +141,7 @@ def _openai_sizes(name: str) -> tuple[int, int]:
     return _OPENAI_DEFAULT
 
 
-def from_anthropic(entry: Entry) -> Entry:
+def from_anthropic(entry: ModelEntry) -> ModelEntry:
     """Add the abilities that a list in Anthropic's form tells; other entries stay as they are."""
     told = _mapping(entry.get("capabilities"))
     can = [
@@ -152,7 +152,7 @@ def from_anthropic(entry: Entry) -> Entry:
     return {**entry, "can": [*can, "tools"]} if told else entry
 
 
-def from_llamacpp(entry: Entry, props: object) -> Entry:
+def from_llamacpp(entry: ModelEntry, props: object) -> ModelEntry:
     """Add the context with which llama.cpp's server was started, from its ``/props``."""
     settings = _mapping(_mapping(props).get("default_generation_settings"))
     trained = whole(_mapping(entry.get("meta")).get("n_ctx_train"))
@@ -162,7 +162,7 @@ def from_llamacpp(entry: Entry, props: object) -> Entry:
     return {**entry, "context_length": whole(settings.get("n_ctx")) or fallback, "can": can}
 
 
-def from_lmstudio(entry: Entry, details: Entry) -> Entry | None:
+def from_lmstudio(entry: ModelEntry, details: ModelEntry) -> ModelEntry | None:
     """Add the facts of LM Studio's own list; None if the model is not a language model."""
     if details.get("type") == "embeddings":
         return None
@@ -207,7 +207,7 @@ def read_ollama(shown: object) -> OllamaFacts:
     )
 
 
-def from_ollama(entry: Entry, facts: OllamaFacts, loaded_context: object) -> Entry | None:
+def from_ollama(entry: ModelEntry, facts: OllamaFacts, loaded_context: object) -> ModelEntry | None:
     """Add a model's facts; None if the model only embeds.
 
     Args:
@@ -219,5 +219,5 @@ def from_ollama(entry: Entry, facts: OllamaFacts, loaded_context: object) -> Ent
     return {**entry, "context_length": context, "can": facts.can}
 
 
-def _mapping(value: object) -> Entry:
+def _mapping(value: object) -> ModelEntry:
     return value if isinstance(value, Mapping) else {}

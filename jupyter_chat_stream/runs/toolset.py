@@ -137,12 +137,12 @@ def plan_calls(
 
     This may take ``MAX_CHECK_S`` of CPU.
     """
-    steps = _Steps()
+    steps = _CheckSteps()
     return {call["tool_call_id"]: _plan_call(call, tools, config, steps) for call in calls}
 
 
 def _plan_call(
-    call: ToolCallPart, tools: Sequence[ToolDefinition], config: ChatStream, steps: _Steps
+    call: ToolCallPart, tools: Sequence[ToolDefinition], config: ChatStream, steps: _CheckSteps
 ) -> CallPlan:
     name = call["name"]
     ours = {tool["name"]: tool for tool in tools if is_ours(tool)}
@@ -163,7 +163,7 @@ def _plan_call(
     )
 
 
-def _misfit(tool: ToolDefinition, operation: str, input: Any, steps: _Steps) -> str | None:
+def _misfit(tool: ToolDefinition, operation: str, input: Any, steps: _CheckSteps) -> str | None:
     """Return why an input does not fit its tool, as a sentence for the model."""
     if not isinstance(input, Mapping):
         return INVALID_INPUT
@@ -173,7 +173,7 @@ def _misfit(tool: ToolDefinition, operation: str, input: Any, steps: _Steps) -> 
     return schema_misfit(cast(JsonView, tool["input_schema"]), input, steps)
 
 
-def schema_misfit(schema: JsonView, input: JsonView, steps: _Steps) -> str | None:
+def schema_misfit(schema: JsonView, input: JsonView, steps: _CheckSteps) -> str | None:
     # Imported late: jsonschema takes 0.1 s, and few runs have tools.
     from jsonschema import Draft202012Validator
     from jsonschema.exceptions import best_match
@@ -192,7 +192,7 @@ def schema_misfit(schema: JsonView, input: JsonView, steps: _Steps) -> str | Non
     return f"The input does not fit: {error.json_path}: {error.message}"[:MAX_MISFIT_CHARS]
 
 
-class _Steps:
+class _CheckSteps:
     """Counts the keywords that the checks of a round look at, and ends them after too many.
 
     A schema of some hundred characters can take for ever. A step may write its part of the input

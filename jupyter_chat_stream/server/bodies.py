@@ -39,7 +39,7 @@ Claim = Annotated[str, Field(min_length=1, max_length=128)]
 Zone = Annotated[str, Field(min_length=1, max_length=64)]
 
 
-class Body(BaseModel):
+class CheckedBody(BaseModel):
     """A request's JSON object; ``changes`` has only the fields that the request names."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
@@ -48,7 +48,7 @@ class Body(BaseModel):
         return self.model_dump(exclude_unset=True)
 
 
-class NewThread(Body):
+class NewThread(CheckedBody):
     name: Name | None = None
     title: Title | None = None
     model: ModelId | None = None
@@ -58,12 +58,12 @@ class NewThread(Body):
     notebook: Annotated[str, Field(min_length=1, max_length=1000)] = ""
 
 
-class ThreadToolsBody(Body):
+class ThreadToolsBody(CheckedBody):
     mode: Literal["ask", "accept_edits", "read_only"] = "ask"
     names: Annotated[list[ToolName], Field(max_length=128)] | None = None
 
 
-class ThreadChanges(Body):
+class ThreadChanges(CheckedBody):
     name: Name | None = None
     title: Title | None = None
     model: ModelId = ""
@@ -80,23 +80,23 @@ def _as_whole(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-class ReadMark(Body):
+class ReadMark(CheckedBody):
     seq: Annotated[int, BeforeValidator(_as_whole), Field(ge=0, le=MAX_CURSOR)]
 
 
-class Preferences(Body):
+class Preferences(CheckedBody):
     default_model: ModelId | None = None
     system: System | None = None
     on_crash: Literal["continue", "restart", "interrupt"] | None = None
 
 
-class Context(Body):
+class Context(CheckedBody):
     name: Name
     text: str
     attachment_id: Id | None = None
 
 
-class NewMessage(Body):
+class NewMessage(CheckedBody):
     content: str
     model: ModelId | None = None
     params: JsonObject | None = None
@@ -107,12 +107,12 @@ class NewMessage(Body):
     parent_id: Id | None = None
 
 
-class RetryBody(Body):
+class RetryBody(CheckedBody):
     model: ModelId | None = None
     params: JsonObject | None = None
 
 
-class ScheduleBody(Body):
+class ScheduleBody(CheckedBody):
     thread_id: Id
     content: str
     cron: Cron
@@ -121,7 +121,7 @@ class ScheduleBody(Body):
     params: JsonObject | None = None
 
 
-class ScheduleChanges(Body):
+class ScheduleChanges(CheckedBody):
     content: str = ""
     cron: Cron = ""
     timezone: Zone = ""
@@ -130,51 +130,51 @@ class ScheduleChanges(Body):
     paused: bool = False
 
 
-class Rewrite(Body):
+class Rewrite(CheckedBody):
     content: str
 
 
-class InputBody(Body):
+class InputBody(CheckedBody):
     request_id: Id
     value: Any
 
 
-class ClaimBody(Body):
+class ClaimBody(CheckedBody):
     executor: Annotated[str, Field(min_length=1, max_length=128)]
     claim: Claim | None = None
 
 
-class OutputBody(Body):
+class OutputBody(CheckedBody):
     claim: Claim
     n: Annotated[int, BeforeValidator(_as_whole), Field(ge=0, le=MAX_CURSOR)]
     text: str
 
 
-class ResultBody(Body):
+class ResultBody(CheckedBody):
     claim: Claim
     success: bool
     output: Any
     attachments: list[Id] | None = None
 
 
-class ConsentBody(Body):
+class ConsentBody(CheckedBody):
     tool: ToolName
     operation: ToolName | None = None
     thread_id: Id | None = None
 
 
-class KeyBody(Body):
+class KeyBody(CheckedBody):
     key: Annotated[str, Field(repr=False)]
 
 
-class Nothing(Body):
+class Nothing(CheckedBody):
     """The empty body of a command."""
 
 
-Model = TypeVar("Model", bound=Body)
+AnyBody = TypeVar("AnyBody", bound=CheckedBody)
 
 
-def parse(model: type[Model], raw: bytes) -> Model:
+def parse(model: type[AnyBody], raw: bytes) -> AnyBody:
     """Read a body; an empty body counts as ``{}``."""
     value = _load(raw) if raw.strip() else {}
     if not isinstance(value, Mapping):
@@ -307,7 +307,7 @@ def _clean(value: Any, depth: int) -> Any:
     return value
 
 
-def _invalid(model: type[Body], error: ValidationError) -> InvalidInput:
+def _invalid(model: type[CheckedBody], error: ValidationError) -> InvalidInput:
     first = error.errors(include_url=False, include_context=False, include_input=False)[0]
     field = ".".join(str(step) for step in first["loc"])[:100] or "body"
     if first["type"] == "extra_forbidden":

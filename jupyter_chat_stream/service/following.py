@@ -48,10 +48,10 @@ class Following(ServiceBase):
             ThreadNotFound, CursorAhead, Compacted
         """
         thread, _ = await self._check_cursor(owner, thread_id, after)
-        answer = await self.parts.hub.read_page(thread, after, raw=raw, wait_s=wait_s)
-        if isinstance(answer, Snapshot):
-            return {"snapshot": answer.to_wire(), "seq": answer.seq}
-        events = [to_wire(event) for event in answer.events]
+        replay = await self.parts.hub.read_page(thread, after, raw=raw, wait_s=wait_s)
+        if isinstance(replay, Snapshot):
+            return {"snapshot": replay.to_wire(), "seq": replay.seq}
+        events = [to_wire(event) for event in replay.events]
         return {"events": events, "seq": events[-1]["seq"] if events else after}
 
     async def wait_ended(self, owner: str, run_id: str, timeout_s: float) -> MessageRecord:

@@ -23,8 +23,8 @@ from .errors import InvalidInput
 from .records import (
     DeltaKind,
     EndStatus,
+    MessageStatus,
     Phase,
-    Status,
     ThreadChange,
     Usage,
     WireEvent,
@@ -58,9 +58,9 @@ MAX_DELTA_BYTES = 64 * 1024
 MAX_CONTENT_BYTES = 1024 * 1024
 
 ENDS: tuple[EndStatus, ...] = ("completed", "failed", "cancelled", "interrupted")
-STATUSES: tuple[Status, ...] = ("pending", "processing", "waiting", *ENDS)
+STATUSES: tuple[MessageStatus, ...] = ("pending", "processing", "waiting", *ENDS)
 
-STATUS_BY_PHASE: Mapping[Phase, Status] = {
+STATUS_BY_PHASE: Mapping[Phase, MessageStatus] = {
     "queued": "pending",
     "waiting": "waiting",
     "retrying": "waiting",

@@ -73,7 +73,7 @@ def place_of(error: BaseException) -> str:
     return " > ".join(f"{PurePath(each.filename).name}:{each.lineno}" for each in frames) or "?"
 
 
-class _Handler(logging.StreamHandler[TextIO]):
+class _LogHandler(logging.StreamHandler[TextIO]):
     """The package's own handler; it writes to the present ``sys.stderr``."""
 
     def __init__(self) -> None:
@@ -90,12 +90,12 @@ def configure(log_format: str, level: int) -> None:
     If the program has handlers of its own for these lines, text lines are left to those handlers.
     """
     logger = logging.getLogger(ROOT)
-    for known in [handler for handler in logger.handlers if isinstance(handler, _Handler)]:
+    for known in [handler for handler in logger.handlers if isinstance(handler, _LogHandler)]:
         logger.removeHandler(known)
     logger.setLevel(level)
     if log_format == "text" and logger.hasHandlers():
         return
-    handler = _Handler()
+    handler = _LogHandler()
     handler.setFormatter(
         JsonFormatter() if log_format == "json" else logging.Formatter(FORMAT, DATE)
     )

@@ -21,7 +21,7 @@ from .tool_records import ToolInput as ToolInput
 from .tool_records import ToolResultPart as ToolResultPart
 
 EndStatus = Literal["completed", "failed", "cancelled", "interrupted"]
-Status = Literal["pending", "processing", "waiting", EndStatus]
+MessageStatus = Literal["pending", "processing", "waiting", EndStatus]
 Phase = Literal[
     "queued", "waiting", "retrying", "thinking", "tool_calling", "building", "continuing"
 ]
@@ -41,7 +41,7 @@ Params = Mapping[str, Any]
 # An event as a JSON object: `events.parse` checks its fields.
 WireEvent = Mapping[str, Any]
 # A frame of the WebSocket as a JSON object; `Subscription` checks its fields.
-Frame = Mapping[str, Any]
+WireFrame = Mapping[str, Any]
 # The ``error`` object of the wire: a `Failure` beside the facts of the error.
 WireError = Mapping[str, Any]
 
@@ -169,7 +169,7 @@ class WrittenMessage(TypedDict):
     role: Role
     kind: str
     """Always ``chat``."""
-    status: Status
+    status: MessageStatus
     parts: list[Part]
     model: str | None
     usage: Usage | None
@@ -200,7 +200,7 @@ class RunRecord(TypedDict):
     thread_id: str
     message_id: str
     """The reply."""
-    status: Status
+    status: MessageStatus
     phase: Phase | None
     """None once the run has ended."""
     attempt: int

@@ -20,7 +20,7 @@ from typing import cast
 from .errors import FoldError, InvalidInput
 from .events import Event, parse
 from .fold import Transcript
-from .records import Failure, Frame, SnapshotFrame, SubscribeFrame, WireEvent
+from .records import Failure, SnapshotFrame, SubscribeFrame, WireEvent, WireFrame
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +77,7 @@ class Subscription:
         self._is_asking = True
         return {"op": "subscribe", "thread": self.thread_id, "after": self.cursor}
 
-    def receive(self, frame: Frame) -> Action | None:
+    def receive(self, frame: WireFrame) -> Action | None:
         """Apply one frame of this thread; None if the reader has nothing to do."""
         op = frame.get("op")
         try:

@@ -17,9 +17,8 @@ from ..shared.fold import Transcript
 from ..shared.parts import call_of, result_of
 from ..shared.records import Part
 from ..shared.tool_records import CallState, ToolCallPart
+from .attachment_audit import Finding
 from .log.transaction import ThreadRef, execute
-
-Finding = tuple[str, str]  # the subject of a difference, and what is different
 
 
 def verify_calls(conn: Connection, thread: ThreadRef, transcript: Transcript) -> Iterator[Finding]:

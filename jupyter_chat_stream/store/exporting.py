@@ -31,7 +31,7 @@ PAGE_ROWS = 1024
 
 
 @dataclass(frozen=True, kw_only=True)
-class Entry:
+class MessageEntry:
     """The place of a message in its thread, without its content."""
 
     pk: int
@@ -60,13 +60,13 @@ class WholeThread:
         self.info = read_thread(conn, thread)
         sql = "SELECT pk, id, role, status, parent_id FROM message WHERE thread = :pk ORDER BY pk"
         self.entries = [
-            Entry(pk=row[0], id=row[1], role=row[2], status=row[3], parent_id=row[4])
+            MessageEntry(pk=row[0], id=row[1], role=row[2], status=row[3], parent_id=row[4])
             for row in execute(conn, sql, {"pk": thread.pk})
         ]
         self._conn = conn
         self._thread = thread
 
-    def messages(self, entries: Sequence[Entry]) -> Iterator[MessageRecord]:
+    def messages(self, entries: Sequence[MessageEntry]) -> Iterator[MessageRecord]:
         """Read these messages in this order; open replies are folded up to ``seq``."""
         partial = {run.message_pk: run for run in open_runs(self._conn, self._thread)}
         sql = f"SELECT pk, {rows.MESSAGE_COLUMNS} FROM message WHERE pk {among(self._conn)}"

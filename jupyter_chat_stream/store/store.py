@@ -25,12 +25,12 @@ from .log.operations import PATIENCE_S, Append, Command, Commit, Committed, reso
 from .log.transaction import Transaction
 from .log.writer import Writer
 from .sql.database import READERS, Database
-from .sql.driver import Place
+from .sql.driver import ThreadPlace
 from .sql.failures import AWAY_BACKOFF, is_unreachable
 from .sql.notices.base import Notice
 
 T = TypeVar("T")
-Listener = Callable[[list[Event]], None]
+EventListener = Callable[[list[Event]], None]
 MarksListener = Callable[[frozenset[str]], None]
 Foreign = Callable[["frozenset[str] | None"], None]
 Wants = Callable[[str], bool]
@@ -91,7 +91,7 @@ class Store:
         self.database = database
         self.now_ms = now_ms
         self.new_id = make_id
-        self.listeners: list[Listener] = []
+        self.listeners: list[EventListener] = []
         self._marks_listeners: list[MarksListener] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._foreign: list[ForeignListener] = []
@@ -146,7 +146,7 @@ class Store:
         """Publish on this loop from now on; before that, on the writer's thread."""
         self._loop = loop
 
-    def listen(self, listener: Listener) -> None:
+    def listen(self, listener: EventListener) -> None:
         """Call the listener with the events of every commit, in order."""
         self.listeners.append(listener)
 
@@ -207,7 +207,7 @@ class Store:
         self.append(operation)
         return future
 
-    def submit(self, work: Callable[[Transaction], T], *places: Place) -> Future[T]:
+    def submit(self, work: Callable[[Transaction], T], *places: ThreadPlace) -> Future[T]:
         """Queue a command, which runs in the writer's next transaction.
 
         Args:
@@ -217,7 +217,7 @@ class Store:
         self.writer.put(command)
         return command.future
 
-    async def write(self, work: Callable[[Transaction], T], *places: Place) -> T:
+    async def write(self, work: Callable[[Transaction], T], *places: ThreadPlace) -> T:
         """Run a command and wait for its commit."""
         return await asyncio.wrap_future(self.submit(work, *places))
 

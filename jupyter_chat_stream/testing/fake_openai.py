@@ -25,7 +25,7 @@ RESPONSES_PATH = "/v1/responses"
 DONE = b"data: [DONE]\n\n"
 KEEP_ALIVE = b": keep-alive\n\n"
 
-Page = Any | Callable[[Any], Any]
+JsonPage = Any | Callable[[Any], Any]
 
 
 class FakeOpenAI(FakeServer):
@@ -57,7 +57,7 @@ class FakeOpenAI(FakeServer):
         port: int = 0,
         models: Sequence[str | Mapping[str, object]] = (DEFAULT_MODEL,),
         list_answer: Answer | None = None,
-        pages: Mapping[str, Page] | None = None,
+        pages: Mapping[str, JsonPage] | None = None,
         needs_key: bool = False,
         refuses: Sequence[str] = (),
     ) -> None:

@@ -19,7 +19,7 @@ from . import responses_events
 from .answers import Answer, JsonObject
 from .fake_server import FakeServer, Request, cut
 from .http_server import HttpConnection, HttpRequest
-from .responses_events import Event
+from .responses_events import ResponsesEvent
 
 KEEP_ALIVE = b": keep-alive\n\n"
 
@@ -39,7 +39,7 @@ class FakeResponse:
         self.id = f"resp_fake_{request.number}"
         self.answer, self.request = answer, request
         self.value = responses_events.new_response(self.id, request.body)
-        self.events: list[Event] = []
+        self.events: list[ResponsesEvent] = []
         self.chunks = 0
         self.kept_from = 0
         self.replays_all = False
@@ -53,7 +53,7 @@ class FakeResponse:
         kind = "response.output_text.delta"
         return "".join(event["delta"] for _, event in self.events if event["type"] == kind)
 
-    def add(self, event: Event) -> None:
+    def add(self, event: ResponsesEvent) -> None:
         """Append an event, with its number."""
         kind, value = event
         self.events.append((kind, {**value, "sequence_number": len(self.events)}))

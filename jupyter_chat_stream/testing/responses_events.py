@@ -12,8 +12,8 @@ from .rounds import results_in
 from .tool_content import wrongs_of_openai
 
 ENCRYPTED = "reasoning.encrypted_content"
-Kind = Literal["chunk", "last", "other"]
-Event = tuple[Kind, JsonObject]
+EventKind = Literal["chunk", "last", "other"]
+ResponsesEvent = tuple[EventKind, JsonObject]
 
 
 def new_response(id_: str, body: JsonObject) -> JsonObject:
@@ -38,7 +38,7 @@ def new_response(id_: str, body: JsonObject) -> JsonObject:
     }
 
 
-def events_of(answer: Answer, body: JsonObject, response: JsonObject) -> Iterator[Event]:
+def events_of(answer: Answer, body: JsonObject, response: JsonObject) -> Iterator[ResponsesEvent]:
     """Yield all events of an answer without a fault, without their numbers.
 
     Args:
@@ -62,7 +62,7 @@ def failed(response: JsonObject, code: str, message: str) -> JsonObject:
     return {"type": "response.failed", "response": dict(response)}
 
 
-def _ending(answer: Answer, response: JsonObject) -> Iterator[Event]:
+def _ending(answer: Answer, response: JsonObject) -> Iterator[ResponsesEvent]:
     reason = answer.stop_reason or "completed"
     usage: JsonObject = {
         "input_tokens": 10,
@@ -85,7 +85,7 @@ def _ending(answer: Answer, response: JsonObject) -> Iterator[Event]:
         yield "last", {"type": "response.incomplete", "response": dict(response)}
 
 
-def _output(answer: Answer, body: JsonObject, output: list[JsonObject]) -> Iterator[Event]:
+def _output(answer: Answer, body: JsonObject, output: list[JsonObject]) -> Iterator[ResponsesEvent]:
     text = answers.rest_of(answer, body)
     if answer.thinking:
         item: JsonObject = {"id": "rs_fake", "type": "reasoning", "summary": []}
@@ -111,8 +111,8 @@ def _output(answer: Answer, body: JsonObject, output: list[JsonObject]) -> Itera
 
 
 def _item(
-    output: list[JsonObject], item: JsonObject, inner: Iterator[Event], whole: JsonObject
-) -> Iterator[Event]:
+    output: list[JsonObject], item: JsonObject, inner: Iterator[ResponsesEvent], whole: JsonObject
+) -> Iterator[ResponsesEvent]:
     index = len(output)
     added = {"type": "response.output_item.added", "output_index": index, "item": item}
     yield "other", added
@@ -121,7 +121,7 @@ def _item(
     yield "other", {"type": "response.output_item.done", "output_index": index, "item": whole}
 
 
-def _summary(answer: Answer) -> Iterator[Event]:
+def _summary(answer: Answer) -> Iterator[ResponsesEvent]:
     where = {"item_id": "rs_fake", "output_index": 0, "summary_index": 0}
     part = {"type": "summary_text", "text": ""}
     yield "other", {"type": "response.reasoning_summary_part.added", **where, "part": part}
@@ -133,7 +133,9 @@ def _summary(answer: Answer) -> Iterator[Event]:
     yield "other", done
 
 
-def _message(answer: Answer, content: list[JsonObject], output_index: int) -> Iterator[Event]:
+def _message(
+    answer: Answer, content: list[JsonObject], output_index: int
+) -> Iterator[ResponsesEvent]:
     for index, part in enumerate(content):
         where = {"item_id": "msg_fake", "output_index": output_index, "content_index": index}
         field = "refusal" if part["type"] == "refusal" else "text"
@@ -147,7 +149,7 @@ def _message(answer: Answer, content: list[JsonObject], output_index: int) -> It
         yield "other", {"type": "response.content_part.done", **where, "part": part}
 
 
-def _arguments(given: str, where: Mapping[str, object], answer: Answer) -> Iterator[Event]:
+def _arguments(given: str, where: Mapping[str, object], answer: Answer) -> Iterator[ResponsesEvent]:
     kind = "response.function_call_arguments"
     for piece in _cut(given, answer):
         yield "chunk", {"type": f"{kind}.delta", **where, "delta": piece}

@@ -61,8 +61,8 @@ class _Stall:
 
 
 STALL = _Stall()
-Step = str | Chunk | BaseException | Gate | _Stall
-Script = Sequence[Step]
+ScriptStep = str | Chunk | BaseException | Gate | _Stall
+Script = Sequence[ScriptStep]
 
 
 class ScriptedProvider(Provider):
@@ -143,7 +143,7 @@ class ScriptedProvider(Provider):
 
 
 def answering(
-    text: str | Callable[[Prompt], str], chunk_chars: int = 5, end: Iterable[Step] = ()
+    text: str | Callable[[Prompt], str], chunk_chars: int = 5, end: Iterable[ScriptStep] = ()
 ) -> Callable[[Prompt], Script]:
     """Make scripts that stream a text, without the part that the prompt has already.
 
@@ -165,7 +165,7 @@ def answering(
 _USAGE = {"input_tokens": 1, "output_tokens": 1, "cache_read_tokens": 0, "cache_write_tokens": 0}
 
 
-async def _do(step: Step) -> Chunk | None:
+async def _do(step: ScriptStep) -> Chunk | None:
     if isinstance(step, Gate):
         await step.pass_through()
         return None

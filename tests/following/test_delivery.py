@@ -352,14 +352,14 @@ class Machine:
         if found is Need.READ:
             delivery.begin_read()
             seqs = range(delivery.cursor + 1, min(self.head, delivery.cursor + 3) + 1)
-            answer = page(*seqs, head=self.head)
+            replay = page(*seqs, head=self.head)
             if commits_meanwhile:
                 self.commit(is_published=True)
             if self.lose_read:
                 self.lose_read = False
                 delivery.fall_behind()
                 return
-            found = delivery.receive(answer) or Need.EVENTS
+            found = delivery.receive(replay) or Need.EVENTS
         if isinstance(found, Frame) and not self.sink.take(found.text):
             delivery.refuse(found)
 

@@ -79,9 +79,9 @@ async def test_what_is_committed_while_the_store_is_read_is_not_lost(
         if late == 0:
             late += 1
             await following.say("before the read")
-            answer = await original(*args, **kwargs)
+            replay = await original(*args, **kwargs)
             await following.say("after the read")
-            return answer
+            return replay
         return await original(*args, **kwargs)
 
     following.hub.read = read  # type: ignore[method-assign]
@@ -100,9 +100,9 @@ async def test_what_is_published_while_a_live_reader_finds_nothing_in_the_store_
     read = following.hub.read
 
     async def read_just_before(*args: Any, **options: Any) -> Any:
-        answer = await read(*args, **options)
+        replay = await read(*args, **options)
         await following.say("the last word")
-        return answer
+        return replay
 
     monkeypatch.setattr(following.hub, "read", read_just_before)
     reader.fall_behind()  # as for another process's commit that it has read by now

@@ -17,7 +17,7 @@ from jupyter_chat_stream.shared.events import (
     parse,
 )
 from jupyter_chat_stream.shared.fold import Transcript
-from jupyter_chat_stream.store.log.reading import Answer
+from jupyter_chat_stream.store.log.reading import Replay
 from jupyter_chat_stream.store.log.transaction import ThreadRef
 from tests.following.harness import Following, delete
 from tests.run_harness import PATIENCE_S
@@ -111,7 +111,7 @@ async def test_a_sink_without_room_costs_nothing_and_misses_nothing(
     reads: list[int] = []
     read = following.hub.read
 
-    async def counted(thread: ThreadRef, after: int, *, raw: bool) -> Answer:
+    async def counted(thread: ThreadRef, after: int, *, raw: bool) -> Replay:
         reads.append(after)
         return await read(thread, after, raw=raw)
 
@@ -140,7 +140,7 @@ async def test_what_is_published_while_a_pouring_reader_reads_comes_once(
     begun, go_on = asyncio.Event(), asyncio.Event()
     read = following.hub.read
 
-    async def held(thread: ThreadRef, after: int, *, raw: bool) -> Answer:
+    async def held(thread: ThreadRef, after: int, *, raw: bool) -> Replay:
         begun.set()
         await go_on.wait()
         return await read(thread, after, raw=raw)

@@ -38,7 +38,7 @@ def no_file_left() -> Iterator[None]:
 
 
 def test_too_many_open_files_are_no_matter_of_the_data_folder() -> None:
-    private_server.place()
+    private_server.server_files()
     with no_file_left(), pytest.raises(ServerUnavailable) as refusal:
         private_server.connect()
     for words in ("too many files open", "ulimit -n", "try again"):
@@ -67,10 +67,10 @@ def test_a_system_that_starts_no_process_is_named(
 
 
 def test_what_is_wrong_in_the_folder_names_the_folder() -> None:
-    private_server.place().log.mkdir()
+    private_server.server_files().log.mkdir()
     with pytest.raises(DataFolderRefused) as refusal:
         private_server.connect()
-    assert str(private_server.place().log) in refusal.value.message
+    assert str(private_server.server_files().log) in refusal.value.message
     assert "JUPYTER_DATA_DIR" in refusal.value.message
 
 

@@ -30,7 +30,7 @@ from jupyter_chat_stream.shared.events import (
 from jupyter_chat_stream.shared.fold import Transcript
 from jupyter_chat_stream.store.audit import verify
 from jupyter_chat_stream.store.front import ChatStore
-from jupyter_chat_stream.store.log.reading import Answer, Snapshot, read_after, read_events
+from jupyter_chat_stream.store.log.reading import Replay, Snapshot, read_after, read_events
 from jupyter_chat_stream.store.log.transaction import RunRef, ThreadRef, Transaction
 from jupyter_chat_stream.store.store import Store
 from tests.prepared import prepare_sqlite
@@ -290,18 +290,18 @@ class Base(RuleBasedStateMachine):
     def every_cursor_leads_to_the_state(self, thread: ModelThread, limits: dict[str, Any]) -> None:
         """L6: the state folded up to c, and then whatever is answered."""
         whole = canonical(thread.transcript.state())
-        answers: dict[int, Answer] = {}  # many ways lead over the same cursors
+        replays: dict[int, Replay] = {}  # many ways lead over the same cursors
         for cursor, state in enumerate(thread.states):
             transcript = at(state)
             assert transcript.seq == cursor
             while transcript.seq < len(thread.events):
                 seq = transcript.seq
-                if seq not in answers:
-                    answers[seq] = self._read_after(thread, seq, limits)
-                take_answer(thread, transcript, answers[seq])
+                if seq not in replays:
+                    replays[seq] = self._read_after(thread, seq, limits)
+                take_replay(thread, transcript, replays[seq])
             assert canonical(transcript.state()) == whole, cursor
 
-    def _read_after(self, thread: ModelThread, cursor: int, limits: dict[str, Any]) -> Answer:
+    def _read_after(self, thread: ModelThread, cursor: int, limits: dict[str, Any]) -> Replay:
         return self.look(lambda conn: read_after(conn, thread.ref, cursor, **limits))
 
     def every_reader_gets_there(self) -> None:
@@ -350,12 +350,12 @@ class Base(RuleBasedStateMachine):
             self.drop_database()
 
 
-def take_answer(thread: ModelThread, transcript: Transcript, answer: Answer) -> None:
-    if isinstance(answer, Snapshot):
-        assert answer.seq == len(thread.events)
-        transcript.replace(answer.to_wire())
+def take_replay(thread: ModelThread, transcript: Transcript, replay: Replay) -> None:
+    if isinstance(replay, Snapshot):
+        assert replay.seq == len(thread.events)
+        transcript.replace(replay.to_wire())
         return
-    assert answer.events
-    for event in answer.events:
+    assert replay.events
+    for event in replay.events:
         assert event.seq == transcript.seq + 1
         transcript.apply(event)

@@ -60,7 +60,7 @@ def refused(
 
 
 def test_the_sentence_has_path_reason_and_next_step(refused: Path) -> None:
-    for ask in (data_dir, ChatStream().resolved_database_url, private_server.place):
+    for ask in (data_dir, ChatStream().resolved_database_url, private_server.server_files):
         with pytest.raises(DataFolderRefused) as refusal:
             ask()
         message = refusal.value.message

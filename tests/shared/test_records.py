@@ -101,7 +101,7 @@ def test_both_name_the_same_statuses_and_reasons() -> None:
     text = PROTOCOL.read_text(encoding="utf-8")
     found = re.search(r"type Status =([^;]+);", text)
     assert found is not None
-    assert set(re.findall(r"'(\w+)'", found[1])) == set(typing.get_args(records.Status))
+    assert set(re.findall(r"'(\w+)'", found[1])) == set(typing.get_args(records.MessageStatus))
     reasons = set(re.findall(r"'(\w+)'", interfaces()["Incomplete"]["reason"][1]))
     assert reasons == set(typing.get_args(records.IncompleteReason))
 

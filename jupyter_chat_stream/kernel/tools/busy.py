@@ -12,7 +12,7 @@ from typing import Any
 from ..shell import shell_of_kernel
 
 
-class _CellWatch:
+class _CellState:
     """Whether a cell is under way in this kernel."""
 
     def __init__(self) -> None:
@@ -33,7 +33,7 @@ class _CellWatch:
         self.is_in_cell = False
 
 
-_cells = _CellWatch()
+_cells = _CellState()
 
 
 def watch_cells() -> None:

@@ -20,9 +20,9 @@ from ...shared.json_objects import JsonObject, JsonView
 from ..shell import shell_of_kernel
 from .files import CallFiles
 
-Write = Callable[[str], None]
+WriteText = Callable[[str], None]
 
-_present: ContextVar[Write | None] = ContextVar("chat_stream_call", default=None)
+_present: ContextVar[WriteText | None] = ContextVar("chat_stream_call", default=None)
 
 
 class CapturedStream:
@@ -54,7 +54,7 @@ class CapturedStream:
 
 
 @contextmanager
-def captured(write: Write, files: CallFiles) -> Iterator[None]:
+def captured(write: WriteText, files: CallFiles) -> Iterator[None]:
     """Pass to ``write`` what the code of this context prints, and to ``files`` its pictures."""
     streams = {name: CapturedStream(getattr(sys, name)) for name in ("stdout", "stderr")}
     publisher = getattr(shell_of_kernel(), "display_pub", None)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from ..inbox import wait_in_steps
-from .capture import Write, captured
+from .capture import WriteText, captured
 from .failures import BY_CHAT, BY_PERSON, LEFT, failure_text
 from .files import CallFiles
 from .function import KernelTool, is_async
@@ -43,7 +43,7 @@ class CallExecution:
     """One execution of a tool's function."""
 
     def __init__(
-        self, tool: KernelTool, given: Any, write: Write, conceal: Callable[[str], str]
+        self, tool: KernelTool, given: Any, write: WriteText, conceal: Callable[[str], str]
     ) -> None:
         self._tool = tool
         self._given = given

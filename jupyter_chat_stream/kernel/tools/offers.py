@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from ...shared.errors import ChatStreamError
-from ...shared.records import Frame
+from ...shared.records import WireFrame
 from ...shared.tool_records import ToolRecord
 from ..wire import error_from_wire
 
@@ -44,17 +44,17 @@ class KernelOffer:
         """Note that the socket is new: no frame of the old one is answered any more."""
         self._sent.clear()
 
-    def request(self) -> Frame:
+    def request(self) -> WireFrame:
         """Return the frame to send now."""
         self._sent.append(self._version)
         return self._frame(self._tools)
 
-    def withdrawal(self) -> Frame:
+    def withdrawal(self) -> WireFrame:
         """Return the frame that takes the offer back; its answer is not waited for."""
         self._sent.append(0)
         return self._frame(())
 
-    def _frame(self, tools: Sequence[ToolRecord]) -> Frame:
+    def _frame(self, tools: Sequence[ToolRecord]) -> WireFrame:
         return {
             "op": "offer",
             "thread": self._thread_id,
@@ -64,7 +64,7 @@ class KernelOffer:
             "tools": list(tools),
         }
 
-    def answered(self, frame: Frame) -> None:
+    def answered(self, frame: WireFrame) -> None:
         """Take the server's answer to the oldest frame without one."""
         if not self._sent:
             return
@@ -95,6 +95,6 @@ class KernelOffer:
             raise self._error
 
 
-def is_answer(frame: Frame) -> bool:
+def is_answer(frame: WireFrame) -> bool:
     """Return whether a frame of a thread answers an offer; others belong to the subscription."""
     return frame.get("op") == "offered" or frame.get("to") == "offer"

@@ -50,7 +50,7 @@ def output_of(
     """
     budget = MAX_BYTES
     while True:
-        writer = _Writer(budget, conceal, files)
+        writer = _ValueWriter(budget, conceal, files)
         output = writer.write(value)
         if _size(output) <= MAX_BYTES:
             break
@@ -62,7 +62,7 @@ def output_of(
 
 def _with_whole(output: Any, value: Any, conceal: Callable[[str], str], files: CallFiles) -> Any:
     """Keep the whole of a value whose output was cut; an output that is a text tells where."""
-    whole = _Writer(MAX_WHOLE_CHARS, conceal, files).write(value)
+    whole = _ValueWriter(MAX_WHOLE_CHARS, conceal, files).write(value)
     if isinstance(whole, str):
         name = files.add(Content(name="output.txt", type="text/plain", data=_encoded(whole)))
     else:
@@ -109,7 +109,7 @@ def _size(output: Any) -> int:
     return len(json.dumps(output, ensure_ascii=False).encode(errors="replace"))
 
 
-class _Writer:
+class _ValueWriter:
     """Writes one value as JSON, of about ``budget`` characters."""
 
     def __init__(

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["AnthropicProvider", "MessagesProvider", "create"]
 
-_Access = tuple[str, str]  # the key and the address
+_KeyAndAddress = tuple[str, str]
 
 ENV_BASE_URL = "ANTHROPIC_BASE_URL"
 
@@ -65,7 +65,7 @@ class AnthropicProvider:
         self._endpoint = endpoint
         self._keys = ClaudeKey(key_file, self._environ, endpoint=endpoint)
         self._now = now
-        self.clients: SharedClients[_Access, anthropic.AsyncAnthropic] = SharedClients(
+        self.clients: SharedClients[_KeyAndAddress, anthropic.AsyncAnthropic] = SharedClients(
             self._connect
         )
 
@@ -123,6 +123,6 @@ class AnthropicProvider:
             can=model.can if can is None else can,
         )
 
-    async def _connect(self, access: _Access) -> anthropic.AsyncAnthropic:
+    async def _connect(self, access: _KeyAndAddress) -> anthropic.AsyncAnthropic:
         key, base_url = access
         return await sdk.connect(replace(self._endpoint, base_url=base_url), key)

@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, cast
 
+from ...shared.json_objects import JsonObject
 from ..base import ToolResultChunk
 from ..call_inputs import input_of
 
@@ -32,10 +33,7 @@ FIELDS = {
 }
 
 
-JsonObject = dict[str, object]
-
-
-class Block:
+class StreamedBlock:
     """One block and the deltas that have come for it."""
 
     def __init__(self, value: JsonObject) -> None:
@@ -125,7 +123,7 @@ def plain(value: object) -> JsonObject:
     return dict(value) if isinstance(value, Mapping) else {}
 
 
-def to_send_back(blocks: Iterable[Block]) -> list[ContentBlockParam]:
+def to_send_back(blocks: Iterable[StreamedBlock]) -> list[ContentBlockParam]:
     """Return the blocks of a paused turn for the next request, without blanks at the end."""
     found = [whole for whole in (block.whole() for block in blocks) if whole is not None]
     while found and found[-1].get("type") == "text":

@@ -15,6 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...shared.errors import Refusal, StreamCut
+from ...shared.json_objects import JsonObject
 from ..base import (
     Chunk,
     EndChunk,
@@ -30,7 +31,7 @@ from ..continuation import KnownBlanks
 from ..quoting import as_line, as_reason
 from . import foreign
 from .asked import AskedMessages
-from .blocks import THINKING, WITHOUT_RESULT, Block, JsonObject, plain, to_send_back
+from .blocks import THINKING, WITHOUT_RESULT, StreamedBlock, plain, to_send_back
 
 if TYPE_CHECKING:
     from anthropic.types import (
@@ -69,8 +70,8 @@ class MessagesReading:
         self._usage_before = dict(self._usage)  # of the requests before a pause
         self._stop_reason: str | None = None
         self._stop_details: JsonObject = {}
-        self._blocks: list[Block] = []
-        self._open: dict[int, Block] = {}
+        self._blocks: list[StreamedBlock] = []
+        self._open: dict[int, StreamedBlock] = {}
         self._names: dict[str, str] = {}  # of the tools called, by the call's id
         self._ids = CallIds(prompt)
         # A call without input, or with a broken one: the model wrote it so, or its length cut it.
@@ -131,7 +132,7 @@ class MessagesReading:
         return blocks
 
     def _start(self, index: int, given: object) -> list[Chunk]:
-        block = self._open[index] = Block(plain(given))
+        block = self._open[index] = StreamedBlock(plain(given))
         self._blocks.append(block)
         if block.is_call:
             self._names[block.call_id] = block.name
@@ -149,7 +150,9 @@ class MessagesReading:
         block = self._open.get(index)
         if block is None:  # its start is missing; the text of the delta counts anyway
             kinds = {"text_delta": "text", "thinking_delta": "thinking"}
-            block = self._open[index] = Block({"type": kinds.get(delta.type, "redacted_thinking")})
+            block = self._open[index] = StreamedBlock(
+                {"type": kinds.get(delta.type, "redacted_thinking")}
+            )
             self._blocks.append(block)
         block.add(delta)
         if delta.type == "text_delta" and block.kind == "text":
@@ -237,7 +240,7 @@ class MessagesReading:
         return [TextChunk(text=text)] if text else []
 
 
-def _to_keep(block: Block) -> list[Chunk]:
+def _to_keep(block: StreamedBlock) -> list[Chunk]:
     """Return a whole block of thinking as data that a later request sends back."""
     whole = block.whole() if block.kind in THINKING else None
     return [] if whole is None else [ProviderDataChunk(data=whole)]

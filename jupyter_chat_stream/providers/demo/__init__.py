@@ -240,7 +240,7 @@ def _kept(prompt: Prompt, whole: str) -> int:
     return len(prompt.partial) if whole.startswith(prompt.partial) else 0
 
 
-def _said(steps: Iterable[pausing.Step]) -> str:
+def _said(steps: Iterable[pausing.DemoStep]) -> str:
     return "".join(step for step in steps if isinstance(step, str))
 
 

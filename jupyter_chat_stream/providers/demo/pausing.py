@@ -19,12 +19,12 @@ MAX_SHOWN_CHARS = 200
 
 SEASONS = ("spring", "summer", "autumn", "winter")
 
-Step = str | AskChunk | SleepChunk
+DemoStep = str | AskChunk | SleepChunk
 
 
-def script(prompt: Prompt, params: DemoParams) -> list[Step]:
+def script(prompt: Prompt, params: DemoParams) -> list[DemoStep]:
     """Return the steps of an answer, up to the first question without a reply."""
-    steps: list[Step] = []
+    steps: list[DemoStep] = []
     answered = 0
     for step in _ask(prompt, params) if prompt.model == "ask" else _wait(prompt, params):
         if isinstance(step, AskChunk):
@@ -37,7 +37,7 @@ def script(prompt: Prompt, params: DemoParams) -> list[Step]:
     return steps
 
 
-def _ask(prompt: Prompt, params: DemoParams) -> Iterator[Step]:
+def _ask(prompt: Prompt, params: DemoParams) -> Iterator[DemoStep]:
     said = [_shown(answer.value) for answer in prompt.answers]
     yield (
         LABEL + "## A little report\n\nTwo questions first. I can wait for days: while I do, "
@@ -53,7 +53,7 @@ def _ask(prompt: Prompt, params: DemoParams) -> Iterator[Step]:
     yield f"### The {said[0]} report, for {said[1]}\n\nEverything went as it does in {said[0]}.\n"
 
 
-def _wait(prompt: Prompt, params: DemoParams) -> Iterator[Step]:
+def _wait(prompt: Prompt, params: DemoParams) -> Iterator[DemoStep]:
     until_ms = params.until_ms
     if until_ms is None:
         until_ms = prompt.begun_at_ms + int(params.wait_s * 1000)

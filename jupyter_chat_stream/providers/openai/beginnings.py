@@ -29,7 +29,7 @@ PATIENCE_S = 10.0
 
 Open = Callable[[], Awaitable[Events]]
 Cancel = Callable[[str], Awaitable[None]]
-Event = Any  # the SDK's classes of events
+SdkEvent = Any  # the SDK's classes of events
 
 
 class Beginnings:
@@ -81,7 +81,7 @@ class _Begun:
     def __init__(self, events: Events) -> None:
         self._events = events
         self._rest = aiter(events)
-        self._first: Event = None
+        self._first: SdkEvent = None
         self._failure: Exception | None = None
 
     @property
@@ -104,7 +104,7 @@ class _Begun:
                 return id_ if getattr(response, "background", None) is True else None
         return None
 
-    async def __aiter__(self) -> AsyncIterator[Event]:
+    async def __aiter__(self) -> AsyncIterator[SdkEvent]:
         if self._failure is not None:
             raise self._failure
         first, self._first = self._first, None

@@ -175,7 +175,7 @@ MAX_SPAN = 100  # of a cell; a browser takes long to lay out a table of larger s
 
 def table_of(source: str) -> Element | None:
     """Read a table, whose cells hold their source as text; None if the source is not a table."""
-    reader = _Table()
+    reader = _TableReader()
     done = 0
     for found in _PART.finditer(source):
         between = source[done : found.start()]
@@ -188,7 +188,7 @@ def table_of(source: str) -> Element | None:
     return reader.table if is_blank(source[done:]) else None
 
 
-class _Table:
+class _TableReader:
     """Takes the tags in turn; each call returns whether they still make a table."""
 
     def __init__(self) -> None:

@@ -32,10 +32,10 @@ def tree_of(text: str) -> list[Node]:
     text = re.sub("\r\n?", "\n", text).replace("\0", "\ufffd")
     tokens: list[Token] = []
     parser().block.parse(text, parser(), env, tokens)
-    return _Reader(tokens, env).blocks()
+    return _BlockReader(tokens, env).blocks()
 
 
-class _Reader:
+class _BlockReader:
     def __init__(self, tokens: list[Token], env: EnvType) -> None:
         self._tokens = tokens
         self._env = env

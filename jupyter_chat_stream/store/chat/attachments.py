@@ -32,8 +32,8 @@ UNSENT_EXPIRES_MS = 24 * HOUR_MS  # after the upload
 MAX_PER_MESSAGE = 20
 
 Expiring = Literal["attachment", "blob"]
-Place = tuple[int, int]  # in the order of expiry: when, and the key
-BEGINNING: Place = (-1, -1)
+ExpiryPlace = tuple[int, int]  # in the order of expiry: when, and the key
+BEGINNING: ExpiryPlace = (-1, -1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -293,8 +293,8 @@ def delete_expired(tx: Transaction, attachment: int, until_ms: int) -> tuple[boo
 
 
 def find_expired(
-    conn: Connection, table: Expiring, until_ms: int, after: Place, limit: int
-) -> list[Place]:
+    conn: Connection, table: Expiring, until_ms: int, after: ExpiryPlace, limit: int
+) -> list[ExpiryPlace]:
     """List what has expired of a table, soonest first.
 
     Of the blobs, these are the ones that nobody needs, and those whose upload stopped.

@@ -20,7 +20,7 @@ from sqlalchemy import Connection
 
 from ...shared.errors import BuildNotFound, RunNotFound, TooManyBuilds
 from ...shared.events import ENDS, ToolClaimed
-from ...shared.records import Part, Status, Usage
+from ...shared.records import MessageStatus, Part, Usage
 from ...shared.tool_records import ToolCallPart, ToolResultPart
 from ..log import reading
 from ..log.builds import BESIDE_QUEUE, BUILD
@@ -54,7 +54,7 @@ class NewBuild:
 class BuildState:
     """How far a build has come: its last version that was tried, with the result."""
 
-    status: Status
+    status: MessageStatus
     error: str
     tries: int
     call: ToolCallPart | None

@@ -23,7 +23,7 @@ from ...shared.errors import DamagedRow
 from ...shared.events import ENDS, Failed, Finalized, MessageWritten, NoteAdded, StatusChanged, iso
 from ...shared.fold import written
 from ...shared.logs import Line
-from ...shared.records import OnCrash, Params, Phase, Status
+from ...shared.records import MessageStatus, OnCrash, Params, Phase
 from ..log import upstreams
 from ..log.transaction import RunRef, Transaction, execute
 from ..sql.rows import params_of
@@ -60,7 +60,7 @@ class _OpenRow:
     """The row of a run to claim, and its owner's preference."""
 
     attempt: int
-    status: Status
+    status: MessageStatus
     phase: Phase | None
     holder: str | None
     model: str

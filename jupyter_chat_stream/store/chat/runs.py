@@ -27,11 +27,11 @@ from ...shared.parts import cut_off, open_calls
 from ...shared.records import (
     EndStatus,
     MessageRecord,
+    MessageStatus,
     Params,
     Part,
     Role,
     RunRecord,
-    Status,
     WrittenMessage,
 )
 from ..log import upstreams
@@ -164,7 +164,7 @@ def new_message(
     id: str,
     thread_id: str,
     role: Role,
-    status: Status,
+    status: MessageStatus,
     created_at: str,
     parts: Iterable[Part] = (),
     model: str | None = None,
@@ -215,7 +215,7 @@ def add_message(
 def add_reply(tx: Transaction, thread: ThreadRef, reply: NewReply) -> NewRun:
     """Write an empty reply and its run, which is due in its thread's order or at ``deliver_ms``."""
     run_id, deliver_ms = tx.new_id(), reply.deliver_ms
-    status: Status = "pending" if deliver_ms is None else "waiting"
+    status: MessageStatus = "pending" if deliver_ms is None else "waiting"
     deliver_at = None if deliver_ms is None else iso(deliver_ms)
     message = new_message(
         id=tx.new_id(),

@@ -31,7 +31,7 @@ _RANGE = "owner = :owner AND at_ms >= :since AND at_ms < :until"
 _AFTER = "HAVING MAX({last}) < :last OR (MAX({last}) = :last AND {key} > :key)"
 
 
-Place = tuple[int, str]  # in a list of groups: the time of the newest answer, and the key
+GroupPlace = tuple[int, str]  # in a list of groups: the time of the newest answer, and the key
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +100,7 @@ def by_day(conn: Connection, range_: UsageRange, zone: tzinfo) -> list[UsageGrou
 
 
 def by_model(
-    conn: Connection, range_: UsageRange, *, limit: int, before: Place | None
+    conn: Connection, range_: UsageRange, *, limit: int, before: GroupPlace | None
 ) -> GroupPage:
     """Add up the answers of each model, the model with the newest answer first."""
     having = _AFTER.format(last="at_ms", key="model")
@@ -111,7 +111,7 @@ def by_model(
 
 
 def by_thread(
-    conn: Connection, range_: UsageRange, *, limit: int, before: Place | None
+    conn: Connection, range_: UsageRange, *, limit: int, before: GroupPlace | None
 ) -> GroupPage:
     """Add up the answers of each thread; those of deleted threads are one group without an id."""
     key = "COALESCE(thread.id, '')"
@@ -227,7 +227,7 @@ def _used(conn: Connection, thread: ThreadRef, head: str | None) -> UsedContext 
 
 def _page(
     conn: Connection, sql: str, having: str, last: str, key: str,
-    range_: UsageRange, limit: int, before: Place | None,
+    range_: UsageRange, limit: int, before: GroupPlace | None,
 ) -> Sequence[Any]:  # fmt: skip
     """Read one group more than a page has."""
     params = {**range_.params, "limit": limit + 1}
@@ -238,7 +238,7 @@ def _page(
     return list(found)
 
 
-def place_of(before: str) -> Place:
+def place_of(before: str) -> GroupPlace:
     """Read the ``next`` of a page; raises InvalidInput if it is none."""
     last, comma, key = before.partition(",")
     if not (comma and last.isascii() and last.isdigit() and len(last) <= 16):

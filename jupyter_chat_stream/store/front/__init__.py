@@ -30,10 +30,10 @@ from ..chat.schedules import MAX_SCHEDULES, DueSchedule, NewSchedule
 from ..chat.tool_calls import MAX_OUTPUT_BYTES, ClaimedCall
 from ..chat.usage import GroupPage, UsageRange, UsedContext, place_of
 from ..chat.waits import MAX_AHEAD_MS
-from ..exporting import CompactionRecord, Entry, WholeThread
+from ..exporting import CompactionRecord, MessageEntry, WholeThread
 from ..log.builds import BUILD
 from ..log.operations import Append, Commit
-from ..log.reading import Answer, Page, Snapshot
+from ..log.reading import Page, Replay, Snapshot
 from ..log.transaction import RunRef, ThreadRef
 from ..log.upstreams import ProviderData, UpstreamPlace
 from ..overview import Holder, OpenRun, Overview
@@ -77,7 +77,6 @@ __all__ = [
     "TAKEN_OVER",
     "TASK",
     "WAITS_FOR_TOOLS",
-    "Answer",
     "Append",
     "BuildState",
     "CallInPlace",
@@ -92,7 +91,6 @@ __all__ = [
     "Difference",
     "Due",
     "DueSchedule",
-    "Entry",
     "GroupPage",
     "Holder",
     "Housekeeping",
@@ -101,6 +99,7 @@ __all__ = [
     "LeaseReader",
     "Limits",
     "ListFilter",
+    "MessageEntry",
     "NewBuild",
     "NewSchedule",
     "OpenRun",
@@ -111,6 +110,7 @@ __all__ = [
     "Plan",
     "Policy",
     "ProviderData",
+    "Replay",
     "RetryRequest",
     "Room",
     "RunContext",

@@ -6,7 +6,7 @@ from sqlalchemy import Connection
 
 from ..log import previews, reading
 from ..log.operations import Append
-from ..log.reading import PAGE_BYTES, PAGE_EVENTS, Answer, Snapshot
+from ..log.reading import PAGE_BYTES, PAGE_EVENTS, Replay, Snapshot
 from ..log.transaction import ThreadRef
 from .verbs import Group, reads
 
@@ -20,7 +20,7 @@ def _after(
     page_events: int = PAGE_EVENTS,
     page_bytes: int = PAGE_BYTES,
     encodes: bool = False,
-) -> Answer:
+) -> Replay:
     """Read a page of events after a cursor, or a snapshot (``log.reading.read_after``).
 
     Args:

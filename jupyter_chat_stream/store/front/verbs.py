@@ -14,7 +14,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from sqlalchemy import Connection
 
 from ..log.transaction import Transaction
-from ..sql.driver import Place
+from ..sql.driver import ThreadPlace
 from ..store import Store
 
 P = ParamSpec("P")
@@ -42,7 +42,9 @@ def reads(work: Callable[Concatenate[Connection, P], T]) -> Verb[P, T]:
 
 
 def writes(
-    work: Callable[Concatenate[Transaction, P], T], *, place: Callable[..., Place] | None = None
+    work: Callable[Concatenate[Transaction, P], T],
+    *,
+    place: Callable[..., ThreadPlace] | None = None,
 ) -> Verb[P, T]:
     """Make a verb that writes.
 

@@ -158,8 +158,8 @@ def _perform(tx: Transaction, operation: Operation) -> tuple[Any, BaseException 
     return events, None
 
 
-def _places(batch: Sequence[Operation]) -> list[driver.Place]:
-    places: list[driver.Place] = []
+def _places(batch: Sequence[Operation]) -> list[driver.ThreadPlace]:
+    places: list[driver.ThreadPlace] = []
     for operation in batch:
         if isinstance(operation, Append):
             places.append(operation.run.thread.pk)

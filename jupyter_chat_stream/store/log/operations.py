@@ -12,7 +12,7 @@ from typing import Any
 from ...shared.events import Body, Event
 from ...shared.logs import Line, place_of
 from ...shared.records import Usage
-from ..sql.driver import Place
+from ..sql.driver import ThreadPlace
 from .transaction import RunRef, Transaction
 from .upstreams import ProviderData, UpstreamPlace
 
@@ -72,7 +72,7 @@ class Command:
     """A function that reads and writes in the transaction; the future gets its result."""
 
     work: Callable[[Transaction], Any]
-    places: tuple[Place, ...] = ()  # the threads that ``work`` changes: they are locked first
+    places: tuple[ThreadPlace, ...] = ()  # the threads that ``work`` changes: they are locked first
     future: Future[Any] = field(default_factory=Future)
     patience_s: float = PATIENCE_S
     queued_s: float = field(default_factory=time.monotonic)

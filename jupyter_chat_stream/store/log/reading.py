@@ -63,7 +63,7 @@ class Snapshot:
         }
 
 
-Answer = Page | Snapshot
+Replay = Page | Snapshot
 
 
 def read_after(
@@ -74,7 +74,7 @@ def read_after(
     raw: bool = False,
     page_events: int = PAGE_EVENTS,
     page_bytes: int = PAGE_BYTES,
-) -> Answer:
+) -> Replay:
     """Answer a cursor with a page of events, or with a snapshot if the snapshot is shorter.
 
     A page ends early after ``page_bytes`` of text; it holds at least one event.

@@ -56,7 +56,7 @@ def drop_blobs(now_ms: int, *, budget: Budget) -> Steps[None]:
                 pass
 
 
-def _page(table: attachments.Expiring, now_ms: int, after: attachments.Place) -> Read:
+def _page(table: attachments.Expiring, now_ms: int, after: attachments.ExpiryPlace) -> Read:
     """Make the step that lists the next that have expired, past those that could not be deleted."""
     find = partial(attachments.find_expired, table=table, until_ms=now_ms, after=after)
     return Read(work=partial(find, limit=PAGE_ROWS))

@@ -71,7 +71,7 @@ class _Slice:
 
 
 @dataclass(kw_only=True)
-class _Page:
+class _DeltaPage:
     """The content of one page of a run's log."""
 
     first: int | None = None
@@ -178,7 +178,7 @@ def _fold(run: RunRef) -> Steps[_Deltas]:
     seq, upto = yield Read(work=lambda conn: _bounds(conn, run))
     fold: list[MessageFold] = []  # none before the first event
     first, last, count, pages = None, 0, 0, 0
-    page = _Page(seq=seq)
+    page = _DeltaPage(seq=seq)
     while not page.is_last:
         page = yield Read(work=_fold_page(run, page.seq, upto, fold, joins=pages % JOIN_EVERY == 0))
         first = page.first if first is None else first
@@ -199,16 +199,16 @@ def _bounds(conn: Connection, run: RunRef) -> tuple[int, int]:
 
 def _fold_page(
     run: RunRef, after: int, upto: int, fold: list[MessageFold], *, joins: bool
-) -> Callable[[Connection], _Page]:
+) -> Callable[[Connection], _DeltaPage]:
     tail = (
         f"FROM (SELECT {rows.EVENT_COLUMNS} FROM event WHERE thread = :thread AND seq > :after "
         f"AND seq <= :upto AND run = :run ORDER BY seq LIMIT {PAGE}) AS page"
     )
     params = {"thread": run.thread.pk, "after": after, "upto": upto, "run": run.pk}
 
-    def work(conn: Connection) -> _Page:
+    def work(conn: Connection) -> _DeltaPage:
         found = sorted(select_rows(conn, rows.EVENT_COLUMNS, tail, params), key=itemgetter(0))
-        page = _Page(seq=after, is_last=len(found) < PAGE)
+        page = _DeltaPage(seq=after, is_last=len(found) < PAGE)
         for row in found:
             page.seq = row[0]
             if row[1] == "delta":

@@ -47,7 +47,7 @@ _OLDER = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Entry:
+class _IndexEntry:
     """A message, and its words; ``bag`` is None if its thread is deleted or it is damaged."""
 
     pk: int
@@ -86,13 +86,13 @@ def index_older(*, budget: Budget) -> Steps[int]:
             entries = entries[done:]
 
 
-def _read_due(conn: Connection) -> list[_Entry]:
+def _read_due(conn: Connection) -> list[_IndexEntry]:
     if not full_text.has_index(conn):
         return []
     return [_entry(*row) for row in execute(conn, _DUE, {"limit": PAGE}).fetchall()]
 
 
-def _read_older(conn: Connection) -> tuple[int, list[_Entry]]:
+def _read_older(conn: Connection) -> tuple[int, list[_IndexEntry]]:
     left = full_text.read_left(conn) if full_text.has_index(conn) else 0
     if not left:
         return 0, []
@@ -100,23 +100,23 @@ def _read_older(conn: Connection) -> tuple[int, list[_Entry]]:
     return left, [_entry(*row) for row in rows]
 
 
-def _entry(pk: int, seq: int, thread: int, owner: str, deleted: bool, parts: Any) -> _Entry:
+def _entry(pk: int, seq: int, thread: int, owner: str, deleted: bool, parts: Any) -> _IndexEntry:
     bag = None
     if not deleted:
         try:
             bag = bag_of(fields_of(json.loads(parts)))
         except (ValueError, LookupError, TypeError):
             pass  # a damaged row has no text that could be found; `check` reports it
-    return _Entry(pk=pk, seq=seq, thread=thread, owner=owner, bag=bag)
+    return _IndexEntry(pk=pk, seq=seq, thread=thread, owner=owner, bag=bag)
 
 
-def _threads(entries: Sequence[_Entry]) -> tuple[int, ...]:
+def _threads(entries: Sequence[_IndexEntry]) -> tuple[int, ...]:
     # Under its thread's lock no message changes, so what was read is compared with what is there.
     return tuple(sorted({entry.thread for entry in entries}))
 
 
 def _write(
-    entries: Sequence[_Entry], budget: Budget, *, left: int | None = None
+    entries: Sequence[_IndexEntry], budget: Budget, *, left: int | None = None
 ) -> Callable[[Transaction], int]:
     """Make the step that writes entries, at least one; the step returns their number.
 
@@ -152,7 +152,7 @@ def _lower(left: int, to: int) -> Callable[[Transaction], None]:
     return work
 
 
-def _write_one(tx: Transaction, entry: _Entry) -> None:
+def _write_one(tx: Transaction, entry: _IndexEntry) -> None:
     sql = "SELECT seq FROM message WHERE pk = :pk"
     seq = tx.execute(sql, {"pk": entry.pk}).scalar()
     if seq is None:

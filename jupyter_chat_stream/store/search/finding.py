@@ -85,7 +85,7 @@ class Found:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Text:
+class _SearchedText:
     """A message that may match."""
 
     pk: int
@@ -240,7 +240,7 @@ class _Search:
             for text in self._texts(keys, due):
                 self._compare_text(by_thread[text.thread], text)
 
-    def _texts(self, keys: Sequence[int], due: Sequence[int]) -> Iterator[_Text]:
+    def _texts(self, keys: Sequence[int], due: Sequence[int]) -> Iterator[_SearchedText]:
         """Yield the texts of these messages, a few in memory at once, until enough was read."""
         for read, wanted in ((read_indexed, keys), (_read_messages, due)):
             for at in range(0, len(wanted), TEXTS_AT_ONCE):
@@ -256,7 +256,7 @@ class _Search:
     def _has_read_enough(self) -> bool:
         return self._read >= MAX_READ or self._chars >= self._most_chars
 
-    def _compare_text(self, thread: _Thread, text: _Text) -> None:
+    def _compare_text(self, thread: _Thread, text: _SearchedText) -> None:
         if text.pk in thread.seen:
             return
         thread.seen.add(text.pk)
@@ -264,7 +264,7 @@ class _Search:
         if match is not None:
             thread.found[text.pk] = TextMatch(message_id=text.id, match=match)
 
-    def _match(self, text: _Text) -> Match | None:
+    def _match(self, text: _SearchedText) -> Match | None:
         try:
             return find(self._query, fields_of(json.loads(text.parts)))
         except (ValueError, LookupError, TypeError):  # a damaged row; `check` reports it
@@ -312,7 +312,7 @@ def _pop(keys: list[int], count: int) -> list[int]:
 _TEXT = "message.pk, message.id, message.thread, message.parts"
 
 
-def read_indexed(conn: Connection, keys: Sequence[int]) -> list[_Text]:
+def read_indexed(conn: Connection, keys: Sequence[int]) -> list[_SearchedText]:
     rest = (
         "FROM search_row JOIN message ON message.pk = search_row.message "
         f"WHERE search_row.pk {among(conn)} AND message.thread = search_row.pk >> {SEQ_BITS}"
@@ -320,16 +320,16 @@ def read_indexed(conn: Connection, keys: Sequence[int]) -> list[_Text]:
     return _texts(conn, rest, keys)
 
 
-def _read_messages(conn: Connection, keys: Sequence[int]) -> list[_Text]:
+def _read_messages(conn: Connection, keys: Sequence[int]) -> list[_SearchedText]:
     return _texts(conn, f"FROM message WHERE pk {among(conn)}", keys)
 
 
-def _texts(conn: Connection, rest: str, keys: Sequence[int]) -> list[_Text]:
+def _texts(conn: Connection, rest: str, keys: Sequence[int]) -> list[_SearchedText]:
     if not keys:
         return []
     found = select_rows(conn, _TEXT, rest, {"keys": json.dumps(list(keys))})
     return [
-        _Text(pk=pk, id=id_, thread=thread, parts=parts)
+        _SearchedText(pk=pk, id=id_, thread=thread, parts=parts)
         for pk, id_, thread, parts in found
         if isinstance(parts, str)
     ]

@@ -17,10 +17,10 @@ from ...shared.fold import whole_message
 from ...shared.records import (
     Failure,
     MessageRecord,
+    MessageStatus,
     Phase,
     RunRecord,
     ScheduleRecord,
-    Status,
     ThreadRecord,
     WrittenMessage,
 )
@@ -164,7 +164,7 @@ def readable(read: Callable[[], T], instead: Callable[[DamagedRow], T]) -> T:
 
 def message_instead(row: Row, thread_id: str, damage: DamagedRow) -> MessageRecord:
     """Return the substitute for a damaged message: a failed one, with the damage as its error."""
-    status: Status = row["status"] if row["status"] in STATUSES else "failed"
+    status: MessageStatus = row["status"] if row["status"] in STATUSES else "failed"
     is_user = row["role"] == "user"
     message: WrittenMessage = {
         "id": str(row["id"]),

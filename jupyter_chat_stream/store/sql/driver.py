@@ -28,7 +28,7 @@ BEGIN_POSTGRES = (
 # Rows in one INSERT. Two sizes only, so that the driver keeps each statement prepared.
 ROWS_AT_ONCE = (64, 16)
 
-Place = int | str  # names a thread: by its key, or by its id or that of its run or schedule
+ThreadPlace = int | str  # names a thread: by its key, or by its id or that of its run or schedule
 _ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
 
 
@@ -86,7 +86,7 @@ def begin(conn: Connection, sql: str) -> None:
         execute(conn, sql, lambda: raw.execute(sql, prepare=False).close())
 
 
-def begin_writing(conn: Connection, places: Collection[Place]) -> tuple[str | None, set[int]]:
+def begin_writing(conn: Connection, places: Collection[ThreadPlace]) -> tuple[str | None, set[int]]:
     """Begin a transaction and take the locks of the threads at ``places``, in sorted order.
 
     SQLAlchemy learns of the transaction only if it is used. SQLite has one lock for all threads. On
@@ -114,7 +114,7 @@ def begin_writing(conn: Connection, places: Collection[Place]) -> tuple[str | No
         cursor.close()
 
 
-def lock_threads(places: Collection[Place]) -> str:
+def lock_threads(places: Collection[ThreadPlace]) -> str:
     """Return the statement that locks threads in a fixed order and selects their keys."""
     keys = sorted({int(place) for place in places if not isinstance(place, str)})
     # A text that is not an id names nothing of a user, and must not get into a statement.

@@ -20,7 +20,7 @@ ROW_CHARS = 5_000  # of the table of rows
 ALL_ROWS, ALL_CELLS = 40, 600  # a table of at most as many is shown whole
 ENDS_ROWS = 5  # rows shown of each end of a longer table
 
-Row = Sequence[str]
+TextRow = Sequence[str]
 
 
 def summary(table: Table, kept: str = "") -> str:
@@ -63,7 +63,7 @@ def _columns(facts: Sequence[ColumnFacts], count: int) -> str:
     return "\n".join([*_grid(head, shown), *_left_out(count - len(shown))])
 
 
-def _fact_cells(facts: ColumnFacts) -> Row:
+def _fact_cells(facts: ColumnFacts) -> TextRow:
     missing = "?" if facts.missing is None else f"{facts.missing:,}"
     return short_text(facts.name), facts.type, missing, facts.values
 
@@ -96,7 +96,7 @@ def _shown(table: Table, columns: int, ranges: Iterable[tuple[int, int]]) -> str
     return "\n".join([*_grid(head, lines), *_left_out(left_out)])
 
 
-def _within(lines: Sequence[Row], most: int) -> Sequence[Row]:
+def _within(lines: Sequence[TextRow], most: int) -> Sequence[TextRow]:
     """Return the first lines that have at most ``most`` characters with their borders."""
     room = most
     for n, line in enumerate(lines):
@@ -106,11 +106,11 @@ def _within(lines: Sequence[Row], most: int) -> Sequence[Row]:
     return lines
 
 
-def _grid(head: Row, lines: Iterable[Row]) -> list[str]:
+def _grid(head: TextRow, lines: Iterable[TextRow]) -> list[str]:
     return [_line(head), "|" + "---|" * len(head), *map(_line, lines)]
 
 
-def _line(cells: Row) -> str:
+def _line(cells: TextRow) -> str:
     return f"| {' | '.join(map(_escaped, cells))} |"
 
 

@@ -49,7 +49,7 @@ _KEYS = frozenset(
 _FOLDER_FLAGS = FLAGS | getattr(os, "O_DIRECTORY", 0)
 
 
-Place = tuple[int, int]  # a file's disk, and its number there
+FileId = tuple[int, int]  # a file's disk, and its number there
 
 
 def _never() -> None:
@@ -131,7 +131,7 @@ class BelowRoot:
         check: Callable[[], None],
     ) -> list[FoundEntry]:
         found: list[FoundEntry] = []
-        private = self._private_places()
+        private = self._private_ids()
         for entry in entries:
             check()
             if len(found) == most:
@@ -145,14 +145,14 @@ class BelowRoot:
         return found
 
     def _entry(
-        self, path: str, entry: os.DirEntry[str], private: Collection[Place]
+        self, path: str, entry: os.DirEntry[str], private: Collection[FileId]
     ) -> FoundEntry | None:
         """Describe an entry; None if a model may not know of it."""
         entry.name.encode()  # a name that is no text cannot be named by a path
         if not self._shows_hidden and entry.name.startswith("."):
             return None
         about = entry.stat()
-        if _place_in(about) in private or _holds_keys((*path.split("/"), entry.name)):
+        if _file_id_in(about) in private or _holds_keys((*path.split("/"), entry.name)):
             return None
         is_folder = stat.S_ISDIR(about.st_mode)
         if not (is_folder or stat.S_ISREG(about.st_mode)):
@@ -215,13 +215,13 @@ class BelowRoot:
         folded = _folded(real)
         if any(_is_within(folded, _folded(place)) for place in self._private):
             return True
-        private = self._private_places()
+        private = self._private_ids()
         folders = accumulate((self._root, *parts), os.path.join)
-        return any(_place_of(folder) in private for folder in folders)
+        return any(_file_id_of(folder) in private for folder in folders)
 
-    def _private_places(self) -> set[Place]:
-        places = map(_place_of, self._private)
-        return {place for place in places if place is not None}
+    def _private_ids(self) -> set[FileId]:
+        ids = map(_file_id_of, self._private)
+        return {id_ for id_ in ids if id_ is not None}
 
     def _checked(self, path: str) -> tuple[str, ...]:
         """Return the parts of a path as a model wrote it; ``""`` and ``.`` are the root."""
@@ -257,14 +257,14 @@ def _folded(path: str) -> str:
     return path.casefold() if sys.platform in ("darwin", "win32") else path
 
 
-def _place_of(path: str) -> Place | None:
+def _file_id_of(path: str) -> FileId | None:
     try:
-        return _place_in(os.stat(path))
+        return _file_id_in(os.stat(path))
     except OSError:
         return None
 
 
-def _place_in(about: os.stat_result) -> Place | None:
+def _file_id_in(about: os.stat_result) -> FileId | None:
     """Return where a file is on its disk; None of a disk that does not tell it."""
     return (about.st_dev, about.st_ino) if about.st_ino else None
 

@@ -42,7 +42,7 @@ class FileSearch:
 
 
 @dataclass(kw_only=True)
-class _Found:
+class _FileHits:
     hits: list[JsonObject] = field(default_factory=list)
     is_whole: bool = True
     entries_left: int = field(default_factory=lambda: MAX_ENTRIES)
@@ -64,7 +64,7 @@ def search(
     Raises:
         FileNotReadable: there is no such folder.
     """
-    found = _Found()
+    found = _FileHits()
     try:
         for file, size in _walk(below, path, found, limit):
             if wanted.name is not None and not fnmatch(file.rpartition("/")[2], wanted.name):
@@ -83,7 +83,7 @@ def search(
 
 
 def _walk(
-    below: BelowRoot, path: str, found: _Found, limit: LookLimit
+    below: BelowRoot, path: str, found: _FileHits, limit: LookLimit
 ) -> Iterator[tuple[str, int]]:
     """Yield the files below a folder with their sizes, nearest first; each folder once."""
     folders = deque([path.rstrip("/") or path])
@@ -111,7 +111,7 @@ def _walk(
             return
 
 
-def _look_into(found: _Found, size: int, hits: Iterator[JsonObject]) -> None:
+def _look_into(found: _FileHits, size: int, hits: Iterator[JsonObject]) -> None:
     """Add the hits of a file of so many bytes."""
     if size > MAX_SEARCHED_FILE_BYTES:
         found.is_whole = False

@@ -45,7 +45,7 @@ CUT = "The call may have been made in part or as a whole: look before you repeat
 CONNECTION_CLOSED = -32000  # the code of both generations of the SDK
 PAUSES = Backoff(first_s=0.5, most_s=60.0)
 
-Write = Callable[[str], Awaitable[None]]
+WriteProgress = Callable[[str], Awaitable[None]]
 
 
 @dataclass(kw_only=True)
@@ -111,7 +111,7 @@ class McpConnection:
         return (await self._connected()).tools
 
     async def call(
-        self, tool: ToolRecord, name: str, arguments: JsonView, write: Write
+        self, tool: ToolRecord, name: str, arguments: JsonView, write: WriteProgress
     ) -> JsonView:
         """Call a tool by the server's name for it; ``write`` shows how far it has come.
 
@@ -314,7 +314,7 @@ class _ProgressLines:
             self._lines.append(f"{line[:MAX_LINE_CHARS]}…" if is_long else line)
             self._added.set()
 
-    async def show(self, write: Write) -> None:
+    async def show(self, write: WriteProgress) -> None:
         """Write the lines as they come, without end."""
         while True:
             await self._added.wait()

@@ -39,7 +39,7 @@ _quiet: ContextVar[bool] = ContextVar("jupyter_chat_stream_mcp_quiet", default=F
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Sdk:
+class _McpSdk:
     is_second: bool
 
     def module(self, name: str) -> Any:
@@ -61,9 +61,9 @@ class _Sdk:
 
 
 @cache
-def _sdk() -> _Sdk:
+def _sdk() -> _McpSdk:
     try:
-        return _Sdk(is_second=int(version("mcp").partition(".")[0]) >= 2)
+        return _McpSdk(is_second=int(version("mcp").partition(".")[0]) >= 2)
     except PackageNotFoundError:
         raise McpServerUnavailable(None, INSTALL) from None
 
@@ -71,7 +71,7 @@ def _sdk() -> _Sdk:
 class McpClient:
     """An open connection to a server."""
 
-    def __init__(self, inner: Any, sdk: _Sdk) -> None:
+    def __init__(self, inner: Any, sdk: _McpSdk) -> None:
         self._inner = inner
         self._sdk = sdk
 
@@ -143,7 +143,7 @@ async def open_client(
             yield McpClient(inner, sdk)
 
 
-def _load() -> _Sdk:
+def _load() -> _McpSdk:
     """Import the SDK, which takes about a second."""
     sdk = _sdk()
     for name in ("client.session", "client.stdio", "client.streamable_http", "shared.message"):
@@ -153,7 +153,7 @@ def _load() -> _Sdk:
 
 @asynccontextmanager
 async def _streams(
-    sdk: _Sdk,
+    sdk: _McpSdk,
     server: McpServer,
     on_end: Callable[[str], None],
     on_hint: Callable[[str], None],
@@ -214,7 +214,7 @@ def _without_output_schemas(message: Any) -> None:
 
 @asynccontextmanager
 async def _inner(
-    sdk: _Sdk, source: Any, sink: Any, on_change: Callable[[], None]
+    sdk: _McpSdk, source: Any, sink: Any, on_change: Callable[[], None]
 ) -> AsyncIterator[Any]:
     async def on_message(message: Any) -> None:
         if type(getattr(message, "root", message)).__name__ == "ToolListChangedNotification":
@@ -245,7 +245,7 @@ async def _inner(
             await asyncio.gather(listening, return_exceptions=True)
 
 
-async def _listen(sdk: _Sdk, client: Any, on_change: Callable[[], None]) -> None:
+async def _listen(sdk: _McpSdk, client: Any, on_change: Callable[[], None]) -> None:
     """Listen to changes of the tools; before the protocol of 2026-07-28, the session tells them."""
     subscriptions = sdk.module("client.subscriptions")
     while True:
