@@ -98,8 +98,8 @@ async def _run(sizes: Sequence[int], rounds: int, seconds: float) -> Section:
             "SDKs; it is the commit, which at this rate holds one or two chunks, and its way to "
             "the reader",
             "samples of `messages` at 10 answers: the SDK 22 % of all, the writer's thread 24 %, "
-            "epoll and turns of the loop 22 %, publishing and the reader 17 %, the appender 6 %, "
-            "our provider 3 %",
+            "epoll and the rest of the event loop 22 %, publishing and the reader 17 %, "
+            "the appender 6 %, our provider 3 %",
         ],
     )
 

@@ -74,9 +74,9 @@ def serve(settings: Config, *, on_leash: bool) -> None:
     )
     server.initialize(argv=[], find_extensions=False)
     leash = _LeashServer(server, server_files()) if on_leash else None
-    # The extension writes the connection file in the second turn of the loop.
-    turn = server.io_loop.add_callback
-    turn(turn, turn, _announce, server, leash)
+    # The extension writes the connection file in the second iteration of the event loop.
+    later = server.io_loop.add_callback
+    later(later, later, _announce, server, leash)
     try:
         server.start()
     finally:

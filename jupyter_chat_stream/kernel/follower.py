@@ -55,7 +55,7 @@ class Follower:
         self._trouble_since = 0.0
         self.users = 0
         self.has_earlier = False  # whether the thread has messages that are not kept here
-        self._pins: Counter[str] = Counter()  # messages whose run some code holds
+        self._keeps: Counter[str] = Counter()  # messages whose run some code holds
         self.is_refused = False  # whether the link must subscribe again later
         self.offer: KernelOffer | None = None  # what this process offers in the thread
 
@@ -119,12 +119,12 @@ class Follower:
                 away_s = time.monotonic() - max(began, self._trouble_since)
                 if away_s >= GIVE_UP_S or not _is_passing(self._trouble):
                     raise self._trouble
-            turn = asyncio.get_running_loop().create_future()
-            self._waiting.add(turn)
+            wakeup = asyncio.get_running_loop().create_future()
+            self._waiting.add(wakeup)
             try:
-                await turn
+                await wakeup
             finally:
-                self._waiting.discard(turn)
+                self._waiting.discard(wakeup)
 
     async def live(self) -> None:
         """Wait until all events up to now have arrived."""
@@ -141,17 +141,17 @@ class Follower:
 
     # ------------------------------------------------------------------ fed by the link
 
-    def pin(self, message_ids: Iterable[str], count: int = 1) -> None:
+    def keep(self, message_ids: Iterable[str], count: int = 1) -> None:
         """Keep these messages; -1 undoes one such call."""
         for id_ in message_ids:
-            self._pins[id_] += count
-            if self._pins[id_] <= 0:
-                del self._pins[id_]
+            self._keeps[id_] += count
+            if self._keeps[id_] <= 0:
+                del self._keeps[id_]
 
     def _forget(self) -> None:
         transcript = self._subscription.transcript
-        if transcript.size > MOST_MESSAGES + len(self._pins):
-            is_forgotten = transcript.forget_oldest(KEPT_MESSAGES, self._pins)
+        if transcript.size > MOST_MESSAGES + len(self._keeps):
+            is_forgotten = transcript.forget_oldest(KEPT_MESSAGES, self._keeps)
             self.has_earlier = self.has_earlier or is_forgotten
 
     def request(self) -> SubscribeFrame:
@@ -211,9 +211,9 @@ class Follower:
         self._tell(False)
 
     def _tell(self, urgent: bool) -> None:
-        for turn in self._waiting:
-            if not turn.done():
-                turn.set_result(None)
+        for wakeup in self._waiting:
+            if not wakeup.done():
+                wakeup.set_result(None)
         for listener in tuple(self.listeners):
             listener(urgent)
 

@@ -275,7 +275,7 @@ class Link:
 
     def _unfollow(self, follower: Follower, messages: Sequence[str]) -> None:
         follower.users -= 1
-        follower.pin(messages, -1)
+        follower.keep(messages, -1)
         if follower.users > 0 or self.followers.get(follower.thread_id) is not follower:
             return
         del self.followers[follower.thread_id]
@@ -299,7 +299,7 @@ class Hold:
     def __init__(self, link: Link, follower: Follower, messages: Sequence[str]) -> None:
         self.follower = follower
         follower.users += 1
-        follower.pin(messages)
+        follower.keep(messages)
         self.leave = weakref.finalize(self, link.unfollow, follower, messages)
         self.leave.atexit = False  # at the end of the process the link closes itself
 

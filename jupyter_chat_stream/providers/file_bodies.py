@@ -1,8 +1,8 @@
 """The clients of both SDKs. They put the bytes of files where the JSON of a request has marks.
 
-The body goes out in pieces that are encoded one by one, and the event loop turns between them: no
-piece takes it for more than a fraction of a ms, and no second copy of a file is made. The length of
-the body is known before, because some servers take no body without ``Content-Length``.
+The body goes out in pieces that are encoded one by one, and other tasks run between them: no piece
+blocks the event loop for more than a fraction of a ms, and no second copy of a file is made. The
+length of the body is known before, because some servers take no body without ``Content-Length``.
 
 This module imports the SDKs' HTTP library. Import it late.
 """

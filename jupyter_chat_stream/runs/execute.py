@@ -5,8 +5,8 @@ a cut stream or a failure, the same function is called again under the next atte
 
 ::
 
-    gather context, settle tool calls ─► call the model, streaming ─► complete, finalized
-         ▲                 ├─ calls tools: the round ends (``rounds``), and is settled
+    gather context, review tool calls ─► call the model, streaming ─► complete, finalized
+         ▲                 ├─ calls tools: the round ends (``rounds``), and is reviewed
          │                 ├─ asks or sleeps: released; an answer or the time makes it due
          │                 │ retryable failure
          └─ next attempt ◄─┤ short pause: wait here; long: released, a sweep takes it
@@ -157,7 +157,7 @@ class Execution:
     async def _gather(self) -> Gathered | None:
         """Read what the prompt is made of; None if a tool call has to come first, or ``stop``.
 
-        While the upstream can be joined, its round has not ended, and no call is settled.
+        While the upstream can be joined, its round has not ended, and no call is reviewed.
         """
         run, services, claimed = self._claimed.run, self._services, self._claimed
         config, store, tokens = services.config, services.store, services.tokens
@@ -171,14 +171,14 @@ class Execution:
             await self._leave(self._append_to(found))
             return None
         if gathered.upstream is None and any(open_calls(gathered.reply["parts"])):
-            if not await self._settle(gathered):
+            if not await self._review(gathered):
                 return None
             gathered = await gather_round(store, run, gathered)
         return gathered
 
-    async def _settle(self, gathered: Gathered) -> bool:
-        """Settle the tool calls; False if the run waits or was left."""
-        goes_on = await self._unless_stopped(self._rounds.settle(gathered))
+    async def _review(self, gathered: Gathered) -> bool:
+        """Review the tool calls; False if the run waits or was left."""
+        goes_on = await self._unless_stopped(self._rounds.review(gathered))
         if goes_on is None or (goes_on and self._why is not None):
             await self._leave(self._append_to(gathered))
             return False
@@ -219,7 +219,7 @@ class Execution:
         )
 
     async def _end(self, gathered: Gathered, appender: Appender, end: EndChunk) -> bool:
-        """End the answer, or a round of it; True if the round has calls to settle."""
+        """End the answer, or a round of it; True if the round has calls to review."""
         usage = await priced(self._services.registry.get(self._claimed.model)[0], end)
         total = with_rounds(gathered.spent, usage)
         if self._build is not None:

@@ -1,14 +1,14 @@
-"""Rounds of tool calls: the tools of a run, the settling of its calls, and those made in place.
+"""Rounds of tool calls: the tools of a run, the review of its calls, and those made in place.
 
 ::
 
-    stream ends with calls ─► its usage is kept ─► settle ◄────────┐
+    stream ends with calls ─► its usage is kept ─► review ◄────────┐
          ▲                                          ├─ calls in place: make them
          │ every call has a result                  ├─ a call is open: released, waits (L10)
          └──────────────────────────────────────────┘
 
-Settling is one transaction, and comes first in every attempt: after a crash the next attempt finds
-in the log and in the rows what there is to do (L12, L13, L14).
+The review is one transaction, and comes first in every attempt: after a crash the next attempt
+finds in the log and in the rows what there is to do (L12, L13, L14).
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class ToolRounds:
         self._config = config
         self._claimed = claimed
         self._tokens = tokens
-        self._digests: dict[str, str] = {}  # of the calls that are settled, by their ids
+        self._digests: dict[str, str] = {}  # of the calls that are reviewed, by their ids
         self.notes: tuple[str, ...] = ()
         """What to tell in the answer of tools that are not there."""
 
@@ -101,8 +101,8 @@ class ToolRounds:
         expires_ms = int(self._config.tool_expires_s * 1000)
         return ToolBook(gathered.tools or (), lambda: self._store.now_ms() + expires_ms)
 
-    async def settle(self, gathered: Gathered) -> bool:
-        """Settle the calls of the reply, and make those in place.
+    async def review(self, gathered: Gathered) -> bool:
+        """Review the calls of the reply, and make those in place.
 
         Returns:
             Whether the attempt goes on: False once the run waits, and nobody holds it.
@@ -114,10 +114,10 @@ class ToolRounds:
         plans = await self._plans(gathered)
         phase: Phase = "building" if BUILD in self._claimed.params else "tool_calling"
         while True:
-            settled = await self._store.tools.settle(run, attempt, plans, phase)
-            if not settled.in_place:
-                return not settled.is_waiting
-            await self._make_all(settled.in_place)
+            reviewed = await self._store.tools.review(run, attempt, plans, phase)
+            if not reviewed.in_place:
+                return not reviewed.is_waiting
+            await self._make_all(reviewed.in_place)
 
     async def _plans(self, gathered: Gathered) -> dict[str, CallPlan]:
         """Check the calls without a result in another thread: schemas come from outside."""

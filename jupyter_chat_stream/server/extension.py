@@ -2,7 +2,7 @@
 
 While the server starts, only this module's imports are loaded. The connection file's path is put
 into the environment at once, so that kernels inherit it. The file is written, and the service
-started, in the loop's second turn: the server listens after the first.
+started, in the second iteration of the event loop: the server listens after the first.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ class ChatStreamApp(ExtensionApp):
         self._files: dict[str, Path] = {}  # connection files, by the owner of their kernels
         self._kept_files: dict[str, Presence] = {}
         KernelOwners(self._file_of).watch(server.kernel_manager)
-        # The first turn of the loop binds the port; this asks for the second.
+        # The first iteration of the event loop binds the port; this asks for the second.
         server.io_loop.add_callback(server.io_loop.add_callback, self._begin)
 
     def _file_of(self, owner: str) -> Path:

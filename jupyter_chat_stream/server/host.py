@@ -36,7 +36,7 @@ log = logging.getLogger("jupyter_chat_stream.server")
 HEARTBEAT_S = 20.0
 ACTIVITY_S = 15.0  # culling counts in minutes
 STOP_S = 15.0  # ``stop`` waits at most this long for a start that hangs
-SETTLED_S = 10.0  # by then the background imports have finished
+FREEZE_AFTER_S = 10.0  # by then the background imports have finished
 START_AGAIN_S = 5.0  # least time between two starts after a failure
 
 
@@ -59,7 +59,7 @@ class ServiceHost:
 
     heartbeat_s = HEARTBEAT_S
     activity_s = ACTIVITY_S
-    settled_s = SETTLED_S
+    freeze_after_s = FREEZE_AFTER_S
 
     def __init__(
         self,
@@ -82,7 +82,7 @@ class ServiceHost:
         self._is_stopped = False
         self._starting: asyncio.Task[None] | None = None
         self._watching: asyncio.Task[None] | None = None
-        self._settling: asyncio.TimerHandle | None = None
+        self._freezing: asyncio.TimerHandle | None = None
         self._identity: ConnectionIdentity | None = None
         self._tokens: dict[str, str] = {}  # by owner, for the kernels of this server
         self.streams: set[asyncio.Task[Any]] = set()
@@ -116,7 +116,7 @@ class ServiceHost:
             self.started = service
             # The loaded modules stay for good. A garbage collection that searches them would stop
             # the server for 0.1 s or more, each time a few hundred thousand objects are new.
-            self._settling = loop.call_later(self.settled_s, gc.freeze)
+            self._freezing = loop.call_later(self.freeze_after_s, gc.freeze)
         except ChatStreamError as error:
             self._fail(error)
             log.error(Line("service.not_started", code=error.code, message=error.message))
@@ -177,8 +177,8 @@ class ServiceHost:
     async def stop(self) -> None:
         """Cancel all streams, then stop the service; wait for a service that is starting."""
         self._is_stopped = True
-        if self._settling is not None:
-            self._settling.cancel()
+        if self._freezing is not None:
+            self._freezing.cancel()
         ending = [*self.streams, *((self._watching,) if self._watching else ())]
         for task in ending:
             task.cancel()

@@ -1,9 +1,10 @@
 """The frames that one socket has accepted and not yet sent: in order, and bounded (L8).
 
-All frames posted in one turn of the loop are sent by one system call. Frames posted while a write
-is under way form the next write. After a write of ``BUSY_WRITE`` frames the next one waits
-``GATHER_S``: no screen needs more updates, and each write wakes the process that reads. A full
-outbox refuses a frame; the caller waits until the outbox is empty (``drained``) and tries again.
+All frames posted in one iteration of the event loop are sent by one system call. Frames posted
+while a write is under way form the next write. After a write of ``BUSY_WRITE`` frames the next one
+waits ``GATHER_S``: no screen needs more updates, and each write wakes the process that reads. A
+full outbox refuses a frame; the caller waits until the outbox is empty (``drained``) and tries
+again.
 """
 
 from __future__ import annotations

@@ -149,7 +149,7 @@ async def test_after_a_death_at_any_commit_each_call_has_one_result_and_the_run_
 async def test_with_workers_the_same_holds_after_a_death_of_either(
     make_server: Any, make_worker: Any, faulty_postgres: FaultyPostgres, who: str
 ) -> None:
-    """L12, L13, L14: a worker settles calls, the server takes what their executors send."""
+    """L12, L13, L14: a worker reviews calls, the server takes what their executors send."""
     settings = {**faulty_postgres.settings, "max_crashes": 10_000, "tool_lease_s": LEASE_S}
     server = make_server(**{**settings, "run_in_server": False})
     worker = make_worker(**settings)

@@ -1,4 +1,4 @@
-"""Pouring: a level reader gives to its sink in the turn of the commit (L3, L6, L8)."""
+"""Pouring: a level reader fills its sink in the commit's iteration of the loop (L3, L6, L8)."""
 
 from __future__ import annotations
 

@@ -388,7 +388,7 @@ async def test_an_attempt_that_is_taken_away_while_it_waits_leaves_no_timer(
     others = asyncio.all_tasks()
     _, task = await start(harness)
     await harness.until(lambda: any(getattr(e.body, "until", None) for e in harness.published))
-    for _ in range(100):  # turns of the loop, until it waits
+    for _ in range(100):  # iterations of the event loop, until it waits
         await asyncio.sleep(0)
     assert asyncio.all_tasks() - others > {task}
     task.cancel()

@@ -167,7 +167,7 @@ async def test_a_claim_tells_which_definition_was_allowed(
     assert "digest" not in await kernel.renew("c1")
 
 
-async def test_calls_of_one_round_are_settled_one_question_at_a_time(
+async def test_calls_of_one_round_are_reviewed_one_question_at_a_time(
     database: dict[str, Any], make_harness: MakeHarness
 ) -> None:
     """L10: what needs no question is open meanwhile, and the run is due once all have ended."""

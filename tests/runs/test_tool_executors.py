@@ -241,18 +241,18 @@ STORIES = {
     ),
     "a is given up": (
         False,
-        {0: "a claims", 31: "settle", 40: "b claims: refused", 41: "a ends: refused"},
+        {0: "a claims", 31: "review", 40: "b claims: refused", 41: "a ends: refused"},
         "interrupted",
     ),
     "b takes over and freezes, too": (
         True,
-        {0: "a claims", 31: "settle", 40: "b claims", 41: "a ends: refused"},
+        {0: "a claims", 31: "review", 40: "b claims", 41: "a ends: refused"},
         "expired",
     ),
     "nobody looks before": (True, {0: "a claims", 31: "a ends: refused"}, "expired"),
     "b takes over and makes the call": (
         True,
-        {0: "a claims", 31: "settle", 40: "b claims", 50: "b ends"},
+        {0: "a claims", 31: "review", 40: "b claims", 50: "b ends"},
         "b",
     ),
 }
@@ -273,7 +273,7 @@ async def test_of_two_kernels_with_one_tool_none_counts_after_the_call_has_expir
     began_ms, claimed = harness.clock(), set()
     for at_s, step in steps.items():
         harness.clock.advance(began_ms + at_s * 1000 - harness.clock())
-        if step == "settle":
+        if step == "review":
             await harness.execute()
             continue
         words, _, refusal = step.partition(": ")

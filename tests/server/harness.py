@@ -219,7 +219,7 @@ async def running_server(folder: Path, **config: Any) -> AsyncIterator[ChatServe
     app.start_app()
     server = ChatServer(app)
     try:
-        await asyncio.sleep(0)  # the first turn of the loop binds the port
+        await asyncio.sleep(0)  # the first iteration of the event loop binds the port
         await server.ask("GET", "status")  # listens, and the service has started or has failed
         yield server
     finally:

@@ -80,7 +80,7 @@ async def test_what_was_loaded_at_the_start_is_not_searched_for_garbage_again(
     start_server: StartServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A full search of a server's heap holds its loop, and all kernels' messages, up for 0.1 s."""
-    monkeypatch.setattr(hosts.ServiceHost, "settled_s", 0.0)
+    monkeypatch.setattr(hosts.ServiceHost, "freeze_after_s", 0.0)
     before = gc.get_freeze_count()
     try:
         await start_server()

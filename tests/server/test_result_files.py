@@ -83,7 +83,7 @@ async def test_a_result_cannot_name_the_upload_of_somebody_else(start_server: St
     run = sent.json["run"]["id"]
     await until(lambda: provider.active == 0 and provider.prompts)
     path = f"runs/{run}/tools/c1"
-    while True:  # the round is settled soon
+    while True:  # the round is reviewed soon
         taken = await server.ask("POST", f"{path}/claim", {"executor": "k"}, headers=ada)
         if taken.status == 200:
             break

@@ -71,9 +71,9 @@ class KernelOffer:
         self._answered = max(self._answered, self._sent.popleft())
         is_refused = frame.get("op") == "error"
         self._error = error_from_wire(frame.get("error") or {}) if is_refused else None
-        for turn in self._waiting:
-            if not turn.done():
-                turn.set_result(None)
+        for wakeup in self._waiting:
+            if not wakeup.done():
+                wakeup.set_result(None)
 
     async def known(self) -> None:
         """Wait until the server has answered the present offer.
@@ -85,12 +85,12 @@ class KernelOffer:
         version = self._version
         async with asyncio.timeout(ANSWERED_WITHIN_S):
             while self._answered < version:
-                turn = asyncio.get_running_loop().create_future()
-                self._waiting.add(turn)
+                wakeup = asyncio.get_running_loop().create_future()
+                self._waiting.add(wakeup)
                 try:
-                    await turn
+                    await wakeup
                 finally:
-                    self._waiting.discard(turn)
+                    self._waiting.discard(wakeup)
         if self._error is not None:
             raise self._error
 

@@ -217,7 +217,7 @@ class CallJob:
         if found is None:
             return
         tool, claimed = found
-        with self._settled(claimed):
+        with self._ending(claimed):
             execution = self._execution(tool, claimed)
             outcome = execution.run()
             claimed.finish(outcome.success, outcome.output, execution.files.contents)
@@ -239,7 +239,7 @@ class CallJob:
             return
         tool, claimed = found
         try:
-            with self._settled(claimed):
+            with self._ending(claimed):
                 await self._execute_in_loop(tool, claimed)
         except BaseException as error:  # noqa: BLE001 - the model is told; the kernel's loop goes on
             LOG.warning(self._call.line("tool.failed", type(error).__name__))
@@ -270,7 +270,7 @@ class CallJob:
             claimed.finish(outcome.success, outcome.output, execution.files.contents)
 
     @contextmanager
-    def _settled(self, claimed: KernelCall) -> Iterator[None]:
+    def _ending(self, claimed: KernelCall) -> Iterator[None]:
         """Let the claim end with the block: an error that leaves the block is a failed result."""
         try:
             yield

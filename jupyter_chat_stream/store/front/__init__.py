@@ -14,7 +14,7 @@ from ...shared.config import ChatStream
 from ..audit import Difference
 from ..chat.attachments import MAX_PER_MESSAGE, PIECE_BYTES, StoredAttachment, UploadRef
 from ..chat.builds import BuildState, NewBuild
-from ..chat.call_settling import WAITS_FOR_TOOLS, CallPlan, Settled
+from ..chat.call_review import WAITS_FOR_TOOLS, CallPlan, Reviewed
 from ..chat.calls_in_place import CallInPlace
 from ..chat.claims import LAST_CHANCE_S, Claimed
 from ..chat.commands import HEAD, Sender, SendRequest, check_content
@@ -112,12 +112,12 @@ __all__ = [
     "ProviderData",
     "Replay",
     "RetryRequest",
+    "Reviewed",
     "Room",
     "RunContext",
     "RunRef",
     "SendRequest",
     "Sender",
-    "Settled",
     "Snapshot",
     "StoredAttachment",
     "ThreadRef",

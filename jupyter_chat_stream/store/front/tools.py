@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from ...shared.records import ThreadRecord
 from ...shared.tool_records import AllowedBy, ToolRecord
-from ..chat import builds, call_settling, calls_in_place, consents, threads, tool_calls, tool_offers
+from ..chat import builds, call_review, calls_in_place, consents, threads, tool_calls, tool_offers
 from ..log import upstreams
 from ..log.transaction import RunRef, ThreadRef
 from ..overview import count_calls
@@ -66,7 +66,7 @@ class StoredTools(Group):
     context = reads(_context)
     standing = reads(_standing)
     count_open = reads(count_calls)
-    settle = writes(call_settling.settle_calls, place=_of_run)
+    review = writes(call_review.review_calls, place=_of_run)
     pause = writes(calls_in_place.pause_call, place=_of_run)
     write_in_place = writes(calls_in_place.write_in_place, place=_of_run)
     end_in_place = writes(calls_in_place.end_in_place, place=_of_run)

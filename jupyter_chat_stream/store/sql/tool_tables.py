@@ -11,7 +11,7 @@ def _ms(nullable: bool = False) -> Column[int]:
 
 
 class ToolCallRow(SQLModel, table=True):
-    """A tool call of an open run, from the settling of its round on; its part tells the rest.
+    """A tool call of an open run, from the review of its round on; its part tells the rest.
 
     ``state`` is asked, open, claimed or ended. ``claim`` names the executor's right to make the
     call, until ``lease_ms``; a call in place has the attempt as its claim and no lease.

@@ -173,17 +173,17 @@ async def test_a_nudge_in_the_moment_of_stopping_does_not_keep_the_sweep_going(
     await harness.bounded(harness.engine.sweep.stop())
 
 
-@pytest.mark.parametrize("turns", range(4))
+@pytest.mark.parametrize("iterations", range(4))
 async def test_news_in_the_moment_of_stopping_do_not_keep_the_watch_going(
-    make_harness: MakeHarness, turns: int
+    make_harness: MakeHarness, iterations: int
 ) -> None:
-    """So many turns of the loop later, the wait for them is done and the watch not yet told."""
+    """After so many iterations of the event loop, the wait is over and the watch not yet told."""
     harness = await make_harness()
     running = harness.engine.running
     running.start()
     await asyncio.sleep(0)  # it waits
     running.hear(None)
-    for _ in range(turns):
+    for _ in range(iterations):
         await asyncio.sleep(0)
     await harness.bounded(running.stop())
     assert running.watching is not None

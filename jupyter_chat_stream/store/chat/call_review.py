@@ -1,4 +1,4 @@
-"""Settling the tool calls of a run: the first step of every attempt, in one transaction.
+"""The review of the tool calls of a run: the first step of every attempt, in one transaction.
 
 Each call of the reply that has no result gets what it needs next: a failed result, a permission, a
 question to the person, or its turn in this process. Then the run waits if a call is still open
@@ -72,7 +72,7 @@ class CallPlan:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settled:
+class Reviewed:
     """What the attempt does next: make calls, leave the run waiting, or ask the model."""
 
     in_place: tuple[CallInPlace, ...] = ()
@@ -81,7 +81,7 @@ class Settled:
 
 @dataclass(kw_only=True)
 class _CallRound:
-    """The calls of a run while one transaction settles them."""
+    """The calls of a run while one transaction reviews them."""
 
     tx: Transaction
     run: RunRef
@@ -119,14 +119,14 @@ class _CallRound:
         )
 
 
-def settle_calls(
+def review_calls(
     tx: Transaction,
     run: RunRef,
     attempt: int,
     plans: Mapping[str, CallPlan],
     phase: Phase = "tool_calling",
-) -> Settled:
-    """Decide every call of a run that has no result, and release the run if one is still open.
+) -> Reviewed:
+    """Do what each call without a result needs next, and release the run if one is still open.
 
     Args:
         phase: that of the run while the attempt makes calls itself.
@@ -138,7 +138,7 @@ def settle_calls(
     tx.append_attempt(run, attempt, ())
     round_ = _read_round(tx, run, attempt)
     for call in open_calls(round_.parts):
-        _settle(round_, call, plans[call["tool_call_id"]])
+        _review_call(round_, call, plans[call["tool_call_id"]])
     _ask(round_)
     if round_.in_place:
         round_.append(StatusChanged(phase=phase))
@@ -150,7 +150,7 @@ def settle_calls(
         round_.append(StatusChanged(phase="continuing"))
     tx.settle(run)
     is_waiting = bool(round_.wake_ms) and not round_.in_place
-    return Settled(in_place=tuple(round_.in_place), is_waiting=is_waiting)
+    return Reviewed(in_place=tuple(round_.in_place), is_waiting=is_waiting)
 
 
 def _read_round(tx: Transaction, run: RunRef, attempt: int) -> _CallRound:
@@ -168,16 +168,16 @@ def _read_round(tx: Transaction, run: RunRef, attempt: int) -> _CallRound:
     )
 
 
-def _settle(round_: _CallRound, call: ToolCallPart, plan: CallPlan) -> None:
+def _review_call(round_: _CallRound, call: ToolCallPart, plan: CallPlan) -> None:
     """Do what one call needs next."""
     row = round_.rows.get(call["tool_call_id"])
     if row is None:
         row = _begin(round_, call, plan)
     is_late = row.expires_ms <= round_.tx.now_ms
     if row.state == "asked" and "allowed" not in call:
-        _settle_asked(round_, call, row, plan, is_late=is_late)
+        _review_asked(round_, call, row, plan, is_late=is_late)
     elif row.state == "claimed":
-        _settle_claimed(round_, call, row, is_late=is_late)
+        _review_claimed(round_, call, row, is_late=is_late)
     elif is_late and not _waits_in_place(call, row):
         round_.fail(call, "expired", NOT_MADE)
     else:
@@ -207,7 +207,7 @@ def _begin(round_: _CallRound, call: ToolCallPart, plan: CallPlan) -> StoredCall
     return row
 
 
-def _settle_asked(
+def _review_asked(
     round_: _CallRound, call: ToolCallPart, row: StoredCall, plan: CallPlan, *, is_late: bool
 ) -> None:
     if plan.refusal is not None:
@@ -289,7 +289,7 @@ def _allow(
     _offer(round_, call, replace(row, state="open"))
 
 
-def _settle_claimed(
+def _review_claimed(
     round_: _CallRound, call: ToolCallPart, row: StoredCall, *, is_late: bool
 ) -> None:
     """Leave a call to its living executor; end or open it if the executor has gone (L14)."""
