@@ -99,7 +99,7 @@ def test_python_and_typescript_agree_which_fields_may_be_null(name: str) -> None
 
 def test_both_name_the_same_statuses_and_reasons() -> None:
     text = PROTOCOL.read_text(encoding="utf-8")
-    found = re.search(r"type Status =([^;]+);", text)
+    found = re.search(r"type MessageStatus =([^;]+);", text)
     assert found is not None
     assert set(re.findall(r"'(\w+)'", found[1])) == set(typing.get_args(records.MessageStatus))
     reasons = set(re.findall(r"'(\w+)'", interfaces()["Incomplete"]["reason"][1]))

@@ -5,10 +5,10 @@ import { Widget } from '@lumino/widgets';
 import { type TranslationBundle } from '@jupyterlab/translation';
 
 import { SUPPRESS_SHORTCUTS } from '../view/controls/keys';
+import { type CellWidget } from '../workspace/cells';
 import { COMMANDS } from './explaining';
 import {
   addBelowOutputs,
-  type CellWidget,
   eachOutput,
   type OutputsModel,
   outputsOfCell,

@@ -29,7 +29,7 @@ export interface ExplainingOptions {
 }
 
 type Purpose = keyof typeof COMMANDS;
-type Args = Readonly<Record<string, unknown>>;
+type CellArgs = Readonly<Record<string, unknown>>;
 
 const TEXT = { type: 'string' } as const;
 
@@ -56,7 +56,7 @@ export function addExplaining(options: ExplainingOptions): void {
 }
 
 /** Open the chat of the cell's notebook, with the cell, its error, and a question to be sent. */
-async function ask(options: ExplainingOptions, purpose: Purpose, args: Args): Promise<void> {
+async function ask(options: ExplainingOptions, purpose: Purpose, args: CellArgs): Promise<void> {
   const { app, trans, workspace } = options;
   const place = placeOf(options, args);
   const cell = place === null ? null : workspace.cell(place);
@@ -70,7 +70,7 @@ async function ask(options: ExplainingOptions, purpose: Purpose, args: Args): Pr
   });
 }
 
-function placeOf({ tracker }: ExplainingOptions, args: Args): Place | null {
+function placeOf({ tracker }: ExplainingOptions, args: CellArgs): Place | null {
   const { path, cellId } = args;
   if (typeof path === 'string' && typeof cellId === 'string') {
     return { path, cellId };

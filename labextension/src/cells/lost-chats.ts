@@ -16,12 +16,12 @@ import { type MountedChat, mountChat } from '../page/mounting';
 import { type IChatPage } from '../page/tokens';
 import { type Address, MIME_TYPE } from '../protocol/address';
 import { SUPPRESS_SHORTCUTS } from '../view/controls/keys';
+import { type CellWidget } from '../workspace/cells';
 import { ANCHOR, type AnchorData, anchorOf, chatsIn, chatsOf } from './anchors';
 import { type StoredAnchors } from './stored-anchors';
 import { type ThreadChecks } from './thread-checks';
 import {
   addBelowOutputs,
-  type CellWidget,
   eachOutput,
   type OutputsModel,
   outputsOfCell,

@@ -10,6 +10,7 @@ import { type INotebookTracker, type NotebookPanel } from '@jupyterlab/notebook'
 import { type Page } from '../page/page';
 import { type CellChange, changesOf } from '../workspace/cell-changes';
 import { type CellPlace } from '../workspace/cell-edits';
+import { type CellWidget } from '../workspace/cells';
 import { focusActiveCell } from '../workspace/edits';
 import { openCells } from '../workspace/open-cells';
 import { type OpenProposal } from '../workspace/open-proposals';
@@ -18,7 +19,6 @@ import { proposalOf } from '../workspace/proposal-calls';
 import { type Workspace } from '../workspace/values';
 import { draw } from './proposal-view';
 
-type Cell = NotebookPanel['content']['widgets'][number];
 /** An open proposal, as it was read from its call. */
 export type ReadProposal = OpenProposal & Proposal;
 
@@ -193,14 +193,14 @@ function keyOf({ requestId }: OpenProposal, cell: string | null): string {
 
 /** Where in a cell a change is drawn: above it, below its input, or below all of it. */
 interface Spot {
-  readonly widget: Cell;
+  readonly widget: CellWidget;
   readonly at: 'above' | 'input' | 'below';
 }
 
 function spotOf(
   { cell, place, kind }: CellChange,
   changes: readonly CellChange[],
-  widgets: readonly Cell[]
+  widgets: readonly CellWidget[]
 ): Spot | null {
   const own = widgets.find(widget => widget.model.id === cell);
   if (kind !== 'insert') {
@@ -213,7 +213,7 @@ function spotOf(
 function newSpot(
   place: CellPlace,
   changes: readonly CellChange[],
-  widgets: readonly Cell[]
+  widgets: readonly CellWidget[]
 ): Spot | null {
   if (!('cell' in place)) {
     const widget = widgets.at(place.side === 'start' ? 0 : -1);
@@ -242,7 +242,7 @@ function nodeBelow({ widget, at }: Spot): Element | null {
 }
 
 /** Whether a cell has its nodes: JupyterLab makes those of distant cells when they come near. */
-function isDrawable(widget: Cell, later: () => void): boolean {
+function isDrawable(widget: CellWidget, later: () => void): boolean {
   if (widget.isDisposed || !widget.isPlaceholder()) {
     return !widget.isDisposed;
   }

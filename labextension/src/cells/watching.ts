@@ -2,7 +2,7 @@
 import { type INotebookTracker, type NotebookPanel } from '@jupyterlab/notebook';
 import { type PanelLayout, type Widget } from '@lumino/widgets';
 
-export type CellWidget = NotebookPanel['content']['widgets'][number];
+import { type CellWidget } from '../workspace/cells';
 
 /** The part of JupyterLab's model of outputs that is used. */
 export interface OutputsModel {

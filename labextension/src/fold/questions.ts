@@ -35,10 +35,10 @@ export function questionState(
 
 /** A consent stays open while other calls run, until its own call has a result. */
 function consentState(part: InputRequestPart, message: Message): QuestionState {
-  const isSettled = message.parts.some(
+  const hasResult = message.parts.some(
     other => other.kind === 'tool_result' && other.tool_call_id === part.tool_call_id
   );
-  return isSettled ? 'expired' : isEnd(message.status) ? 'unanswered' : 'open';
+  return hasResult ? 'expired' : isEnd(message.status) ? 'unanswered' : 'open';
 }
 
 /** The question that a run waits for; undefined if the run asks nothing now. */

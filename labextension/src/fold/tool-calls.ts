@@ -81,7 +81,7 @@ function failedState({ call, consent }: ToolUse, result: ToolResultPart): ToolSt
 }
 
 /** Whether a call can still change, so that its card stays open. */
-export function isUnsettled(state: ToolState): boolean {
+export function mayChange(state: ToolState): boolean {
   return ['preparing', 'checking', 'asks', 'waiting', 'running'].includes(state);
 }
 

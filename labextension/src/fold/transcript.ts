@@ -11,7 +11,7 @@ import {
   type Part,
   type Run,
   type Snapshot,
-  type Status,
+  type MessageStatus,
   type Thread,
   type ThreadEvent,
   type ToolCallPart,
@@ -55,7 +55,7 @@ export class FoldError extends Error {
 
 type EventOf<T extends ThreadEvent['type']> = Extract<ThreadEvent, { type: T }>;
 
-const STATUS_BY_PHASE: Readonly<Record<string, Status>> = {
+const STATUS_BY_PHASE: Readonly<Record<string, MessageStatus>> = {
   queued: 'pending',
   waiting: 'waiting',
   retrying: 'waiting',

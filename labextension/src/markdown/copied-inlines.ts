@@ -55,7 +55,7 @@ const KEPT_FORMULA = /\$\$?[^$]*\$\$?/g;
  * `keepsDollar`: no other dollar is near with which a dollar could form a formula.
  */
 export function inline(text: string, keepsDollar: boolean, isCell = false): string {
-  const written = new Inline(text, keepsDollar, isCell).written();
+  const written = new CopiedInline(text, keepsDollar, isCell).written();
   return countEmphasis(written) <= MAX_MARKS ? written : asCode(text);
 }
 
@@ -74,7 +74,7 @@ export function sealed(text: string): string {
   return SEALS.reduce((rest, [pattern, instead]) => rest.replace(pattern, instead), text);
 }
 
-class Inline {
+class CopiedInline {
   constructor(
     private readonly _text: string,
     private readonly _keepsDollar: boolean,

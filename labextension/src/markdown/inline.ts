@@ -32,7 +32,7 @@ export function inlineNodes(source: string, env: Env, growing = 0): Inline[] {
   return nest(inlineTokens(source, env), growing);
 }
 
-interface Frame {
+interface StackFrame {
   readonly node: InlineElement;
   /** The text to show if the closing tag never comes; null for Markdown's own marks. */
   readonly source: string | null;
@@ -116,7 +116,7 @@ class Nester {
     return joined(this._root.node.children);
   }
 
-  private get _top(): Frame {
+  private get _top(): StackFrame {
     return this._frames.at(-1) ?? this._root;
   }
 
@@ -156,8 +156,8 @@ class Nester {
     this._open.set(tag, (this._open.get(tag) ?? 0) + change);
   }
 
-  private readonly _root: Frame = { node: element('root'), source: null, isFlat: false };
-  private readonly _frames: Frame[] = [];
+  private readonly _root: StackFrame = { node: element('root'), source: null, isFlat: false };
+  private readonly _frames: StackFrame[] = [];
   /** The number of open tags of each name. */
   private readonly _open = new Map<string, number>();
 }

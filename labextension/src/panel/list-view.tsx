@@ -58,9 +58,9 @@ export function ListView(props: ListViewProps): ReactElement {
   );
 }
 
-type PartProps = { readonly list: ThreadList; readonly state: ListState };
+type ListPartProps = { readonly list: ThreadList; readonly state: ListState };
 
-function Search({ list, state }: PartProps): ReactElement {
+function Search({ list, state }: ListPartProps): ReactElement {
   const trans = useTrans();
   const [text, setText] = useState(state.filter.query);
   const search = (next: string): void => {
@@ -95,7 +95,7 @@ function Search({ list, state }: PartProps): ReactElement {
   );
 }
 
-function Filter({ list, state }: PartProps): ReactElement {
+function Filter({ list, state }: ListPartProps): ReactElement {
   const trans = useTrans();
   const { filter, projects } = state;
   useEffect(() => void list.loadProjects(), [list]);
@@ -169,7 +169,7 @@ function NoRows({ state }: { readonly state: ListState }): ReactElement {
 }
 
 /** The threads whose deletion can still be undone. */
-function Undo({ list, state }: PartProps): ReactElement {
+function Undo({ list, state }: ListPartProps): ReactElement {
   const trans = useTrans();
   return (
     <div className="jp-ChatStream-undo" role="status" data-testid="undo-bar">

@@ -13,7 +13,7 @@ import {
 export type * from './model-records';
 export type * from './tool-records';
 
-export type Status =
+export type MessageStatus =
   'pending' | 'processing' | 'waiting' | 'completed' | 'failed' | 'cancelled' | 'interrupted';
 
 export interface Failure {
@@ -178,7 +178,7 @@ export interface Message {
   readonly thread_id: string;
   readonly role: 'user' | 'assistant';
   readonly kind: string;
-  readonly status: Status;
+  readonly status: MessageStatus;
   readonly parts: readonly Part[];
   readonly model: string | null;
   readonly usage: Readonly<Record<string, unknown>> | null;
@@ -194,7 +194,7 @@ export interface Run {
   readonly id: string;
   readonly thread_id: string;
   readonly message_id: string;
-  readonly status: Status;
+  readonly status: MessageStatus;
   readonly phase: string | null;
   readonly attempt: number;
   readonly model: string | null;
@@ -301,7 +301,11 @@ export type ThreadEvent = EventCommon &
         readonly message: string;
         readonly retryable: boolean;
       }
-    | { readonly type: 'finalized'; readonly status: Status; readonly usage?: Message['usage'] }
+    | {
+        readonly type: 'finalized';
+        readonly status: MessageStatus;
+        readonly usage?: Message['usage'];
+      }
     | { readonly type: 'unknown' }
   );
 
@@ -349,7 +353,7 @@ export type Frame =
 const ENDS: ReadonlySet<string> = new Set(['completed', 'failed', 'cancelled', 'interrupted']);
 
 /** Whether a message or run with this status has ended. */
-export function isEnd(status: Status): boolean {
+export function isEnd(status: MessageStatus): boolean {
   return ENDS.has(status);
 }
 

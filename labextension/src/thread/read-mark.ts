@@ -6,10 +6,10 @@
  */
 import { type Api, ApiError } from '../connection/api';
 import { type Transcript } from '../fold/transcript';
-import { type Status } from '../protocol/records';
+import { type MessageStatus } from '../protocol/records';
 
 /** Statuses that count as unread answers (docs/protocol.md, "The list of threads"). */
-const COUNTED: ReadonlySet<Status> = new Set(['completed', 'failed', 'interrupted']);
+const COUNTED: ReadonlySet<MessageStatus> = new Set(['completed', 'failed', 'interrupted']);
 
 export class ReadMark {
   constructor(threadId: string, api: Api) {

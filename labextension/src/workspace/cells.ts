@@ -5,11 +5,12 @@ import { errorOf, outputTexts } from './outputs';
 import { type LiveCell } from './live-context';
 import { type CellError, type CellKind, type CellOutput } from './values';
 
-type Cell = NotebookPanel['content']['widgets'][number];
+/** The widget of a cell of a notebook. */
+export type CellWidget = NotebookPanel['content']['widgets'][number];
 
 /** A cell widget that is one of the notebook's cells, and its index. */
 export interface FoundCell {
-  readonly widget: Cell;
+  readonly widget: CellWidget;
   readonly index: number;
 }
 

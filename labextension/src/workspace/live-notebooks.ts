@@ -10,7 +10,7 @@ import { type TranslationBundle } from '@jupyterlab/translation';
 
 import { type Clock } from '../connection/connection';
 import { type DrawnChat, type LiveItem, type LiveSource } from '../thread/live-context';
-import { CellView } from './cells';
+import { CellView, type CellWidget } from './cells';
 import { liveItems } from './live-context';
 
 /** Changes within this time are told once: a person types, and an output grows. */
@@ -18,8 +18,6 @@ export const SETTLE_MS = 200;
 /** So many active cells of a notebook are remembered. */
 const MOST_RECENT = 10;
 const SUFFIX = '.ipynb';
-
-type Cell = NotebookPanel['content']['widgets'][number];
 
 export interface LiveNotebooksOptions {
   readonly tracker: INotebookTracker;
@@ -142,7 +140,7 @@ export class LiveNotebooks implements LiveSource {
   private _isWaiting = false;
 }
 
-function chatsOn({ node }: Cell): readonly HTMLElement[] {
+function chatsOn({ node }: CellWidget): readonly HTMLElement[] {
   // A proposed edit is drawn at its cell, too, and is no chat.
   return [...node.querySelectorAll<HTMLElement>('.jp-ChatStream:not(.jp-ChatStream-proposal)')];
 }

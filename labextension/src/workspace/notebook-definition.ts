@@ -1,7 +1,7 @@
 /** The tool `notebook` as the server lists it, and the operations of its calls. */
 import { type ListedTool } from '../protocol/records';
 
-export type PageTool = Omit<ListedTool, 'consent' | 'is_on'>;
+export type ToolDefinition = Omit<ListedTool, 'consent' | 'is_on'>;
 
 const OPERATION = {
   type: 'object',
@@ -21,7 +21,7 @@ const OPERATION = {
   required: ['op', 'path']
 } as const;
 
-export const NOTEBOOK_TOOL: PageTool = {
+export const NOTEBOOK_TOOL: ToolDefinition = {
   name: 'notebook',
   description:
     'Reads the cells of a notebook of the person, and proposes edits of them as a JSON Patch ' +

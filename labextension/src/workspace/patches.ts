@@ -5,6 +5,7 @@
  * `test` of its id, so the indexes of the patch are translated into ids here, and a cell that was
  * moved meanwhile is found again. Everything but sources and whole cells is refused.
  */
+import { type Fields } from '../protocol/parse';
 import { type CellEdit, type CellPlace, MisfitError, versionOf } from './cell-edits';
 import { type CellKind } from './values';
 
@@ -18,8 +19,6 @@ export interface Proposal {
   readonly path: string;
   readonly edits: readonly CellEdit[];
 }
-
-type Fields = Readonly<Record<string, unknown>>;
 
 /**
  * Read the proposal of a call. The id of the call gives new cells ids that the patch has not.

@@ -8,7 +8,7 @@ import {
   type ToolUse,
   callName,
   fieldsOf,
-  isUnsettled,
+  mayChange,
   operationOf,
   toolState
 } from '../../fold/tool-calls';
@@ -236,7 +236,7 @@ function Outputs(props: { readonly use: ToolUse; readonly state: ToolState }): R
       {progress === '' ? null : (
         <div>
           <p className="jp-ChatStream-toolPart">{outputText(trans)}</p>
-          <LiveOutput text={progress} isGrowing={isUnsettled(state)} />
+          <LiveOutput text={progress} isGrowing={mayChange(state)} />
         </div>
       )}
       {result === null ? null : (

@@ -2,7 +2,7 @@
 import { type ReactElement, useState } from 'react';
 
 import { type PartTimes } from '../../fold/reply-times';
-import { type ToolUse, callName, isUnsettled, toolState } from '../../fold/tool-calls';
+import { type ToolUse, callName, mayChange, toolState } from '../../fold/tool-calls';
 import { revealed } from '../../text/hidden-characters';
 import { OWN_KEYS } from '../controls/keys';
 import { useTrans } from '../hooks';
@@ -47,7 +47,7 @@ function ToolGroup({ uses, hasEnded, times, scope }: ToolsProps): ReactElement {
   const states = uses.map(use => toolState(use, hasEnded));
   const isAsking = states.includes('asks');
   const isKept = wish !== null && (wish.isOpen || wish.isAsking === isAsking);
-  const isOpen = isKept ? wish.isOpen : states.some(isUnsettled);
+  const isOpen = isKept ? wish.isOpen : states.some(mayChange);
   const failed = states.filter(state => state === 'failed' || state === 'interrupted').length;
   const names = [...new Set(uses.map(callName))].filter(name => name !== '');
   return (
