@@ -36,7 +36,7 @@ from jupyter_chat_stream.store.chat.claims import Claimed, claim
 from jupyter_chat_stream.store.chat.due import Due, find_due
 from jupyter_chat_stream.store.log.operations import Append
 from jupyter_chat_stream.store.log.reading import (
-    Answer,
+    Replay,
     Snapshot,
     read_after,
     read_events,
@@ -216,7 +216,7 @@ class StoreHarness:
     def seqs(self, thread: ThreadRef) -> list[int]:
         return [event.seq for event in self.events(thread)]
 
-    def after(self, thread: ThreadRef, cursor: int, **options: Any) -> Answer:
+    def after(self, thread: ThreadRef, cursor: int, **options: Any) -> Replay:
         return self.look(lambda conn: read_after(conn, thread, cursor, **options))
 
     def run(self, run: RunRef) -> dict[str, Any]:
