@@ -2,7 +2,7 @@
 import { type JupyterFrontEnd } from '@jupyterlab/application';
 import { type IEditorLanguageRegistry } from '@jupyterlab/codemirror';
 import { PageConfig } from '@jupyterlab/coreutils';
-import { type INotebookTracker, type NotebookPanel } from '@jupyterlab/notebook';
+import { type INotebookTracker } from '@jupyterlab/notebook';
 import { type IRenderMimeRegistry } from '@jupyterlab/rendermime';
 
 import { hasOpenRun } from '../fold/branch';
@@ -28,6 +28,7 @@ import { NotebookTool } from '../workspace/notebook-tool';
 import { NotebookWorkspace } from '../workspace/notebooks';
 import { OpenElsewhere } from '../workspace/open-elsewhere';
 import { contentsReader } from './contents-files';
+import { hasEditor } from './open-editors';
 
 export const PAGE_CLOCK: Clock = {
   now: () => Date.now(),
@@ -87,19 +88,6 @@ function workspaceOf(
     workspace.changed();
   });
   return workspace;
-}
-
-/** Whether a tab shows a file: if it is no notebook, a text editor that would save over a change. */
-function hasEditor(
-  { shell, serviceManager: { contents } }: JupyterFrontEnd,
-  path: string
-): boolean {
-  const shown = contents.localPath(path);
-  return [...shell.widgets('main')].some(
-    widget =>
-      !widget.isDisposed &&
-      (widget as Partial<Pick<NotebookPanel, 'context'>>).context?.localPath === shown
-  );
 }
 
 /** Asks the other pages of this browser, and the server, which notebooks are open. */
