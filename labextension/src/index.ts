@@ -22,15 +22,17 @@ const page: JupyterFrontEndPlugin<IChatPage> = {
   description: 'The one connection of this page, and the threads on it.',
   autoStart: true,
   requires: [IRenderMimeRegistry],
-  optional: [IEditorLanguageRegistry, ITranslator, INotebookTracker],
+  optional: [IEditorLanguageRegistry, ITranslator, INotebookTracker, IDocumentManager],
   provides: IChatPage,
   activate: (
     app: JupyterFrontEnd,
     rendermime: IRenderMimeRegistry,
     languages: IEditorLanguageRegistry | null,
     translator: ITranslator | null,
-    tracker: INotebookTracker | null
-  ): IChatPage => createPage(app, languageOf(translator), rendermime, languages, tracker)
+    tracker: INotebookTracker | null,
+    documents: IDocumentManager | null
+  ): IChatPage =>
+    createPage(app, languageOf(translator), rendermime, languages, tracker, documents)
 };
 
 const renderer: JupyterFrontEndPlugin<void> = {

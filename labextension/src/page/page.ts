@@ -2,6 +2,7 @@
 import { type JupyterFrontEnd } from '@jupyterlab/application';
 import { type IEditorLanguageRegistry } from '@jupyterlab/codemirror';
 import { PageConfig } from '@jupyterlab/coreutils';
+import { type IDocumentManager } from '@jupyterlab/docmanager';
 import { type INotebookTracker } from '@jupyterlab/notebook';
 import { type IRenderMimeRegistry } from '@jupyterlab/rendermime';
 
@@ -71,14 +72,20 @@ function executed({ commands }: JupyterFrontEnd, command: string): boolean {
   return true;
 }
 
+/** The notebooks of a page; null in one that shows none. Either tells other pages what it edits. */
 function workspaceOf(
   app: JupyterFrontEnd,
-  tracker: INotebookTracker,
+  tracker: INotebookTracker | null,
+  documents: IDocumentManager | null,
   { trans }: Language
-): NotebookWorkspace {
+): NotebookWorkspace | null {
+  const isInEditor = (path: string): boolean => hasEditor(app, documents, path);
+  if (tracker === null) {
+    openElsewhere(app, isInEditor); // Notebook 7 edits texts in pages of their own
+    return null;
+  }
   const reveal = (panelId: string): void => app.shell.activateById(panelId);
   const files = app.serviceManager.contents;
-  const isInEditor = (path: string): boolean => hasEditor(app, path);
   const elsewhere = openElsewhere(app, path => workspace.panel(path) !== null || isInEditor(path));
   const isOpenElsewhere = (path: string): Promise<boolean> => elsewhere.has(path);
   const options = { tracker, clock: PAGE_CLOCK, trans, reveal, files, isOpenElsewhere, isInEditor };
@@ -209,16 +216,14 @@ export function createPage(
   language: Language,
   rendermime: IRenderMimeRegistry,
   languages: IEditorLanguageRegistry | null,
-  tracker: INotebookTracker | null
+  tracker: INotebookTracker | null,
+  documents: IDocumentManager | null
 ): Page {
   const { serverSettings, contents } = app.serviceManager;
   const frames = new Frames({ now, onFrame, afterPaint });
   const api = new ServerApi(serverSettings, language.trans);
   const connection = connectionOf(api);
-  const workspace = tracker === null ? null : workspaceOf(app, tracker, language);
-  if (workspace === null) {
-    openElsewhere(app, path => hasEditor(app, path)); // Notebook 7 edits texts in pages of their own
-  }
+  const workspace = workspaceOf(app, tracker, documents, language);
   const preferences = new Preferences();
   let onBusy = (): void => undefined;
   const whenBusy = new Promise<void>(resolve => (onBusy = resolve));
