@@ -130,11 +130,9 @@ export class ProposalsAtCells {
       return before.drawn;
     }
     before?.drawn.dispose();
-    const drawn = draw(this._options.page, spot === null ? 'bar' : 'cell');
+    const { page } = this._options;
+    const drawn = spot === null ? withRow(panel, draw(page, 'bar')) : draw(page, 'cell');
     parent.insertBefore(drawn.node, spot === null ? null : nodeBelow(spot));
-    if (spot === null) {
-      makeRoom(panel, drawn.node);
-    }
     this._drawn.set(key, { drawn, panel });
     return drawn;
   }
@@ -177,14 +175,24 @@ export class ProposalsAtCells {
   private _isWaiting = false;
 }
 
-/** Keep the bar in a row of its own, so that it covers nothing; a removed node has no height. */
-function makeRoom(panel: NotebookPanel, bar: HTMLElement): void {
-  new ResizeObserver(() => {
+/** Keep a bar in a row of its own, so that it covers nothing. The row ends with the bar. */
+function withRow(panel: NotebookPanel, bar: Drawn): Drawn {
+  const fit = (): void => {
     const bars = panel.node.querySelectorAll<HTMLElement>(':scope > .jp-ChatStream-proposalBar');
     const heights = [...bars].map(node => node.offsetHeight);
     panel.node.style.paddingBottom = `${Math.max(0, ...heights)}px`;
     panel.fit();
-  }).observe(bar);
+  };
+  const observer = new ResizeObserver(fit);
+  observer.observe(bar.node);
+  const dispose = (): void => {
+    observer.disconnect();
+    bar.dispose();
+    if (!panel.isDisposed) {
+      fit();
+    }
+  };
+  return { ...bar, dispose };
 }
 
 function keyOf({ requestId }: OpenProposal, cell: string | null): string {
