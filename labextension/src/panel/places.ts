@@ -93,17 +93,6 @@ export class ChatPlaces {
     });
   }
 
-  /** Mark the panel's icon while chats wait for an answer. */
-  setAsking(count: number): void {
-    const { trans } = this._options.page.services.language;
-    const { title } = this.panel;
-    title.className = count > 0 ? 'jp-ChatStream-asking' : '';
-    title.caption =
-      count > 0
-        ? trans._n('%1 chat waits for your answer', '%1 chats wait for your answer', count)
-        : chatsText(trans);
-  }
-
   /** Bring the panel to the front and focus it. */
   showPanel(): void {
     this._options.app.shell.activateById(this.panel.id);

@@ -12,6 +12,7 @@ import { IStateDB } from '@jupyterlab/statedb';
 
 import { type ThreadRow } from '../protocol/records';
 import { IChatPage } from '../page/tokens';
+import { markAsking } from './asking-mark';
 import { addCommands, COMMANDS, isAnyBusy } from './commands';
 import { type PanelParts } from './content';
 import { listenToKeys } from './keys';
@@ -90,7 +91,7 @@ function makePlaces({ tracker, ...options }: PlaceParts): Places {
     const { list } = (await load()).parts;
     if (!isWatching) {
       isWatching = true;
-      list.subscribe(() => places.setAsking(list.getState().asking.length));
+      markAsking(places.panel, list, options.page.services.language.trans);
       await list.refresh();
     }
     return list.getState().asking;
