@@ -5,13 +5,14 @@ import { type Widget } from '@lumino/widgets';
 import { type ThreadList } from '../threads/list';
 import { chatsText } from './texts';
 
-/** Mark the icon of the panel while chats of the list wait for an answer. */
+/** Mark the icon of the panel while chats of the list wait for an answer, until it is disposed. */
 export function markAsking(
-  { title }: Widget,
+  panel: Widget,
   list: Pick<ThreadList, 'getState' | 'subscribe'>,
   trans: TranslationBundle
 ): void {
-  list.subscribe(() => {
+  const { title } = panel;
+  const end = list.subscribe(() => {
     const count = list.getState().asking.length;
     title.className = count > 0 ? 'jp-ChatStream-asking' : '';
     title.caption =
@@ -19,4 +20,5 @@ export function markAsking(
         ? trans._n('%1 chat waits for your answer', '%1 chats wait for your answer', count)
         : chatsText(trans);
   });
+  panel.disposed.connect(end);
 }
