@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
@@ -16,18 +14,8 @@ class Closing(Protocol):
     async def close(self) -> None: ...
 
 
-T = TypeVar("T")
 Client = TypeVar("Client", bound=Closing)
 Access = TypeVar("Access", bound=Hashable)
-
-
-async def in_own_thread(work: Callable[[], T]) -> T:
-    """Run slow work in a thread of its own: the loop's executor belongs to the whole server."""
-    executor = ThreadPoolExecutor(1, thread_name_prefix="chat-stream-work")
-    try:
-        return await asyncio.get_running_loop().run_in_executor(executor, work)
-    finally:
-        executor.shutdown(wait=False)
 
 
 @dataclass(kw_only=True)

@@ -14,11 +14,11 @@ from collections.abc import Mapping
 from ..shared.errors import NoSuchModel, NotTheProvider, ProviderError
 from . import sizes
 from .base import Model
-from .clients import in_own_thread
 from .endpoint_facts import EndpointFacts
 from .endpoint_key import EndpointKey
 from .endpoints import Endpoint, is_model_name
 from .listing import Lister, Listing, late
+from .slow_work import in_own_thread
 
 # How long a list of models stays fresh; the page asks for it whenever a person opens its picker.
 LIST_MAX_AGE_S = 10.0

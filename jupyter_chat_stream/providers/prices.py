@@ -17,7 +17,7 @@ from ..shared.json_objects import JsonObject, JsonView
 from ..shared.logs import Line, place_of
 from ..shared.usage import COST, cost_nanos_of, counts_of
 from .base import EndChunk, Provider
-from .clients import in_own_thread
+from .slow_work import in_own_thread
 
 if TYPE_CHECKING:
     from genai_prices.data_snapshot import DataSnapshot

@@ -19,8 +19,8 @@ from ..following.hub import Hub
 from ..following.watching import Watchers
 from ..metrics import collector
 from ..metrics.watch import ServiceWatch
-from ..providers.clients import in_own_thread
 from ..providers.registry import Registry
+from ..providers.slow_work import in_own_thread
 from ..runs.execute import RunServices
 from ..runs.spent import TokensHere
 from ..runs.tools.base import ServerTools

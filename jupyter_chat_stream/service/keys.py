@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import logging
 
-from ..providers.clients import in_own_thread
 from ..providers.key_files import KeySource
+from ..providers.slow_work import in_own_thread
 from ..shared.errors import Forbidden, KeyElsewhere, KeyPageOff
 from ..shared.logs import Line
 from .base import ServiceBase

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from jupyter_chat_stream.engine.running import Running
-from jupyter_chat_stream.providers.clients import in_own_thread
 from jupyter_chat_stream.providers.registry import Registry
+from jupyter_chat_stream.providers.slow_work import in_own_thread
 from jupyter_chat_stream.service import SendRequest, Service
 from jupyter_chat_stream.service import base as module
 from jupyter_chat_stream.shared.config import ChatStream

@@ -14,8 +14,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from ...shared.errors import ProviderError
-from ..clients import in_own_thread
 from ..endpoints import Endpoint
+from ..slow_work import in_own_thread
 
 if TYPE_CHECKING:
     import anthropic

@@ -11,8 +11,8 @@ import os
 from typing import TYPE_CHECKING
 
 from ...shared.errors import ProviderError
-from ..clients import in_own_thread
 from ..endpoints import Endpoint
+from ..slow_work import in_own_thread
 
 if TYPE_CHECKING:
     import openai
