@@ -1,4 +1,4 @@
-"""Builds that end early: their tokens are counted, and their providers work no longer for them."""
+"""Builds beside their answer: they begin at once, and what ends early is counted and costs no more."""
 
 from __future__ import annotations
 
@@ -97,7 +97,6 @@ class Lab:
         sent = await self.service.send("local", self.thread_id, SendRequest(content="A slider"))
 
         async def find() -> str:
-            self.service.parts.engine.nudge()  # an answer that goes on leaves its build to a sweep
             for run in (await self.service.runs("local", self.thread_id))["runs"][1:]:
                 if (await self.message(run["id"]))["content"]:
                     return str(run["id"])
@@ -176,6 +175,20 @@ def is_counted(message: dict[str, Any], api: tuple[Any, Any, str]) -> bool:
     if isinstance(api[0], FakeOpenAI):
         return usage is None
     return bool(usage) and usage["input_tokens"] > 0
+
+
+async def test_a_build_begins_at_once_while_its_answer_goes_on(
+    api: tuple[Any, Any, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """L9: the next sweep is a minute away, and the answer makes a call that does not end."""
+    tools = ServerTools(BuildComponent(TriedKernels()), EndlessTool())
+    monkeypatch.setattr(base, "make_server_tools", lambda config: tools)
+    beside = [ToolUse(id="e", name="endless", input={})]
+    async with lab(api, tmp_path, wait=False, beside=beside) as made:
+        answer, build = await made.begin()
+        for run in (answer, build):
+            assert (await made.service.run("local", run))["status"] == "processing"
+            await made.service.cancel("local", run)
 
 
 @pytest.mark.parametrize("stopped", ["answer", "build"])
