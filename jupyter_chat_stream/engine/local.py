@@ -31,7 +31,7 @@ class LocalEngine(ExecutingEngine):
         self._services = services
         self._kind = kind
         self._holders = make_holders(services.store, config, kind, on_expired=self._expired)
-        self.running = Running(services, config, self._holders, on_end=self.nudge)
+        self.running = Running(services, config, self._holders, look_again=self.nudge)
         self.sweep = Sweep(services.store, self.running, config, dispatch=self.dispatch)
         self._is_open = False
 

@@ -112,7 +112,7 @@ class QueueWorker(ExecutingEngine, Queue):
             services,
             config,
             self._holders,
-            on_end=self._look_again,
+            look_again=self._look_again,
             on_free_slot=self._slot_freed.set,
         )
         self._working: asyncio.Task[None] | None = None

@@ -26,7 +26,7 @@ from ..runs.execute import Execution, RunServices
 from ..runs.upstreams import UpstreamStops
 from ..shared.config import STOP_WITHIN_S, ChatStream
 from ..shared.errors import StoreError
-from ..shared.events import Event, Finalized
+from ..shared.events import Event, Finalized, ToolClaimed, ToolReturned
 from ..shared.logs import Line
 from ..shared.records import OnCrash
 from ..store.front import LAST_CHANCE_S, Claimed, Due, LeaseReader
@@ -74,8 +74,9 @@ class Running:
 
     Args:
         on_free_slot: called whenever a call has ended.
-        on_end: called after that unless the call failed. A run that failed so waits for the next
-            regular sweep: claiming it at once would repeat the failure without a pause.
+        look_again: called after that unless the call failed, and when a build has begun: a run may
+            be due. One whose call failed waits for the next regular sweep: claiming it at once
+            would repeat the failure without a pause.
 
     ``observe``, if it is set, is called with each claim of an open run that was won here.
     """
@@ -86,14 +87,14 @@ class Running:
         config: ChatStream,
         holders: Holders,
         *,
-        on_end: Callable[[], None],
+        look_again: Callable[[], None],
         on_free_slot: Callable[[], None] = lambda: None,
     ) -> None:
         self._services = services
         self._config = config
         self._stops = UpstreamStops(services.store, services.registry)
         self._holders = holders
-        self._on_end = on_end
+        self._look_again = look_again
         self._on_free_slot = on_free_slot
         self._calls: dict[tuple[str, int], _Work] = {}
         self._here: Counter[str] = Counter()  # calls of each run
@@ -253,8 +254,10 @@ class Running:
                     self._stops.begin(work.run_id)
 
     def _see(self, events: Sequence[Event]) -> None:
-        """Take the commits of this process: some end a run from outside its attempt."""
+        """Take the commits of this process: they may begin a build, or end a run from outside."""
         for event in events:
+            if isinstance(event.body, (ToolClaimed, ToolReturned)) and event.body.job_id:
+                self._look_again()  # an attempt has begun a build, and may work on for long
             if not isinstance(event.body, Finalized) or event.run_id is None:
                 continue
             claiming = self._calls.get((event.run_id, (event.attempt or 0) - 1))
@@ -276,7 +279,7 @@ class Running:
         self._on_free_slot()
         error = None if task.cancelled() else task.exception()
         if error is None:
-            self._on_end()
+            self._look_again()
         elif isinstance(error, StoreError):  # the next regular sweep finds the run again
             log.warning(Line("run.not_taken", run=work.run_id, code=error.code))
         else:  # damage stops its own run and no other

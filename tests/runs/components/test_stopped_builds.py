@@ -1,4 +1,4 @@
-"""Builds beside their answer: they begin at once, and what ends early is counted and costs no more."""
+"""Builds beside their answer: they begin at once; what ends early is counted, and costs no more."""
 
 from __future__ import annotations
 
