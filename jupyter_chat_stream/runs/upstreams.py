@@ -1,9 +1,14 @@
-"""Stopping the upstream of a run that a person has cancelled: it would go on, and cost, alone."""
+"""Stopping the upstream of a run that a person has cancelled: it would go on, and cost, alone.
+
+A cancelled run keeps the place of its upstream until the upstream is stopped. So a stop is made
+also if the process that had to make it dies, or if no process worked on the run.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Set
 
 from ..providers.base import JoinsAgain
 from ..providers.registry import Registry
@@ -23,15 +28,32 @@ class UpstreamStops:
         self._store = store
         self._registry = registry
         self._tasks: dict[str, asyncio.Task[None]] = {}  # by the run's id
+        self._left: Set[str] = frozenset()  # at the last look
+        self._tried: Set[str] = frozenset()  # since then, or of those
         self._has_ended = False
 
     def begin(self, run_id: str) -> None:
         """Stop what the provider of a cancelled run still does; the caller need not wait."""
         if self._has_ended or run_id in self._tasks:
             return
+        self._tried = self._tried | {run_id}
         work = stop_upstream(self._store, self._registry, run_id)
-        task = self._tasks[run_id] = asyncio.get_running_loop().create_task(work)
+        loop = asyncio.get_running_loop()
+        task = self._tasks[run_id] = loop.create_task(work, name=f"stop {run_id}")
         task.add_done_callback(lambda _: self._tasks.pop(run_id))
+
+    def take_over(self, left: Set[str]) -> None:
+        """Stop the upstreams that were left at the last look, too.
+
+        At its first look, the process that has cancelled the run may be stopping it. Each process
+        tries once: another one may have the key that is missing here.
+
+        Args:
+            left: the ids of the cancelled runs whose upstream nobody has stopped.
+        """
+        for run_id in (left & self._left) - self._tried:
+            self.begin(run_id)
+        self._tried, self._left = self._tried & left, left
 
     async def end(self, within_s: float) -> None:
         """Wait for the stops, and give up those that take longer; no other begins."""
@@ -58,6 +80,7 @@ async def stop_upstream(store: ChatStore, registry: Registry, run_id: str) -> No
         provider = registry.providers.get(place.endpoint)
         if provider is not None and isinstance(provider, JoinsAgain):
             await asyncio.wait_for(provider.stop_upstream(place.handle), STOP_UPSTREAM_WITHIN_S)
+            await store.runs.forget_left_upstream(run_id)
     except TimeoutError:
         log.warning(Line("upstream.not_stopped", run=run_id, code="timeout"))
     except ChatStreamError as error:
