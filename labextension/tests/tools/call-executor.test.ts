@@ -94,7 +94,7 @@ describe('a call that waits for this page', () => {
 
   it('is left to the executor that was first', async () => {
     executor.moved(after(START, ALLOWED));
-    api.call('POST', CLAIM).fail(new ApiError(409, 'tool_call_not_open', 'late'));
+    api.call('POST', CLAIM).fail(notOpen('claimed'));
     await flushPromises();
     executor.moved(after(START, ALLOWED));
     expect(execute).not.toHaveBeenCalled();
@@ -268,6 +268,52 @@ describe('a call that waits for this page', () => {
     expect(execute).toHaveBeenCalledTimes(1);
   });
 
+  it('is claimed again soon, however long another call has decided nothing', async () => {
+    tool.isFree = async input => (input as { operation: string }).operation === 'read';
+    const held = { ...START, tool_call_id: 'c2', input: { operation: 'propose' } };
+    const allowed = [held, { ...ALLOWED, tool_call_id: 'c2' }];
+    executor.moved(after(...allowed));
+    await flushPromises();
+    for (let pause_ms = 500; pause_ms <= 16_000; pause_ms *= 2) {
+      network.clock.turn(pause_ms);
+      await flushPromises();
+    }
+    executor.moved(after(...allowed, { ...START, part: 1 }, ALLOWED));
+    await flushPromises();
+    api.call('POST', CLAIM).fail(new ApiError(502, 'foreign', 'a proxy'));
+    await flushPromises();
+    network.clock.turn(500);
+    await flushPromises();
+    expect(claims()).toBe(2);
+    expect(network.clock.pending).toBeLessThanOrEqual(2);
+  });
+
+  it.each([
+    ['a proxy has lost its way to the server', new ApiError(404, 'foreign', 'no route')],
+    ['a proxy refuses it', new ApiError(409, 'foreign', 'not now')],
+    ['the server refuses it and does not tell why', new ApiError(409, 'consent_needed', 'no')]
+  ])('is claimed again in a while if %s', async (_what, error) => {
+    executor.moved(after(START, ALLOWED));
+    api.call('POST', CLAIM).fail(error);
+    await flushPromises();
+    network.clock.turn(500);
+    expect(claims()).toBe(2);
+  });
+
+  it('keeps its result while a proxy has lost its way to the server', async () => {
+    const warn = vi.spyOn(console, 'warn').mockImplementation(() => undefined);
+    executor.moved(after(START, ALLOWED));
+    api.call('POST', CLAIM).answer({ claim: 'k', until: 'x' });
+    await flushPromises();
+    api.call('POST', RESULT).fail(new ApiError(404, 'foreign', 'no route'));
+    await flushPromises();
+    network.clock.turn(500);
+    await flushPromises();
+    expect(api.call('POST', RESULT).body).toMatchObject({ claim: 'k', success: true });
+    expect([claims(), results(), execute.mock.calls.length]).toEqual([1, 2, 1]);
+    warn.mockRestore();
+  });
+
   it('is not claimed again in a thread that this page has closed', async () => {
     executor.moved(after(START, ALLOWED));
     api.call('POST', CLAIM).fail(new ApiError(502, 'foreign', 'a proxy'));
@@ -315,7 +361,7 @@ describe('a call that waits for this page', () => {
     network.clock.turn(500);
     await flushPromises();
     expect(results()).toBe(2);
-    api.call('POST', RESULT).fail(new ApiError(409, 'tool_call_not_open', 'known already'));
+    api.call('POST', RESULT).fail(notOpen('ended'));
     await flushPromises();
     network.clock.turn(600_000);
     await flushPromises();
