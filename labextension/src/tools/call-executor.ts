@@ -120,12 +120,15 @@ export class CallExecutor {
       return tool !== undefined;
     }
     this._remember(key);
+    this._undecided.get(key)?.cancel();
     this._make(runId, call, tool).then(end => {
-      this._failures = end === 'undecided' ? this._failures + 1 : 0;
       if (end === 'undecided') {
         this._asked.delete(key);
-        this._lookLater();
-      } else if (end === 'elsewhere') {
+        this._lookLater(key);
+        return;
+      }
+      this._undecided.delete(key);
+      if (end === 'elsewhere') {
         this._asked.set(key, seq);
         this.lookAgain();
       }
@@ -134,22 +137,16 @@ export class CallExecutor {
   }
 
   /** Nobody knows who executes a call: look again in a while, even if no event comes. */
-  private _lookLater(): void {
-    if (!this._isLooking) {
-      this._isLooking = true;
-      this._options.clock.later(() => {
-        this._isLooking = false;
-        this.lookAgain();
-      }, delayOf(this._failures));
-    }
+  private _lookLater(key: string): void {
+    const tries = (this._undecided.get(key)?.tries ?? 0) + 1;
+    const cancel = this._options.clock.later(() => this.lookAgain(), delayOf(tries));
+    this._undecided.set(key, { tries, cancel });
+    bound(this._undecided);
   }
 
   private _remember(key: string): void {
     this._asked.set(key, Infinity);
-    const [oldest] = this._asked.keys();
-    if (this._asked.size > MOST_REMEMBERED && oldest !== undefined) {
-      this._asked.delete(oldest);
-    }
+    bound(this._asked);
   }
 
   private _isStillOpen(runId: string, { tool_call_id }: ToolCallPart): boolean {
@@ -223,9 +220,8 @@ export class CallExecutor {
   private readonly _options: CallExecutorOptions;
   /** By thread: the last state, if calls of this page's tools are open in it. */
   private readonly _open = new Map<string, Transcript>();
-  /** The claims that decided nothing since the last one that did. */
-  private _failures = 0;
-  private _isLooking = false;
+  /** By call that nobody has decided: how often that was so, and the end of the wait for the next look. */
+  private readonly _undecided = new Map<string, { tries: number; cancel: () => void }>();
   /**
    * By call: the seq up to which the log shows nothing that this page does not know, if another executor
    * has the call; Infinity while it is under way here, and once it has ended. Bound: MOST_REMEMBERED; an
@@ -240,6 +236,14 @@ export class CallExecutor {
  */
 type End = 'ended' | 'elsewhere' | 'undecided';
 
+/** Forget the oldest of more than MOST_REMEMBERED calls. */
+function bound(calls: Map<string, unknown>): void {
+  const [oldest] = calls.keys();
+  if (calls.size > MOST_REMEMBERED && oldest !== undefined) {
+    calls.delete(oldest);
+  }
+}
+
 /** The n-th delay; the longest one is that before the last try. */
 function delayOf(n: number): number {
   return FIRST_DELAY_MS * 2 ** (Math.min(n, MOST_TRIES - 1) - 1);
@@ -247,19 +251,24 @@ function delayOf(n: number): number {
 
 /** How the server's refusal ends a call; null if the server did not decide. */
 function endOf(error: unknown): End | null {
-  if (!(error instanceof ApiError) || (error.status !== 404 && error.status !== 409)) {
+  if (!(error instanceof ApiError) || !isDecision(error)) {
     return null;
   }
   if (error.status === 404 || error.facts['state'] === 'ended') {
     return 'ended';
   }
-  // The claim ended while this page stood still. The log may have told of that before this refusal.
-  return error.facts['state'] === 'open' ? 'undecided' : 'elsewhere';
+  // If it is open, the claim ended while this page stood still. The log may have told of that before.
+  return error.facts['state'] === 'claimed' ? 'elsewhere' : 'undecided';
+}
+
+/** Whether our server tells what became of a call, and no proxy that has lost its way to the server. */
+function isDecision({ status, code }: ApiError): boolean {
+  return (status === 404 || status === 409) && code !== 'foreign';
 }
 
 /** Whether the same request would fail again; a reader may sign in again, and a proxy may wait. */
 function isRefusal(error: unknown): error is Error {
-  const passing = [0, 401, 403, 408, 429];
+  const passing = [0, 401, 403, 404, 408, 409, 429]; // 404 and 409 of a proxy: see `isDecision`
   return !(error instanceof ApiError) || !(passing.includes(error.status) || error.status >= 500);
 }
 
