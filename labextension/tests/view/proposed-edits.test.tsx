@@ -23,7 +23,9 @@ describe('consent to a proposal (L13)', () => {
   let listeners: Set<() => void>;
   let openPath: string | null;
   /** The file of the notebook, for as long as it is not open. */
-  let file: { content: unknown; writable: boolean } | null;
+  let file: { content: unknown; writable: boolean; last_modified?: string } | null;
+  /** For each request of the file: whether all of it was asked for, or its facts alone. */
+  let reads: boolean[];
   let isInEditor: boolean;
   /** The notebook as the document is now; `cells/` shows it to the card (tests/e2e). */
   const known = async (
@@ -47,6 +49,7 @@ describe('consent to a proposal (L13)', () => {
     listeners = new Set();
     openPath = 'n.ipynb';
     file = null;
+    reads = [];
     isInEditor = false;
     const workspace = {
       reviews,
@@ -58,7 +61,10 @@ describe('consent to a proposal (L13)', () => {
       },
       storage: {
         files: {
-          get: async () => file ?? Promise.reject(new Error('404')),
+          get: async (_path: string, { content }: { content: boolean }) => {
+            reads.push(content);
+            return file ?? Promise.reject(new Error('404'));
+          },
           save: () => Promise.reject(new Error('not expected here'))
         },
         isOpenHere: () => openPath !== null,
@@ -67,6 +73,15 @@ describe('consent to a proposal (L13)', () => {
       }
     };
     Object.assign(services, { workspace });
+  });
+  const written = (some: typeof cells, last_modified: string) => ({
+    content: {
+      nbformat: 4,
+      nbformat_minor: 5,
+      cells: some.map(cell => ({ ...cell, metadata: {}, cell_type: 'raw' }))
+    },
+    writable: true,
+    last_modified
   });
   const pin = (index: number, value: string) => ({
     op: 'test',
@@ -168,13 +183,7 @@ describe('consent to a proposal (L13)', () => {
       expect(misfits()).toBe(
         'Accepting will change nothing: the notebook is not open, and its file could not be read.'
       );
-      const fields = { metadata: {}, cell_type: 'raw' };
-      const content = {
-        nbformat: 4,
-        nbformat_minor: 5,
-        cells: cells.map(cell => ({ ...cell, ...fields }))
-      };
-      file = { content, writable: true };
+      file = written(cells, '1');
       isInEditor = true;
       await tabsChange();
       expect(misfits()).toContain('the notebook is open in a text editor');
@@ -183,6 +192,35 @@ describe('consent to a proposal (L13)', () => {
       expect(misfits()).toBe('');
       expect(items()[0]?.querySelector('del')?.textContent).toBe('−a = 1');
     });
+  });
+
+  it('follows its closed notebook while another program writes it and nobody has decided', async () => {
+    const time = async (by_ms: number): Promise<void> => {
+      await act(async () => {
+        page.network.clock.turn(by_ms);
+        await flushPromises();
+      });
+    };
+    const fitting = { ...input, versions: { a: versionOf('a = 1'), b: versionOf('b = 2\nb') } };
+    openPath = null;
+    file = written(cells, '1');
+    const asked = call(0, 'c1', { ...change, input: fitting });
+    await begin(asked, asks('c1', { choices }), waits);
+    expect(part('misfits').textContent).toBe('');
+    reads = [];
+    await time(5_000);
+    await time(5_000);
+    expect(reads).toEqual([false, false]); // it has not changed, so only its facts are read
+    file = written(cells.slice(0, 1), '2');
+    await time(5_000);
+    expect(part('misfits').textContent).toContain('a cell is gone');
+    file = written(cells, '3');
+    await time(5_000);
+    expect(part('misfits').textContent).toBe('');
+    await arrive(next(allowed('c1', 'once', 'local')));
+    reads = [];
+    await time(60_000);
+    expect(reads).toEqual([]);
   });
 
   it('is accepted or rejected cell by cell, and the last choice sends them (L13)', async () => {
