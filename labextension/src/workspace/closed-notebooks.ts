@@ -53,6 +53,7 @@ export interface NotebookStorage {
   readonly isInEditor: (path: string) => boolean;
 }
 
+const WHOLE = { content: true, type: 'notebook' } as const;
 /** The files of so many edits are kept; older ones cannot be undone. */
 const MOST_KEPT = 20;
 
@@ -80,14 +81,19 @@ export class ClosedNotebooks {
     return (await this._get(path)).content;
   }
 
-  /** A notebook file as proposals are checked against it. */
+  /** A notebook file as proposals are checked against it. It is read again only if it has changed. */
   async check(path: string): Promise<CheckedCells> {
     const isRunning = (): boolean => false;
     try {
-      const { content, writable } = await this._get(path);
+      const { last_modified, writable } = await this._get(path, { content: false });
+      if (this._checked?.path !== path || this._checked.last_modified !== last_modified) {
+        const file = await this._get(path);
+        const cells = fileCells(file.content);
+        this._checked = { path, cells, last_modified: file.last_modified };
+      }
       const isInEditor = this._options.isInEditor(path);
       const obstacle = !writable ? 'readonly' : isInEditor ? 'editor' : null;
-      return { cells: fileCells(content), isRunning, obstacle };
+      return { cells: this._checked.cells, isRunning, obstacle };
     } catch (error) {
       if (error instanceof MisfitError) {
         return { cells: [], isRunning, obstacle: 'unreadable' };
@@ -164,9 +170,9 @@ export class ClosedNotebooks {
     return isSame ? 'done' : 'changed';
   }
 
-  private async _get(path: string): Promise<FileModel> {
+  private async _get(path: string, options: FileOptions = WHOLE): Promise<FileModel> {
     try {
-      return await this._files.get(path, { content: true, type: 'notebook' });
+      return await this._files.get(path, options);
     } catch {
       throw new MisfitError('The notebook is not open, and its file could not be read.');
     }
@@ -186,6 +192,9 @@ export class ClosedNotebooks {
   }
 
   private readonly _files: NotebookFiles;
+  /** The cells of the file that was checked last. */
+  private _checked:
+    (Pick<KeptFile, 'path' | 'last_modified'> & Pick<CheckedCells, 'cells'>) | null = null;
   private readonly _kept = new Map<string, KeptFile>();
   private readonly _listeners = new Set<() => void>();
 }

@@ -28,9 +28,7 @@ const INPUT = {
   operation: 'propose',
   path: 'n.ipynb',
   versions: {},
-  patch: [
-    { op: 'add', path: '/cells/0', value: { cell_type: 'code', source: 'x', id: 'new' } }
-  ]
+  patch: [{ op: 'add', path: '/cells/0', value: { cell_type: 'code', source: 'x', id: 'new' } }]
 };
 const PROPOSAL = {
   threadId: 't',

@@ -31,7 +31,9 @@ const app = {
 const documents = {
   registry: {
     widgetFactories: () =>
-      Object.entries(READ_ONLY).map(([name, readOnly]) => ({ name, readOnly })).values()
+      Object.entries(READ_ONLY)
+        .map(([name, readOnly]) => ({ name, readOnly }))
+        .values()
   },
   contextForWidget: (tab: Tab) => (factories.has(tab) ? tab.context : undefined),
   findWidget: (path: string, name: string) =>

@@ -217,7 +217,8 @@ describe('consent to a proposal (L13)', () => {
     file = written(cells, '3');
     await time(5_000);
     expect(part('misfits').textContent).toBe('');
-    await arrive(next(allowed('c1', 'once', 'local')));
+    const answered = { type: 'input', request_id: 'ask-c1', value: 'once', by: 'local' };
+    await arrive(next(answered, allowed('c1', 'once', 'local')));
     reads = [];
     await time(60_000);
     expect(reads).toEqual([]);

@@ -7,7 +7,7 @@ import { type ClosedNotebooks, closedNotebooks } from '../../workspace/closed-no
 import { type Proposal } from '../../workspace/patches';
 import { type Choices } from '../../workspace/reviews';
 import { Button } from '../controls/button';
-import { useTrans, useWorkspace } from '../hooks';
+import { useNow, useTrans, useWorkspace } from '../hooks';
 import { CellChangeView, Misfits, type Verdict, useChoices } from './cell-change';
 import { type ConsentScope, keepFocus } from './consent';
 
@@ -79,6 +79,10 @@ export function ProposedEdits(props: ProposedEditsProps): ReactElement {
   );
 }
 
+/** Another program may write the file: so often a card that can be seen looks for that. */
+const LOOK_MS = 5_000;
+const everyLook = (): number => LOOK_MS;
+
 /** The changes against the file of a notebook that this page has not open; null if not known. */
 function useChangesOfFile(
   { path, edits }: Proposal,
@@ -90,6 +94,7 @@ function useChangesOfFile(
     workspace?.subscribe ?? never,
     () => isClosed && workspace?.storage.isInEditor(path)
   );
+  const looked_ms = useNow(isClosed ? path : null, everyLook);
   const [found, setFound] = useState<readonly CellChange[] | null>(null);
   useEffect(() => {
     let isShown = true;
@@ -106,7 +111,7 @@ function useChangesOfFile(
     return () => {
       isShown = false;
     };
-  }, [closed, edits, isClosed, isInEditor, path]);
+  }, [closed, edits, isClosed, isInEditor, looked_ms, path]);
   return found;
 }
 
