@@ -90,6 +90,7 @@ function workspaceOf(
   const isOpenElsewhere = (path: string): Promise<boolean> => elsewhere.has(path);
   const options = { tracker, clock: PAGE_CLOCK, trans, reveal, files, isOpenElsewhere, isInEditor };
   const workspace = new NotebookWorkspace(options);
+  workspace.subscribe(() => elsewhere.hold(workspace.notebooks().map(({ path }) => path)));
   app.shell.currentChanged?.connect((_shell, { newValue }) => {
     newValue?.disposed.connect(workspace.changed);
     workspace.changed();
@@ -102,6 +103,8 @@ function openElsewhere(app: JupyterFrontEnd, isOpenHere: (path: string) => boole
   const { contents, sessions } = app.serviceManager;
   return new OpenElsewhere({
     channel: new BroadcastChannel('jupyter-chat-stream:open-notebooks'),
+    locks: (navigator as Partial<Pick<Navigator, 'locks'>>).locks ?? null,
+    server: PageConfig.getBaseUrl(),
     isOpenHere,
     localPath: path => contents.localPath(path),
     running: async () => {

@@ -1,9 +1,14 @@
 /**
  * Which notebooks other pages have open: asked in this browser, and among the server's sessions.
  *
+ * Each page holds a lock of the browser for each notebook that it has open, so that is known of a
+ * page that stands still, too. A browser has no locks where Jupyter's address is not secure.
+ *
  * The file of an open notebook is not changed behind its document, which may hold what a person has
  * typed and not saved (L17).
  */
+
+import { fieldsOf } from '../fold/tool-calls';
 
 /** The part of the browser's BroadcastChannel that this module uses. */
 export interface PageChannel {
@@ -11,9 +16,22 @@ export interface PageChannel {
   addEventListener(type: 'message', listener: (event: { readonly data: unknown }) => void): void;
 }
 
+/** The part of the browser's LockManager that this module uses. */
+export interface PageLocks {
+  request(
+    name: string,
+    options: { readonly mode: 'shared' },
+    whileHeld: () => Promise<void>
+  ): Promise<unknown>;
+  query(): Promise<{ readonly held?: readonly { readonly name?: string }[] }>;
+}
+
 export interface OpenElsewhereOptions {
   /** Null in a browser without channels: then only the server is asked. */
   readonly channel: PageChannel | null;
+  readonly locks: PageLocks | null;
+  /** The base address of the server: one address may have several servers. */
+  readonly server: string;
   /** Whether this page has the notebook of a path open. */
   readonly isOpenHere: (path: string) => boolean;
   /** The paths of the notebooks that have a kernel. @throws if the server does not tell. */
@@ -31,31 +49,57 @@ export class OpenElsewhere {
     _options.channel?.addEventListener('message', ({ data }) => this._heard(data));
   }
 
+  /** Tell which notebooks this page has open now. */
+  hold(paths: readonly string[]): void {
+    const names = new Set(paths.map(path => this._lockOf(path)));
+    for (const [name, release] of this._held) {
+      if (!names.delete(name)) {
+        this._held.delete(name);
+        release();
+      }
+    }
+    for (const name of names) {
+      const released = new Promise<void>(resolve => this._held.set(name, resolve));
+      // If the browser refuses the lock, the channel alone tells it.
+      this._options.locks?.request(name, { mode: 'shared' }, () => released).catch(() => undefined);
+    }
+  }
+
   /** Whether a notebook is open in another page, or may be: then its file is left alone. */
   async has(path: string): Promise<boolean> {
-    const { channel, later, localPath, running } = this._options;
+    const { channel, later, localPath, locks, running, server } = this._options;
     const before = this._answers.get(path);
-    channel?.postMessage({ ask: path });
+    channel?.postMessage({ server, ask: path });
     const [paths] = await Promise.all([
       running().catch(() => [path]),
       new Promise<void>(resolve => void later(resolve, PATIENCE_MS))
     ]);
     const isRunning = paths.map(localPath).includes(localPath(path));
-    return isRunning || this._answers.get(path) !== before;
+    const { held = [] } = (await locks?.query()) ?? {};
+    const isHeld = held.some(({ name }) => name === this._lockOf(path));
+    return isRunning || isHeld || this._answers.get(path) !== before;
   }
 
   private _heard(data: unknown): void {
-    const { ask, open } = (typeof data === 'object' && data !== null ? data : {}) as {
-      readonly ask?: unknown;
-      readonly open?: unknown;
-    };
-    if (typeof ask === 'string' && this._options.isOpenHere(ask)) {
-      this._options.channel?.postMessage({ open: ask });
+    const { channel, isOpenHere, server } = this._options;
+    const { ask, open, server: from } = fieldsOf(data);
+    if (from !== server) {
+      return;
+    }
+    if (typeof ask === 'string' && isOpenHere(ask)) {
+      channel?.postMessage({ server, open: ask });
     } else if (typeof open === 'string') {
       this._answers.set(open, (this._answers.get(open) ?? 0) + 1);
     }
   }
 
+  private _lockOf(path: string): string {
+    const { localPath, server } = this._options;
+    return `jupyter-chat-stream:${server}:${localPath(path)}`;
+  }
+
+  /** By the lock of a notebook that this page has open: its release. */
+  private readonly _held = new Map<string, () => void>();
   /** By path: how often a page has said that it is open. Two calls may ask at the same time. */
   private readonly _answers = new Map<string, number>();
 }

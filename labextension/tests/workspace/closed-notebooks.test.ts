@@ -10,7 +10,11 @@ import {
   type NotebookFiles
 } from '../../src/workspace/closed-notebooks';
 import { NotebookTool } from '../../src/workspace/notebook-tool';
-import { OpenElsewhere, type PageChannel, type PageLocks } from '../../src/workspace/open-elsewhere';
+import {
+  OpenElsewhere,
+  type PageChannel,
+  type PageLocks
+} from '../../src/workspace/open-elsewhere';
 import { FakeClock, flushPromises } from '../fakes';
 
 const raw = (id: string, source: string) => ({ cell_type: 'raw', id, metadata: {}, source });
