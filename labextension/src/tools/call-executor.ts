@@ -1,10 +1,10 @@
 /**
- * Executes tool calls on this page: finds those that wait for it in the log, claims one, makes it, and
- * sends its result (L12, L14).
+ * Executes tool calls on this page: finds the calls that wait for this page in the log, claims a call,
+ * makes it, and sends its result (L12, L14).
  *
- * The server decides who executes a call, so several pages may find the same one. A call is made once for
- * each claim that succeeded: then only its result is sent again, until the server has it or refuses it. The
- * call of an idempotent tool may be open again after that; this page then claims it like a new one.
+ * Several pages may find the same call; the server decides which page executes it. This page makes a call
+ * once for each successful claim. Afterwards it sends only the result again, until the server takes or
+ * refuses it. A call of an idempotent tool may then be open again; this page claims it like a new call.
  */
 import { type Api, ApiError } from '../connection/api';
 import { type Clock } from '../connection/connection';
@@ -16,13 +16,13 @@ import { type ResultFile, uploadFiles } from './call-files';
 
 /** A tool of this page. */
 export interface PageTool {
-  /** As the server lists it, see docs/protocol.md. */
+  /** The tool's definition in the form of the server's list, see docs/protocol.md. */
   readonly definition: { readonly name: string };
   /** Whether this page can make a call with this input; if not, it leaves the call to others. */
   canExecute(input: unknown): boolean;
-  /** So many milliseconds this page leaves a call to other pages, before it claims the call. */
+  /** How many milliseconds this page leaves the call to other pages before it claims the call. */
   delayOf?(input: unknown): number;
-  /** Whether no other page should make the call, asked last before the claim; absent for yes. */
+  /** Whether no other page should make the call; checked just before the claim. Absent means yes. */
   isFree?(input: unknown): Promise<boolean>;
   /** Make a call. It takes a few seconds at most, so its claim needs no renewal. */
   execute(call: PageCall): CallResult | Promise<CallResult>;
@@ -32,11 +32,11 @@ export interface PageTool {
 export interface PageCall {
   readonly id: string;
   readonly input: unknown;
-  /** The parts of the call that the person accepts, in the tool's own words; null for all of it. */
+  /** The parts of the call that the person accepts, as the tool names them; null for the whole call. */
   readonly accepted: readonly string[] | null;
 }
 
-/** What a call of a tool gave. */
+/** The result of a tool call. */
 export interface CallResult {
   readonly success: boolean;
   readonly output: unknown;
@@ -56,14 +56,14 @@ interface CallExecutorOptions {
   readonly tools: readonly PageTool[];
   /** The id of this page among all executors. */
   readonly id: string;
-  /** Its name for people. */
+  /** The name of this page for people. */
   readonly label: string;
 }
 
-/** The delay before a request is sent again: the first, and how many times a result is sent. */
+/** The delay before a request is sent again the first time, and how many times a result is sent. */
 const FIRST_DELAY_MS = 500;
 const MOST_TRIES = 7;
-/** A claim whose response comes later than this may have ended already, so its call is not made. */
+/** If the response to a claim takes longer, the claim may have expired, so the call is not made. */
 const MOST_CLAIM_MS = 5_000;
 const MOST_REMEMBERED = 1_000;
 const TOO_LATE: CallResult = {
@@ -84,7 +84,7 @@ export class CallExecutor {
     follower.offer({ op: 'offer', thread, executor: id, label, where: 'page', tools: definitions });
   }
 
-  /** A thread has a new state: make the calls in it that wait for this page. */
+  /** Make the calls of a thread that wait for this page; called with each new state of the thread. */
   moved(state: Transcript): void {
     const { thread } = state;
     let hasOpen = false;
@@ -98,19 +98,19 @@ export class CallExecutor {
     }
   }
 
-  /** The tools of this page can do more or less than before: another notebook is open. */
+  /** Check all open calls again, because another notebook is open and the tools can do more or less. */
   lookAgain(): void {
     [...this._open.values()].forEach(state => this.moved(state));
   }
 
-  /** This page does not follow a thread any more. */
+  /** Drop a thread that this page does not follow any more. */
   forget(threadId: string): void {
     this._open.delete(threadId);
   }
 
   /**
-   * Make a call if this page can do so now. Returns whether it is one of a tool of this page.
-   * A call that another executor got is open again if the log says so at a later `seq`.
+   * Make a call if this page can do so now. Returns whether the call's tool is a tool of this page.
+   * A call of another executor is open again if the log says so at a later `seq`.
    */
   private _take(runId: string, call: ToolCallPart, seq: number): boolean {
     const tool = this._options.tools.find(({ definition }) => definition.name === call.name);
@@ -166,7 +166,7 @@ export class CallExecutor {
         return 'undecided';
       }
     }
-    // A page that cannot tell, because its code did not load, asks again.
+    // If the code that answers did not load, the page asks again later.
     if (tool.isFree !== undefined && !(await tool.isFree(call.input).catch(logged))) {
       return 'undecided';
     }
@@ -188,8 +188,8 @@ export class CallExecutor {
   }
 
   /**
-   * Send a result until the server has it: a repeated one is refused, and nothing is lost by that.
-   * If the server does not take the result, a failed one that says so replaces it.
+   * Send a result until the server has it. The server refuses a repeated result, which does no harm.
+   * If the server refuses the result itself, send a failed result that tells the reason.
    */
   private async _send(path: string, claim: string, result: SentResult): Promise<End> {
     const { api, clock } = this._options;
@@ -218,21 +218,20 @@ export class CallExecutor {
   }
 
   private readonly _options: CallExecutorOptions;
-  /** By thread: the last state, if calls of this page's tools are open in it. */
+  /** By thread: its last state, if the thread has open calls of this page's tools. */
   private readonly _open = new Map<string, Transcript>();
   /** By call that nobody has decided: how often that was so, and the end of the wait for the next look. */
   private readonly _undecided = new Map<string, { tries: number; cancel: () => void }>();
   /**
-   * By call: the seq up to which the log shows nothing that this page does not know, if another executor
-   * has the call; Infinity while it is under way here, and once it has ended. Bound: MOST_REMEMBERED; an
-   * older one is asked again.
+   * By call: the last seq that this page knew when another executor got the call; Infinity while this page
+   * makes the call, and after its end. Bound: MOST_REMEMBERED; the page claims a forgotten call again.
    */
   private readonly _asked = new Map<string, number>();
 }
 
 /**
- * How this page is done with a call: it has ended; another executor has it, or the claim of this page is
- * over, and the log tells the rest; or nobody knows.
+ * How this page is done with a call. `elsewhere`: another executor has the call, or this page's claim is
+ * over, and the log tells the rest. `undecided`: nobody knows.
  */
 type End = 'ended' | 'elsewhere' | 'undecided';
 
@@ -266,7 +265,7 @@ function isDecision({ status, code }: ApiError): boolean {
   return (status === 404 || status === 409) && code !== 'foreign';
 }
 
-/** Whether the same request would fail again; a reader may sign in again, and a proxy may wait. */
+/** Whether the same request would fail again. Missing sign-ins and errors of proxies are temporary. */
 function isRefusal(error: unknown): error is Error {
   const passing = [0, 401, 403, 404, 408, 409, 429]; // 404 and 409 of a proxy: see `isDecision`
   return !(error instanceof ApiError) || !(passing.includes(error.status) || error.status >= 500);
@@ -295,12 +294,12 @@ function openCalls({ messages, runs }: Transcript): readonly OpenCall[] {
   return open;
 }
 
-/** Whether a call may be made, and nobody has claimed it. */
+/** Whether a call is allowed, and no executor has claimed it. */
 function isOpen(call: ToolCallPart): boolean {
   return call.where === 'page' && call.allowed !== undefined && typeof call.executor !== 'string';
 }
 
-/** Make a call. An error of ours is a failed result, because the call may have been made in part. */
+/** Make a call. An exception becomes a failed result, because the call may have been made in part. */
 async function outcomeOf(tool: PageTool, call: ToolCallPart): Promise<CallResult> {
   const { tool_call_id: id = '', input, allowed } = call;
   try {

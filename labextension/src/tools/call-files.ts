@@ -1,4 +1,4 @@
-/** The files of a result that this page gives: they are uploaded before the result that names them. */
+/** The files of a tool result of this page. They are uploaded before the result, which names them. */
 import { type Api } from '../connection/api';
 import { uploadAttachment } from '../connection/attachments';
 
@@ -8,7 +8,7 @@ export interface ResultFile {
   readonly blob: Blob;
 }
 
-/** Upload files one by one. Returns their ids; a file that the server does not take is left out. */
+/** Upload files one by one. Returns the files' ids, without the files that the server refuses. */
 export async function uploadFiles(
   api: Pick<Api, 'upload'>,
   files: readonly ResultFile[]

@@ -1,8 +1,8 @@
 /**
- * A person's standing consents to tools: their list, which all chats of the page share.
+ * The list of a person's standing consents to tools, which all chats of the page share.
  *
- * A page that revokes one tells the other pages of the browser, whose lists then follow. The server
- * looks at the consents with every call, so a page that hears nothing allows nothing either.
+ * A page that revokes a consent tells the other pages of the browser, which then load their lists again.
+ * The server checks the consents at every call, so an outdated list in a page allows nothing.
  */
 import { type TranslationBundle } from '@jupyterlab/translation';
 
@@ -12,7 +12,7 @@ import { asObject, listOf, textOf, textOrNull } from '../protocol/parse';
 import { type StandingConsent } from '../protocol/records';
 import { Store } from '../state/store';
 
-/** Immutable: a change makes a new object. */
+/** Immutable. */
 interface ConsentsState {
   /** Newest first; null until the first list has arrived. */
   readonly list: readonly StandingConsent[] | null;
@@ -56,12 +56,12 @@ export class StandingConsents extends Store<ConsentsState> {
     }
   }
 
-  /** Take a consent back: from then on, the tool asks again. The list follows the server. */
+  /** Revoke a consent, so that the tool asks again, and load the list again. */
   async revoke(id: string): Promise<void> {
     try {
       await this._api.request({ method: 'DELETE', path: `consents/${encodeURIComponent(id)}` });
     } catch (error) {
-      await this.load(); // it may be gone already
+      await this.load(); // another page may have revoked the consent already
       if (this._state.list?.some(consent => consent.id === id) !== false) {
         this._set({ problem: explain(error, this._trans) });
       }

@@ -1,8 +1,8 @@
 /**
- * The tools of a thread: which there are, which are on, and the mode.
+ * The tools of a thread: the list of them, which ones are on, and the mode.
  *
- * The list is requested when somebody opens the menu, so tools that nobody looks at cost nothing.
- * Changes go to the server one after the other, each with all that came before it.
+ * The page requests the list when a person opens the menu, so unused tools cost nothing. The page sends
+ * changes to the server one after the other; each request contains the earlier changes.
  */
 import { type TranslationBundle } from '@jupyterlab/translation';
 
@@ -22,16 +22,16 @@ const UNSET_TOOLS: ThreadTools = { mode: 'ask', names: null };
 const FUNCTION = 'function';
 const MCP = 'mcp:';
 
-/** Immutable: a change makes a new object. */
+/** Immutable. */
 export interface ToolListState {
   /** Null until the first list has arrived. */
   readonly list: readonly ListedTool[] | null;
-  /** Why tools that the server's settings name are not there. */
+  /** Why some tools of the server's settings are missing. */
   readonly missing: readonly ToolProblem[];
   readonly isLoading: boolean;
   /** Why the last request failed. */
   readonly problem: string | null;
-  /** The mode and names with this page's changes that are on their way. */
+  /** The mode and the names of the tools, including the changes that this page is sending. */
   readonly tools: ThreadTools;
 }
 
@@ -39,7 +39,7 @@ interface ThreadToolsOptions {
   readonly api: Api;
   readonly threadId: string;
   readonly consents: StandingConsents;
-  /** What the log tells. */
+  /** The thread's tools as the log has them. */
   readonly logged: () => ThreadTools | undefined;
   /** Sends the change. Returns whether the server has taken it. */
   readonly send: (fields: { readonly tools: ThreadTools }) => Promise<boolean>;
@@ -56,7 +56,7 @@ export class ThreadToolList extends Store<ToolListState> {
   /** The reader's standing consents, in all threads. */
   readonly consents: StandingConsents;
 
-  /** Request the tools of the thread. What is known stays meanwhile. */
+  /** Request the tools of the thread. The page keeps the old list until the response arrives. */
   async load(): Promise<void> {
     const { api, threadId, trans } = this._options;
     this._set({ isLoading: true });
@@ -74,7 +74,7 @@ export class ThreadToolList extends Store<ToolListState> {
     await this._change({ ...this._tools, mode });
   }
 
-  /** Turn a tool on or off. A function is on as long as its kernel offers it. */
+  /** Turn a tool on or off. A person's function is on as long as its kernel offers it. */
   async setOn(name: string, isOn: boolean): Promise<void> {
     const listed = (this._state.list ?? []).filter(tool => tool.source !== FUNCTION && tool.is_on);
     const before = this._tools.names ?? listed.map(tool => tool.name);
@@ -82,14 +82,14 @@ export class ThreadToolList extends Store<ToolListState> {
     await this._change({ ...this._tools, names: isOn ? [...others, name] : others });
   }
 
-  /** The log has moved: another page may have changed the tools. */
+  /** Read the tools from the log again, after new events: another page may have changed them. */
   moved(): void {
     if (JSON.stringify(this._state.tools) !== JSON.stringify(this._tools)) {
       this._set({});
     }
   }
 
-  /** What the server has, or will have when the requests under way have arrived. */
+  /** The tools as the server will have them after the requests under way. */
   private get _tools(): ThreadTools {
     return this._pending ?? this._options.logged() ?? UNSET_TOOLS;
   }
@@ -99,7 +99,7 @@ export class ThreadToolList extends Store<ToolListState> {
     this._set({});
     this._last = this._last.then(async () => {
       if (this._pending === null) {
-        return; // an earlier request has failed, and this change was built on it
+        return; // an earlier request has failed, and this change depends on that request
       }
       const sent = this._pending;
       const isDone = await this._options.send({ tools: sent });
@@ -123,12 +123,12 @@ export class ThreadToolList extends Store<ToolListState> {
   private _last: Promise<void> = Promise.resolve();
 }
 
-/** Whether a tool is one of a person's functions, which no name in `names` turns on or off. */
+/** Whether a tool is a function of a person; `names` does not turn functions on or off. */
 export function isFunction(tool: ListedTool): boolean {
   return tool.source === FUNCTION;
 }
 
-/** Whether a tool is on, with this page's changes that are on their way. */
+/** Whether a tool is on, including the changes that this page is sending. */
 export function isOn(tool: ListedTool, { names }: ThreadTools): boolean {
   return isFunction(tool) || names === null ? tool.is_on : names.includes(tool.name);
 }
@@ -140,7 +140,7 @@ export function mcpServerOf({ source }: ListedTool): string | null {
 
 const CONSENTS = ['none', 'ask', 'thread', 'always', 'denied'];
 
-/** Read the response to GET tools; a tool that this page cannot show is left out. */
+/** Read the response to GET tools, without the tools that this page cannot show. */
 function parseTools(value: unknown): readonly ListedTool[] {
   const { tools } = asObject(value, 'The tools');
   return listOf(tools)
@@ -148,7 +148,7 @@ function parseTools(value: unknown): readonly ListedTool[] {
     .map(wire => wire as unknown as ListedTool);
 }
 
-/** Read what a response to GET tools tells of tools that are not there. */
+/** Read the reasons for missing tools from the response to GET tools. */
 function parseProblems(value: unknown): readonly ToolProblem[] {
   return listOf(asObject(value, 'The tools')['problems']).map(({ source, message }) => ({
     source: String(source),

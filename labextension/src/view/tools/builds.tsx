@@ -1,4 +1,4 @@
-/** Below a tool call: how far the build has come that it has begun, and the component that it made. */
+/** Below a tool call: the progress of the build that the call has begun, and the finished component. */
 import { type TranslationBundle } from '@jupyterlab/translation';
 import { type ReactElement, useState } from 'react';
 
@@ -12,7 +12,7 @@ import { Button } from '../controls/button';
 import { useAttachmentFiles, useThread, useTrans, useWorkspace } from '../hooks';
 import { Markdown } from '../messages/parts';
 
-/** The builds and the components of some calls; nothing if they have none. */
+/** The builds and components of some calls; draws nothing if the calls have none. */
 export function BuildsOf(props: {
   readonly uses: readonly ToolUse[];
   readonly client: ThreadClient;
@@ -91,13 +91,13 @@ function stepText({ step, version }: BuildView, trans: TranslationBundle): strin
   }
 }
 
-/** What can be done with a component: its code, once it was read, and a sentence about the last step. */
+/** A component's actions, its code once the page has read it, and a sentence about the last action. */
 interface ProductState {
   readonly code: string | null;
   readonly isOpen: boolean;
   readonly told: string;
   readonly toggle: () => Promise<void>;
-  /** Put the code below the cell of the chat that `node` belongs to. */
+  /** Insert the code below the cell of the chat that contains `node`. */
   readonly insert: (node: HTMLElement) => Promise<void>;
 }
 
@@ -131,7 +131,7 @@ function useProduct({ file, code: given }: Product): ProductState {
   return { code, isOpen, told, toggle, insert };
 }
 
-/** A component: what can be done with it, and its code once it is opened. */
+/** A component with its buttons, and its code once a person has opened it. */
 function ProductRow({ product }: { readonly product: Product }): ReactElement {
   const { code, isOpen, told, toggle, insert } = useProduct(product);
   const trans = useTrans();
@@ -172,7 +172,7 @@ function ProductRow({ product }: { readonly product: Product }): ReactElement {
   );
 }
 
-/** Insert code below the cell of a chat; returns what to tell about it. */
+/** Insert code below the cell of a chat. Returns a sentence about the outcome. */
 function insertedText(
   workspace: Workspace,
   node: HTMLElement,
@@ -191,7 +191,7 @@ function insertedText(
     : result.reason;
 }
 
-/** Code as a block of Markdown that nothing in the code can end. */
+/** Make a Markdown block of code. Its fence is longer than any fence in the code. */
 function fenced(code: string): string {
   const runs = code.match(/`+/g) ?? [];
   const fence = '`'.repeat(Math.max(3, ...runs.map(run => run.length + 1)));

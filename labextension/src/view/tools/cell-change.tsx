@@ -1,4 +1,4 @@
-/** The change of one cell as a diff, with its buttons: in the card of the call, and in the notebook. */
+/** The change of one cell as a diff with buttons, for the card of the call and for the notebook. */
 import { type TranslationBundle } from '@jupyterlab/translation';
 import { type MouseEvent, type ReactElement, type ReactNode, useSyncExternalStore } from 'react';
 
@@ -10,16 +10,16 @@ import { Button } from '../controls/button';
 import { OWN_KEYS } from '../controls/keys';
 import { useTrans, useWorkspace } from '../hooks';
 
-/** What became of the change of a cell. */
+/** A person's decision about the change of a cell; null before it. */
 export type Verdict = 'accepted' | 'refused' | null;
 
 interface CellChangeProps {
   readonly change: CellChange;
   readonly verdict: Verdict;
-  /** Absent where nothing can be chosen. */
+  /** Absent if the person cannot choose. */
   readonly onChoose?: ((isAccepted: boolean, node: HTMLElement) => void) | undefined;
   readonly isDisabled?: boolean;
-  /** More buttons beside those of the cell. */
+  /** More buttons, shown beside Accept and Reject. */
   readonly children?: ReactNode;
 }
 
@@ -55,7 +55,7 @@ export function CellChangeView(props: CellChangeProps): ReactElement {
   );
 }
 
-/** Why nothing will be made, if a change does not fit; screen readers hear it if `isSpoken`. */
+/** Why no edit will be made, if a change does not fit. With `isSpoken`, screen readers announce it. */
 export function Misfits(props: {
   readonly changes: readonly CellChange[];
   readonly choices: Choices;
@@ -63,7 +63,7 @@ export function Misfits(props: {
 }): ReactElement {
   const trans = useTrans();
   const misfits = props.changes.filter(
-    // A cell that runs may stay as it is.
+    // A running cell prevents nothing if the person has rejected its change.
     ({ misfit, cell }) =>
       misfit !== null && (misfit !== 'running' || props.choices.get(cell) !== false)
   );
@@ -153,7 +153,7 @@ function Counts({ lines }: { readonly lines: readonly DiffLine[] }): ReactElemen
 const SIGNS: Readonly<Record<DiffLine['kind'], string>> = { same: ' ', added: '+', removed: '−' };
 const TAGS = { same: 'div', added: 'ins', removed: 'del' } as const;
 
-/** The lines, each with its sign. Nothing of them is beyond the right edge: long lines wrap. */
+/** The lines, each with its sign. Long lines wrap, so no text is hidden beyond the right edge. */
 function Diff({ lines }: { readonly lines: readonly DiffLine[] }): ReactElement {
   const trans = useTrans();
   return (
@@ -187,7 +187,7 @@ function Diff({ lines }: { readonly lines: readonly DiffLine[] }): ReactElement 
   );
 }
 
-/** The words of the buttons for all cells; for those that have no choice yet, if some have one. */
+/** The text of the button for all cells; after the first choice, for the cells without a choice. */
 export function acceptAllText({ size }: Choices, trans: TranslationBundle): string {
   return size > 0 ? trans.__('Accept the rest') : trans.__('Accept all');
 }
@@ -196,7 +196,7 @@ export function rejectAllText({ size }: Choices, trans: TranslationBundle): stri
   return size > 0 ? trans.__('Reject the rest') : trans.__('Reject all');
 }
 
-/** What the person has chosen so far for the cells of a question. */
+/** The person's choices so far for the cells of a question. */
 export function useChoices(requestId: string): Choices {
   const reviews = useWorkspace()?.reviews;
   return useSyncExternalStore(reviews?.subscribe ?? never, () =>
@@ -206,7 +206,7 @@ export function useChoices(requestId: string): Choices {
 
 const never = () => () => undefined;
 
-/** The words for a change, such as `Change cell 3`. */
+/** The title of a change, such as `Change cell 3`. */
 export function changeTitle(change: CellChange, trans: TranslationBundle): string {
   const { kind, number, place } = change;
   const where = place === null ? '' : placeText(change, trans);

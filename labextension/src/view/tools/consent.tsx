@@ -1,4 +1,4 @@
-/** A person's consent to a tool call: the buttons while it is asked for, then who has answered. */
+/** A person's consent to a tool call: buttons for an open question, then the answer and its author. */
 import { type TranslationBundle } from '@jupyterlab/translation';
 import { type FormEvent, type ReactElement } from 'react';
 
@@ -18,23 +18,23 @@ import { Expiry, isLocal } from '../messages/question';
 import { timeText } from '../times';
 import { acceptAllText, rejectAllText, useChoices } from './cell-change';
 
-/** A refusal may carry so many characters to the model. */
+/** The most characters that a person may write to the model with a refusal. */
 const MAX_WORDS_CHARS = 1_000;
 const ALLOWING = ['once', 'thread', 'always'] as const;
 type Allowing = (typeof ALLOWING)[number];
 
-/** What the consents of a reply need of the chat around them. */
+/** The parts of the chat that the consents of a reply use. */
 export interface ConsentScope {
   readonly client: ThreadClient;
   readonly runId: string;
-  /** Whether an answer of this page is on its way. */
+  /** Whether this page is sending an answer. */
   readonly isActing: boolean;
   readonly isDisabled: boolean;
   /** By `request_id`: this page's answers that came too late. */
   readonly beaten: ReadonlyMap<string, LostAnswer>;
 }
 
-/** The sentence above what will be done. */
+/** The question above the call's input. */
 export function consentTitle(call: ToolCallPart, trans: TranslationBundle): string {
   switch (call.effect) {
     case 'run':
@@ -46,7 +46,7 @@ export function consentTitle(call: ToolCallPart, trans: TranslationBundle): stri
   }
 }
 
-/** Words to the model that a person has typed, and that no answer has carried; empty if there are none. */
+/** The text to the model that a person has typed and no answer has sent; empty if there is none. */
 export function unsentWords(words: string, answers: readonly unknown[]): string {
   const text = words.trim();
   return answers.some(answer => fieldsOf(answer)['words'] === text) ? '' : text;
@@ -57,7 +57,7 @@ interface Words {
   readonly onWords: (words: string) => void;
 }
 
-/** The ways to allow a call. A standing consent would make the cells, too, that were rejected (L13). */
+/** The ways to allow a call. No standing consent after a rejected cell: it would accept that cell (L13). */
 function allowingOf(
   { choices }: InputRequestPart,
   chosen: ReadonlyMap<string, boolean>
@@ -126,11 +126,11 @@ export function ConsentForm(
   );
 }
 
-/** The button that refuses, and the field for words to the model. */
+/** The button that refuses, and the field for a text to the model. */
 function RefusalForm(
   props: Words & {
     readonly isActing: boolean;
-    /** The words of the button. */
+    /** The text of the button. */
     readonly label: string;
     readonly onRefuse: (form: HTMLElement, words: string) => void;
   }
@@ -170,7 +170,7 @@ function RefusalForm(
   );
 }
 
-/** The form disappears with an answer: the focus stays at its card. */
+/** Move the focus to the card, because the form disappears after the answer. */
 export function keepFocus(node: HTMLElement): void {
   node.closest('details')?.querySelector('summary')?.focus({ preventScroll: true });
 }
@@ -205,11 +205,11 @@ function answerText(value: unknown, trans: TranslationBundle): string {
   }
 }
 
-/** Who answered, and an answer of this page that came too late; nothing without an answer. */
+/** The answer and its author, and an answer of this page that came too late; nothing without an answer. */
 export function ConsentAnswer(props: {
   readonly part: InputRequestPart;
   readonly beaten: LostAnswer | undefined;
-  /** When it was answered; null if the page does not know. */
+  /** The time of the answer; null if the page does not know it. */
   readonly at: string | null;
 }): ReactElement | null {
   const { part, beaten, at } = props;
@@ -246,7 +246,7 @@ function AnswerTime({ at }: { readonly at: string }): ReactElement | null {
   );
 }
 
-/** What a person has typed for the model when the question ended without it. */
+/** The text to the model that was not sent, because the question ended first. */
 export function UnsentWords({ words }: { readonly words: string }): ReactElement | null {
   const trans = useTrans();
   return words === '' ? null : (
@@ -256,7 +256,7 @@ export function UnsentWords({ words }: { readonly words: string }): ReactElement
   );
 }
 
-/** Why a call was allowed without a question of its own; nothing if one was answered. */
+/** Why a call was allowed without a question; nothing if a person has answered a question about it. */
 export function AllowanceLine({
   allowed
 }: {

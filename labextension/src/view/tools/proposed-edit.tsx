@@ -1,4 +1,4 @@
-/** The edits that a call proposes, in its card: what changes in each cell, and what became of that. */
+/** The edits that a call proposes, in its card: the change of each cell, and the decision about it. */
 import { type ReactElement, useEffect, useMemo, useState, useSyncExternalStore } from 'react';
 
 import { type ToolUse } from '../../fold/tool-calls';
@@ -31,7 +31,7 @@ export function ProposedEdits(props: ProposedEditsProps): ReactElement {
   const subscribe = workspace?.subscribe ?? never;
   const openPath = useSyncExternalStore(subscribe, () => workspace?.openPath(path) ?? null);
   const isClosed = isAsking && openPath === null;
-  const isInFront = workspace?.notebooks()[0]?.path === openPath; // its bar speaks
+  const isInFront = workspace?.notebooks()[0]?.path === openPath; // the notebook's bar announces misfits
   const inFile = useChangesOfFile(proposal, isClosed);
   const shown = useSyncExternalStore(
     reviews?.subscribe ?? never,
@@ -115,7 +115,7 @@ function useChangesOfFile(
   return found;
 }
 
-/** The button that writes back a notebook file as it was before the call. */
+/** The button that restores a notebook file as it was before the call. */
 function UndoEdit({ callId }: { readonly callId: string }): ReactElement | null {
   const trans = useTrans();
   const closed = useClosedNotebooks();
@@ -159,7 +159,7 @@ function useClosedNotebooks(): ClosedNotebooks | undefined {
 
 const never = () => () => undefined;
 
-/** What stands in the log; before that, what the person has chosen in this page. */
+/** The decision in the log; before the answer, the person's choice in this page. */
 function verdictOf(
   { cell }: CellChange,
   { call, consent, result }: ToolUse,

@@ -29,7 +29,7 @@ export function ConsentList(props: ConsentListProps): ReactElement {
     threadId === null || consent.thread_id === null || consent.thread_id === threadId;
   const shown = (list ?? []).filter(isShown);
   const revoke = (id: string): void => {
-    box.current?.focus(); // the button disappears, and its focus would leave the list
+    box.current?.focus(); // the button disappears, and the focus would leave the list with it
     void consents.revoke(id);
   };
   return (
@@ -91,7 +91,7 @@ function Scope(props: ConsentListProps & { readonly consent: StandingConsent }):
   );
 }
 
-/** Load the list now, and whenever the person comes back to the page: another one may have changed it. */
+/** Load the list now, and when the person returns to the page: another page may have changed the list. */
 function useLoading(consents: StandingConsents): void {
   useEffect(() => {
     const load = (): void => void consents.load();
@@ -101,7 +101,7 @@ function useLoading(consents: StandingConsents): void {
   }, [consents]);
 }
 
-/** Call `onChange` when a value that is known already becomes another one. */
+/** Call `onChange` when a value changes that was defined before. */
 function useChange(value: string | undefined, onChange: (() => void) | undefined): void {
   const known = useRef(value);
   const tell = useRef(onChange);

@@ -1,4 +1,4 @@
-/** The card of one tool call: a line that tells its state, and below it all that is known of the call. */
+/** The card of one tool call: a line with its state, and below it all details of the call. */
 import { type TranslationBundle } from '@jupyterlab/translation';
 import { type MouseEvent, type ReactElement, useMemo, useState } from 'react';
 
@@ -32,9 +32,9 @@ import { toolHint } from './tool-hints';
 import { TextBox, ToolInput } from './tool-input';
 import { LiveOutput, ToolOutput } from './tool-output';
 
-/** A card shows so many characters of the call's input before it is opened. */
+/** A closed card shows at most this many characters of the call's input. */
 const MOST_INPUT_CHARS = 120;
-/** A call that waits longer for its executor tells what a person can do. */
+/** If a call waits longer for its executor, the card tells what a person can do. */
 const PATIENCE_MS = 2_000;
 
 export interface ToolCardProps {
@@ -44,7 +44,7 @@ export interface ToolCardProps {
   readonly scope: ConsentScope;
 }
 
-/** What the reader has chosen: to open a card, or to fold it until it asks for consent. */
+/** The reader's choice: to open a card, or to fold it until the call asks for consent. */
 interface Wish {
   readonly isOpen: boolean;
   readonly isAsking: boolean;
@@ -63,7 +63,7 @@ export function ToolCard(props: ToolCardProps): ReactElement {
   const isKept = wish !== null && (wish.isOpen || wish.isAsking === isAsking);
   const isOpen = isKept ? wish.isOpen : isAsking || isLively || hasWords;
   const keepOpen = (event: MouseEvent): void => {
-    // Whoever reads in a card keeps it open; a click on a consent lets it fold when it is done.
+    // A click into the card keeps it open, but not a click on a consent: then it folds at the call's end.
     if (event.target instanceof Element && event.target.closest('[data-testid=consent]') === null) {
       setWish({ isOpen: true, isAsking });
     }
@@ -98,7 +98,7 @@ export function ToolCard(props: ToolCardProps): ReactElement {
   );
 }
 
-/** How long the call took; while it runs, how long it has been running. */
+/** How long the call took; during the call, how long it has been running. */
 function Span(props: {
   readonly use: ToolUse;
   readonly state: ToolState;
@@ -127,7 +127,7 @@ function ShortInput({ use }: { readonly use: ToolUse }): ReactElement | null {
   );
 }
 
-/** The beginning of an input in one line: of code, or of all other fields. */
+/** The beginning of the input in one line: of its code, or without code of its fields. */
 function shortInput(input: unknown): string {
   const { code, operation: _operation, ...others } = fieldsOf(input);
   const rest = operationOf(input) === null ? input : others;
@@ -141,7 +141,7 @@ function shortInput(input: unknown): string {
   return isEmpty ? '' : text.trim().slice(0, MOST_INPUT_CHARS).replace(/\s+/g, ' ');
 }
 
-/** The answer to the question about a call, and one of this page that came too late. */
+/** The answer to the question about a call, and an answer of this page that came too late. */
 function answersOf({ use: { consent }, scope }: ToolCardProps): readonly unknown[] {
   return consent === null ? [] : [consent.value, scope.beaten.get(consent.request_id)?.mine];
 }
@@ -149,7 +149,7 @@ function answersOf({ use: { consent }, scope }: ToolCardProps): readonly unknown
 interface ToolBodyProps extends ToolCardProps {
   readonly state: ToolState;
   readonly isLate: boolean;
-  /** What a person has typed for the model beside "Don't allow". */
+  /** The text to the model that a person has typed beside "Don't allow". */
   readonly words: string;
   readonly onWords: (words: string) => void;
 }
@@ -202,7 +202,7 @@ function ToolBody(props: ToolBodyProps): ReactElement {
   );
 }
 
-/** The input of a call; of a proposal, what changes in each cell. */
+/** The input of a call; for a proposal, the change of each cell. */
 function Input({
   use,
   scope,

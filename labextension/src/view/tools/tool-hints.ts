@@ -1,12 +1,12 @@
-/** Sentences about a tool call that does not run: what it waits for, or why it was not made. Pure. */
+/** Sentences about a tool call that does not run: what the call waits for, or why it was not made. Pure. */
 import { type TranslationBundle } from '@jupyterlab/translation';
 
 import { type ToolState, type ToolUse, callName } from '../../fold/tool-calls';
 
-/** The tool of the kernel's client that needs no function of a person. */
+/** The tool that runs code in the kernel. It needs no function of a person. */
 const KERNEL_TOOL = 'kernel';
 
-/** The sentence for a state; null where the state's name says enough. */
+/** The sentence for a state; null if the state's name says enough. */
 export function toolHint(use: ToolUse, state: ToolState, trans: TranslationBundle): string | null {
   switch (state) {
     case 'waiting':
@@ -19,7 +19,7 @@ export function toolHint(use: ToolUse, state: ToolState, trans: TranslationBundl
         : trans.__('This call was not made: nobody was there to execute it in time.');
     case 'interrupted':
       return trans.__(
-        'This call was begun, and what executed it is gone. It may have been made in part, so it is not made again.'
+        'The executor of this call is gone. The call may have been made in part, so it is not repeated.'
       );
     case 'called':
       return use.call?.where === undefined
@@ -30,7 +30,7 @@ export function toolHint(use: ToolUse, state: ToolState, trans: TranslationBundl
   }
 }
 
-/** What a call waits for, and what a person can do. */
+/** What the call waits for, and what a person can do about it. */
 function waitingText({ call, result }: ToolUse, trans: TranslationBundle): string {
   const name = call?.name ?? '';
   switch (call?.where) {

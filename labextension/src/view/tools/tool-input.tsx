@@ -1,4 +1,4 @@
-/** The input of a tool call: code as code, the other fields as text. All of it is shown. */
+/** The whole input of a tool call: code as code, the other fields as text. */
 import { type ReactElement, useLayoutEffect, useRef } from 'react';
 
 import { fieldsOf, operationOf } from '../../fold/tool-calls';
@@ -9,15 +9,15 @@ import { useMarkdownServices, useTrans } from '../hooks';
 import { LongText } from '../messages/bubble';
 import { pretty } from './pretty';
 
-/** Colouring is one step, which would take too long for longer code. */
+/** Longer code is not coloured, because colouring it would block the page for too long. */
 const MOST_COLOURED_CHARS = 20_000;
-/** From so many lines on, a line tells how long the code is: its box shows a part of it. */
+/** Code of this many lines gets a note of its length, because its box shows only a part. */
 const LONG_LINES = 20;
 /** A longer list of objects is shown as JSON. */
 const MOST_ITEMS = 100;
-/** The field that the card's title shows, if it is a short plain name. */
+/** The card's title shows the value of this field, if the value is a short plain name. */
 const OPERATION = 'operation';
-/** Tools with code run it in a kernel of this package, which is Python's. */
+/** The language of code in inputs: tools run code in Python kernels only. */
 const LANGUAGE = 'python';
 
 export function ToolInput({ input }: { readonly input: unknown }): ReactElement {
@@ -45,7 +45,7 @@ export function ToolInput({ input }: { readonly input: unknown }): ReactElement 
 
 interface FieldsProps {
   readonly fields: readonly (readonly [string, unknown])[];
-  /** Whether they are the fields of an item of a list. */
+  /** Whether the fields belong to an item of a list. */
   readonly isItem?: boolean;
 }
 
@@ -64,7 +64,7 @@ function Fields(props: FieldsProps): ReactElement {
   );
 }
 
-/** A value: the objects of a list one below the other, with their texts as they are. */
+/** A value of a field. The objects of a list stand one below the other; texts are not escaped. */
 function FieldValue(props: { readonly value: unknown; readonly isItem: boolean }): ReactElement {
   const { value } = props;
   if (isShort(value)) {
@@ -84,7 +84,7 @@ function FieldValue(props: { readonly value: unknown; readonly isItem: boolean }
   );
 }
 
-/** Whether a value is a list of objects that is short enough to be shown item by item. */
+/** Whether a value is a list of at most MOST_ITEMS objects. */
 function isListOfObjects(value: unknown): value is readonly Readonly<Record<string, unknown>>[] {
   return (
     Array.isArray(value) &&
@@ -99,7 +99,7 @@ function isListOfObjects(value: unknown): value is readonly Readonly<Record<stri
   );
 }
 
-/** Whether a value stands beside its name: no object, and a text of one short line. */
+/** Whether a value fits beside its name: it is no object, and its text is one short line. */
 function isShort(value: unknown): boolean {
   return typeof value === 'string'
     ? value.length <= 80 && !value.includes('\n')

@@ -1,4 +1,4 @@
-/** The tools of a thread: a button in the composer, and the panel in which they are chosen. */
+/** The tools of a thread: a button in the composer, and the panel in which a person chooses them. */
 import { type TranslationBundle } from '@jupyterlab/translation';
 import { type ReactElement, useEffect, useId, useSyncExternalStore } from 'react';
 
@@ -15,11 +15,11 @@ import { useTrans } from '../hooks';
 import { lookingText } from '../models/picker-list';
 import { ConsentList } from './standing-consents';
 
-/** By what they allow, least first: an arrow key sets each mode that it passes, at once. */
+/** The strictest mode first: an arrow key sets each mode that it passes at once. */
 const MODES: readonly ToolMode[] = ['read_only', 'ask', 'accept_edits'];
-/** JupyterLab's command for the list of all standing consents; the side panel adds it. */
+/** The command that lists all standing consents; the side panel adds the command to JupyterLab. */
 const ALL_CONSENTS = 'chat-stream:consents';
-/** Of a description, so many characters are shown; the rest is in the tooltip. */
+/** The menu shows this many characters of a description; the tooltip has the whole text. */
 const MOST_DESCRIPTION_CHARS = 140;
 
 export function ToolMenuButton(props: {
@@ -193,7 +193,7 @@ function shortened(text: string): string {
     : line;
 }
 
-/** Where a tool's calls are executed, and what stands before them. */
+/** Where a tool's calls are executed, and whether they need consent. */
 function factsText(tool: ListedTool, trans: TranslationBundle): string {
   const mcpServer = mcpServerOf(tool);
   const where = {

@@ -1,4 +1,4 @@
-/** What a tool call prints and returns. */
+/** The output and the result of a tool call. */
 import { type ReactElement, useLayoutEffect, useRef } from 'react';
 
 import { outputText } from '../../text/texts';
@@ -9,12 +9,12 @@ import { LongText } from '../messages/bubble';
 import { pretty } from './pretty';
 import { TextBox } from './tool-input';
 
-/** While an output grows, only its last characters are drawn, so that each step costs the same. */
+/** Of a growing output, only this many last characters are drawn, so that each update costs the same. */
 const MOST_LIVE_CHARS = 16_000;
-/** A reader who is this near to the end, in px, follows it. */
+/** If the reader has scrolled this near to the end, in px, the box follows the output. */
 const NEAR_END_PX = 12;
 
-/** The output of a call so far. It follows its end, unless the reader has scrolled back. */
+/** The output of a call so far. The box scrolls to the end, unless the reader has scrolled back. */
 export function LiveOutput(props: {
   readonly text: string;
   readonly isGrowing: boolean;
@@ -66,7 +66,7 @@ function tailFrom(text: string): number {
   return line < 0 ? least : line + 1;
 }
 
-/** The result of a call: a text as it is, another value as formatted JSON. */
+/** The result of a call: a text unchanged, any other value as formatted JSON. */
 export function ToolOutput({ output }: { readonly output: unknown }): ReactElement {
   const trans = useTrans();
   const text = typeof output === 'string' ? plainText(output) : pretty(output);

@@ -15,14 +15,14 @@ export interface ToolsProps {
   readonly uses: readonly ToolUse[];
   /** Whether the reply has ended. */
   readonly hasEnded: boolean;
-  /** By index of part: when the calls were made and answered. */
+  /** By the index of a part: when the call was made and when its result came. */
   readonly times: ReadonlyMap<number, PartTimes> | undefined;
   readonly scope: ConsentScope;
 }
 
 /**
- * One card; or several in a group, which is open while a call runs and folded when all are done. The
- * files of their results stand below, because a folded card would hide them.
+ * One card, or a group of several cards. A group is open while a call runs, and folded when all calls are
+ * done. The files of the results stand below the cards, because a folded card would hide them.
  */
 export function Tools(props: ToolsProps): ReactElement {
   const { uses, hasEnded, times, scope } = props;
@@ -42,7 +42,7 @@ export function Tools(props: ToolsProps): ReactElement {
 
 function ToolGroup({ uses, hasEnded, times, scope }: ToolsProps): ReactElement {
   const trans = useTrans();
-  // What the reader has chosen; a group that was folded opens again when a call asks.
+  // The reader's choice. A folded group opens again when a call asks for consent.
   const [wish, setWish] = useState<{ isOpen: boolean; isAsking: boolean } | null>(null);
   const states = uses.map(use => toolState(use, hasEnded));
   const isAsking = states.includes('asks');
@@ -82,7 +82,7 @@ function ToolGroup({ uses, hasEnded, times, scope }: ToolsProps): ReactElement {
               setWish({ isOpen: true, isAsking });
             }
           }}
-          onInput={() => setWish({ isOpen: true, isAsking })} // what is typed must not be folded away
+          onInput={() => setWish({ isOpen: true, isAsking })} // a fold would hide the text
         >
           {uses.map(use => (
             <ToolCard
