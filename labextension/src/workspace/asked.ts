@@ -1,7 +1,7 @@
-/** The cells that were active when the questions of this page were sent, by the questions' ids. */
+/** Remembers which cell was active when this page sent a question, by the question's id. */
 import { type Place } from './values';
 
-/** So many questions are remembered; of an older one, the answer is about the last active cell. */
+/** How many questions are remembered. The answer to an older question is about the last active cell. */
 const MOST_QUESTIONS = 200;
 
 export class AskedPlaces {
@@ -15,7 +15,7 @@ export class AskedPlaces {
     }
   }
 
-  /** An edited question is about the cell of the question that it replaces. */
+  /** Remember for an edited question the cell of the question that it replaces. */
   copy(from: string, to: string): void {
     const place = this._places.get(from);
     if (place !== undefined) {
@@ -23,7 +23,7 @@ export class AskedPlaces {
     }
   }
 
-  /** The place of the answer around a node; null if its question was not sent from this page. */
+  /** The place of the answer that contains a node; null if this page did not send its question. */
   of(node: Node): Place | null {
     const element = node instanceof Element ? node : node.parentElement;
     const id = element?.closest<HTMLElement>('[data-question-id]')?.dataset['questionId'];

@@ -1,4 +1,4 @@
-/** How a code block of an answer becomes a cell, or a part of a cell. Pure. */
+/** Turns a code block of an answer into a cell, or into text for a cell. Pure. */
 import { type CellKind, type CodeBlock } from './values';
 
 export interface CellDraft {
@@ -6,7 +6,7 @@ export interface CellDraft {
   readonly source: string;
 }
 
-/** Names that answers use for one language, and the name that kernels use. */
+/** By the name of a language in answers: the name that kernels use. */
 const NAMES: ReadonlyMap<string, string> = new Map([
   ['py', 'python'],
   ['python3', 'python'],
@@ -26,8 +26,8 @@ const NAMES: ReadonlyMap<string, string> = new Map([
 ]);
 
 /**
- * Make a cell of a block. A block without a language counts as the notebook's. A shell script becomes
- * a `%%bash` cell where the kernel is Python's. What the kernel cannot run becomes a Markdown cell.
+ * Make a cell of a block. A block without a language has the notebook's language. In a Python notebook a
+ * shell script becomes a `%%bash` cell. A block that the kernel cannot run becomes a Markdown cell.
  */
 export function cellOf(block: CodeBlock, notebookLanguage: string): CellDraft {
   const source = sourceOf(block);
@@ -45,13 +45,13 @@ export function cellOf(block: CodeBlock, notebookLanguage: string): CellDraft {
     : { kind: 'markdown', source: fenced(block) };
 }
 
-/** A block as the text for the cursor in a cell of this kind. */
+/** The text of a block for insertion at the cursor in a cell of this kind. */
 export function textFor(block: CodeBlock, kind: CellKind): string {
   const isMarkdown = commonName(block.language) === 'markdown';
   return kind === 'markdown' && !isMarkdown ? fenced(block) : sourceOf(block);
 }
 
-/** A block as Markdown. Its fence is longer than every row of backticks in it. */
+/** A block as Markdown. The fence is longer than every row of backticks in the block. */
 function fenced(block: CodeBlock): string {
   const rows = block.text.match(/`{3,}/g) ?? [];
   const fence = '`'.repeat(Math.max(3, ...rows.map(row => row.length + 1)));

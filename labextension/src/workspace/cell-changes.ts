@@ -1,4 +1,4 @@
-/** What a proposal does to each cell, as a person sees it. Pure. */
+/** The change of each cell by a proposal, as a person sees it. Pure. */
 import { type CellEdit, type CellPlace, cellsOf } from './cell-edits';
 import { type DiffLine, lineDiff } from './line-diff';
 import {
@@ -14,22 +14,22 @@ export interface CellChange {
   /** The id of the cell. */
   readonly cell: string;
   readonly kind: 'change' | 'delete' | 'move' | 'insert';
-  /** Its place among the cells now, from 1; null if the notebook is not known here. */
+  /** The current number of the cell, from 1; null if this page does not know the notebook. */
   readonly number: number | null;
-  /** Where a new or moved cell is put; null for another one. */
+  /** Where a new or moved cell is put; null for other cells. */
   readonly place: CellPlace | null;
-  /** The place, from 1, of the cell that `place` names; null if that one is new or not known. */
+  /** The number, from 1, of the cell that `place` names; null if that cell is new or not known. */
   readonly besideNumber: number | null;
   readonly isBesideNew: boolean;
   /** The type of a new cell. */
   readonly type: CellKind | null;
   /** The lines that differ; empty for a cell that only moves. */
   readonly lines: readonly DiffLine[];
-  /** Why nothing of the proposal will be made; null if this change fits. */
+  /** Why the whole proposal cannot be made; null if this change fits. */
   readonly misfit: MisfitReason | Obstacle | null;
 }
 
-/** The changes of a proposal, one for each cell. `known` is null for a notebook that is not known here. */
+/** The changes of a proposal, one for each cell. `known` is null if this page does not know the notebook. */
 export function changesOf(
   edits: readonly CellEdit[],
   known: CheckedCells | null

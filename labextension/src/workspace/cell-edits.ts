@@ -2,7 +2,7 @@
 import { digestOf } from '../text/digest';
 import { type CellKind } from './values';
 
-/** Where a cell is put. A named cell may be new itself, or one that the same proposal deletes. */
+/** Where a cell is put. `cell` may be new, or the same proposal may delete it. */
 export type CellPlace =
   { readonly side: 'start' | 'end' } | { readonly side: 'before' | 'after'; readonly cell: string };
 
@@ -24,12 +24,12 @@ export type CellEdit =
       readonly place: CellPlace;
     };
 
-/** A proposal that cannot be made, with a sentence for the model. */
+/** A proposal cannot be made; the message is a sentence for the model. */
 export class MisfitError extends Error {
   override readonly name = 'MisfitError';
 }
 
-/** The version of a source: two sources that differ have two versions, as good as always. */
+/** The version of a source: a digest, which differs for different sources. */
 export const versionOf = digestOf;
 
 /** The cells that a proposal touches, in the order of its first edit of each. */
@@ -38,8 +38,8 @@ export function cellsOf(edits: readonly CellEdit[]): readonly string[] {
 }
 
 /**
- * The edits of the accepted cells. A place beside a new cell that is left out becomes the place of
- * that cell.
+ * The edits of the accepted cells. If an edit puts a cell beside a rejected new cell, it gets the place
+ * of the rejected cell.
  */
 export function acceptedEdits(
   edits: readonly CellEdit[],
@@ -59,7 +59,7 @@ export function acceptedEdits(
   return kept;
 }
 
-/** Places of new cells name only earlier cells, so one step leads to a cell that is there. */
+/** The place of a new cell names only earlier cells, so one replacement finds an existing cell. */
 function nearest(place: CellPlace, leftOut: ReadonlyMap<string, CellPlace>): CellPlace {
   return 'cell' in place ? (leftOut.get(place.cell) ?? place) : place;
 }

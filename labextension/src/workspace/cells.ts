@@ -8,7 +8,7 @@ import { type CellError, type CellKind, type CellOutput } from './values';
 /** The widget of a cell of a notebook. */
 export type CellWidget = NotebookPanel['content']['widgets'][number];
 
-/** A cell widget that is one of the notebook's cells, and its index. */
+/** The widget of a notebook's cell, and its index. */
 export interface FoundCell {
   readonly widget: CellWidget;
   readonly index: number;
@@ -21,7 +21,7 @@ export function findCell(panel: NotebookPanel, cellId: string | null): FoundCell
   return widget === undefined ? null : { widget, index };
 }
 
-/** A cell as it is now. Its outputs are read when they are asked for. */
+/** A cell as it is now. The getters read its outputs from the notebook. */
 export class CellView implements LiveCell {
   constructor(panel: NotebookPanel, { widget, index }: FoundCell) {
     const { model } = widget;
@@ -38,7 +38,9 @@ export class CellView implements LiveCell {
     return outputTexts(outputsOf(this._model));
   }
 
-  /** Whether it shows an error. Reads no text: the text of a stream that grows costs much. */
+  /**
+   * Whether the cell shows an error. Reads no output texts, because the text of a growing stream is costly.
+   */
   get hasError(): boolean {
     return typesOf(this._model).includes('error');
   }

@@ -1,8 +1,8 @@
 /**
- * A notebook that is open nowhere: read and changed in its file, through the contents API (L17).
+ * Reads and changes the file of a notebook that no page has open, through the contents API (L17).
  *
- * A file is changed only if it is still what was read a moment before. The file as it was is kept in
- * the page, so that Undo writes it back byte for byte. Loaded with the first chat.
+ * A change is written only if the file has not changed since it was read. The page keeps the old bytes
+ * of the file, so that Undo restores them exactly. This module is loaded with the first chat.
  */
 import { MisfitError } from './cell-edits';
 import { type CheckedCells } from './misfits';
@@ -39,17 +39,17 @@ interface KeptFile {
   readonly last_modified: string;
 }
 
-/** What became of an undo: the file was written back, had changed since, or is a document by now. */
+/** The outcome of an undo: the file was restored, has changed since the edit, or is open now. */
 export type UndoResult = 'done' | 'changed' | 'open';
 
-/** What a page knows of notebooks that it has not open. */
+/** Access to the files of notebooks that are not open in this page. */
 export interface NotebookStorage {
   readonly files: NotebookFiles;
   /** Whether this page has the notebook of a path open. */
   readonly isOpenHere: (path: string) => boolean;
-  /** Whether another page has it open. */
+  /** Whether another page has the notebook of a path open. */
   readonly isOpenElsewhere: (path: string) => Promise<boolean>;
-  /** Whether a text editor of this page has the file open: it would save over a change. */
+  /** Whether a text editor of this page has the file open. Its next save would undo a change. */
   readonly isInEditor: (path: string) => boolean;
 }
 
@@ -59,7 +59,7 @@ const MOST_KEPT = 20;
 
 const known = new WeakMap<NotebookStorage, ClosedNotebooks>();
 
-/** The closed notebooks of a page: the card of a call undoes what the call has made. */
+/** The closed notebooks of a page: the card of a call can undo the call's change. */
 export function closedNotebooks(storage: NotebookStorage): ClosedNotebooks {
   const closed = known.get(storage) ?? new ClosedNotebooks(storage);
   known.set(storage, closed);
@@ -76,7 +76,7 @@ export class ClosedNotebooks {
     return () => this._listeners.delete(listener);
   };
 
-  /** The JSON of a notebook file. @throws MisfitError if there is none. */
+  /** Read the JSON of a notebook file. @throws MisfitError if the file cannot be read. */
   async read(path: string): Promise<unknown> {
     return (await this._get(path)).content;
   }
@@ -103,8 +103,8 @@ export class ClosedNotebooks {
   }
 
   /**
-   * Change the cells of a file: `change` gets its JSON, and gives the new cells. `callId` names the
-   * change for `undo`. Returns the JSON of the file afterwards.
+   * Change the cells of a file: `change` gets the file's JSON and returns the new cells. `callId` names
+   * the change for `undo`. Returns the JSON of the changed file.
    *
    * @throws MisfitError if `change` does, or if the file changes meanwhile.
    */
@@ -143,12 +143,12 @@ export class ClosedNotebooks {
     return content;
   }
 
-  /** Whether this page can write back the file as it was before a call. */
+  /** Whether this page can restore the file as it was before a call. */
   canUndo(callId: string): boolean {
     return this._kept.has(callId);
   }
 
-  /** Write back the file as it was, if it is still as the call had left it, and open nowhere. */
+  /** Restore the old file, if nobody has changed the file since the call, and no page has it open. */
   async undo(callId: string): Promise<UndoResult> {
     const kept = this._kept.get(callId);
     if (kept === undefined) {

@@ -1,4 +1,4 @@
-/** A cell as context of a message. Pure. */
+/** Turns a cell into context of a message. Pure. */
 import { type TranslationBundle } from '@jupyterlab/translation';
 
 import { cellText, errorOfText } from '../text/texts';
@@ -7,12 +7,14 @@ import { type NotebookCell } from './values';
 export interface CellContext {
   readonly name: string;
   readonly text: string;
-  /** Which cell, and which part of it: two notebooks have cells of one name. */
+  /**
+   * The notebook, the cell and its part. Names are not unique: two notebooks may have equal names of cells.
+   */
   readonly id: string;
   readonly origin: string;
 }
 
-/** The source of a cell and its traceback; the other outputs, if it has no error. */
+/** The source of a cell, and its traceback or, without an error, its outputs. */
 export function contextOf(cell: NotebookCell, trans: TranslationBundle): readonly CellContext[] {
   const name = cellText(cell, trans);
   const output = cell.outputs

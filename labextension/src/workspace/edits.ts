@@ -1,9 +1,9 @@
 /**
- * Edits of an open notebook, each one step for Undo (L17).
+ * Edits an open notebook. Each edit is one step for Undo (L17).
  *
- * They go through the document that the page has open, so the person's typing is in it already. The
- * undo history is cut before and after an edit: otherwise Undo would also take back what was typed
- * within half a second of it.
+ * The edits change the page's open document, which contains all that the person has typed. The undo
+ * history is cut before and after an edit: otherwise Undo would also remove text that was typed within
+ * half a second of the edit.
  */
 import { NotebookActions, type NotebookPanel } from '@jupyterlab/notebook';
 
@@ -38,7 +38,7 @@ export function replaceSource(panel: NotebookPanel, cell: FoundCell, source: str
   showCell(panel, cell.index);
 }
 
-/** Replace what is selected in a cell's editor; without an editor, add to the end of the cell. */
+/** Replace the selection in a cell's editor; without an editor, append to the cell. */
 export function insertAtCursor(panel: NotebookPanel, cell: FoundCell, text: string): void {
   const { widget, index } = cell;
   const { sharedModel } = widget.model;
@@ -56,12 +56,12 @@ export function insertAtCursor(panel: NotebookPanel, cell: FoundCell, text: stri
   panel.content.mode = 'edit';
 }
 
-/** Run a cell that is the active one, as its notebook's Run command does. */
+/** Run the active cell, as the notebook's Run command does. */
 export function runActiveCell(panel: NotebookPanel): void {
   void NotebookActions.run(panel.content, panel.sessionContext);
 }
 
-/** Move the focus to the active cell: in edit mode into its editor. */
+/** Move the focus to the active cell; in edit mode, into its editor. */
 export function focusActiveCell(panel: NotebookPanel): void {
   const notebook = panel.content;
   if (notebook.mode === 'edit') {
@@ -71,7 +71,7 @@ export function focusActiveCell(panel: NotebookPanel): void {
   }
 }
 
-/** Make a cell the active one, in command mode: Z takes it back, Shift+Enter runs it. */
+/** Make a cell active in command mode, so that Z undoes the edit and Shift+Enter runs the cell. */
 function showCell(panel: NotebookPanel, index: number): void {
   const notebook = panel.content;
   notebook.mode = 'command';

@@ -1,7 +1,7 @@
-/** The active cell, its mode and its cursor, which a replaced cell loses. */
+/** Keeps the active cell, its mode and its cursor, which a replaced cell would lose. */
 import { type NotebookPanel } from '@jupyterlab/notebook';
 
-/** Remember them; the function returned restores them. */
+/** Remember the active cell, mode and cursor. Returns the function that restores them. */
 export function keptPlace(panel: NotebookPanel): () => void {
   const notebook = panel.content;
   const { activeCell: cell, mode } = notebook;
@@ -15,7 +15,7 @@ export function keptPlace(panel: NotebookPanel): () => void {
       if (cursor !== null) {
         notebook.mode = mode;
       }
-      // In the same cell, a cursor that is set again would end what an input method composes.
+      // If the cell was not replaced, setting the cursor would interrupt an input method.
       const isSame = notebook.activeCell === cell && editor?.hasFocus() === true;
       if (cursor !== null && !isSame) {
         placeCursor(notebook.activeCell?.editor ?? null, cursor);
@@ -26,7 +26,7 @@ export function keptPlace(panel: NotebookPanel): () => void {
 
 type Editor = NonNullable<NotebookPanel['content']['widgets'][number]['editor']>;
 
-/** Focus an editor, with its cursor where it was, or as near as the new text allows. */
+/** Focus an editor, and put its cursor as near to the old position as the new text allows. */
 function placeCursor(
   editor: Editor | null,
   { line, column }: ReturnType<Editor['getCursorPosition']>

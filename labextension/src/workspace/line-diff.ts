@@ -1,6 +1,6 @@
-/** The lines that differ between two texts. Pure. */
+/** Compares two texts line by line. Pure. */
 
-/** A part of a line; `isChanged` marks what differs from the line that it replaces. */
+/** A part of a line; `isChanged` if the part differs from the replaced line. */
 export interface DiffPiece {
   readonly text: string;
   readonly isChanged: boolean;
@@ -11,10 +11,10 @@ export interface DiffLine {
   readonly pieces: readonly DiffPiece[];
 }
 
-/** A table of common lines has at most so many fields; longer texts count as replaced. */
+/** The most fields of the table of common lines; longer texts count as replaced. */
 const MOST_FIELDS = 1_000_000;
 
-/** Compare two texts line by line; null is no text at all, which has no line. */
+/** Compare two texts line by line. Null means no text, without any line. */
 export function lineDiff(before: string | null, after: string | null): readonly DiffLine[] {
   const old = before === null ? [] : before.split('\n');
   const fresh = after === null ? [] : after.split('\n');
@@ -40,7 +40,7 @@ function same(text: string): DiffLine {
   return { kind: 'same', pieces: [{ text, isChanged: false }] };
 }
 
-/** How many lines two lists have in common from one end on. */
+/** How many equal lines two lists have at one end. */
 function commonLength(
   one: readonly string[],
   other: readonly string[],
@@ -56,7 +56,7 @@ function commonLength(
 
 type Range = readonly [from: number, to: number];
 
-/** A longest list of pairs of equal lines, in their order: the table of Wagner and Fischer. */
+/** A longest common subsequence of lines, as pairs: the table of Wagner and Fischer. */
 function commonLines(
   old: readonly string[],
   fresh: readonly string[],
@@ -92,7 +92,7 @@ function commonLines(
   return pairs;
 }
 
-/** Lines that are replaced by as many others show what differs within each. */
+/** The removed and the added lines. If both are equally many, each pair is compared by characters. */
 function changedLines(removed: readonly string[], added: readonly string[]): readonly DiffLine[] {
   const isPaired = removed.length === added.length;
   const line = (kind: DiffLine['kind'], text: string, other: string | undefined): DiffLine => ({
@@ -105,7 +105,7 @@ function changedLines(removed: readonly string[], added: readonly string[]): rea
   ];
 }
 
-/** A text with the middle that another text does not have; without marks if they share little. */
+/** Mark the middle of a text that differs from another text; no marks if the texts share little. */
 function piecesOf(text: string, other: string): readonly DiffPiece[] {
   const [letters, others] = [[...text], [...other]];
   const head = commonLength(letters, others, at => at);

@@ -1,8 +1,7 @@
 /**
- * A notebook as live context: its outline, the cell that a person works in, and its newest error. Pure.
+ * Turns a notebook into live context: outline, active cell, and newest error. Pure.
  *
- * Each text is bounded. The words around what the notebook holds are for the model, so they are not
- * translated.
+ * Each text is bounded. The model reads the words around the notebook's texts, so they are not translated.
  */
 import { type TranslationBundle } from '@jupyterlab/translation';
 
@@ -12,7 +11,7 @@ import { type LiveItem } from '../thread/live-context';
 import { middleCut } from './outputs';
 import { type CellError, type NotebookCell } from './values';
 
-/** A cell that tells cheaply whether it shows an error. */
+/** A cell with a cheap test for an error. */
 export interface LiveCell extends NotebookCell {
   readonly hasError: boolean;
 }
@@ -22,10 +21,12 @@ export const MOST_OUTLINE_CHARS = 8_000;
 export const MOST_SOURCE_CHARS = 10_000;
 export const MOST_OUTPUT_CHARS = 2_000;
 export const MOST_TRACEBACK_CHARS = 6_000;
-/** Of one cell in the outline, and of a summary. */
+/** The most characters of one cell in the outline, and of a summary. */
 const MOST_LINE_CHARS = 160;
 
-/** What can travel of a notebook; `activeId` is the cell that the person works in, if there is one. */
+/**
+ * The items that a message can take from a notebook. `activeId`: the cell in which the person works, if any.
+ */
 export function liveItems(
   cells: readonly LiveCell[],
   activeId: string | null,
@@ -41,7 +42,7 @@ export function liveItems(
   ];
 }
 
-/** The cell whose error is the newest: the one that was run last. */
+/** The cell with the newest error: of the cells with errors, the one that was run last. */
 function newestError(cells: readonly LiveCell[]): LiveCell | null {
   const failed = cells.filter(({ hasError }) => hasError);
   return failed.reduce<LiveCell | null>(
@@ -87,7 +88,7 @@ function factsOf({ kind, executionCount, hasError }: LiveCell): string {
   return hasError ? `${run}, shows an error` : run;
 }
 
-/** The headings of a Markdown cell, without what looks like one in its code blocks. */
+/** The headings of a Markdown cell, without lines of code blocks that look like headings. */
 function headingsOf({ kind, source }: NotebookCell): readonly string[] {
   if (kind !== 'markdown') {
     return [];
@@ -112,7 +113,7 @@ function cellItem(cell: LiveCell, trans: TranslationBundle): LiveItem {
 
 function textOfCell(cell: LiveCell): string {
   const source = middleCut(cell.source, MOST_SOURCE_CHARS);
-  // The error is an item of its own, and a chat is no output of the cell's code.
+  // The error is a separate item, and a chat is no output of the cell's code.
   const shown = cell.outputs.filter(({ kind }) => kind !== 'chat' && kind !== 'error');
   const output = shown.map(({ text }) => text).join('\n\n');
   const told = output.trim() === '' ? '' : middleCut(output.trim(), MOST_OUTPUT_CHARS);

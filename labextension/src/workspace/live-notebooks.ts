@@ -1,9 +1,9 @@
 /**
- * Reads live context from the notebooks that this page has open, and tells when it may be another.
+ * Reads live context from the open notebooks of this page, and notifies when it may have changed.
  *
- * A chat belongs to the notebook in whose output it is. In the panel and in a tab, it belongs to the
- * open notebook whose name and folder its thread has, or to one that shows the thread. The current
- * notebook is no such reason: it may have nothing to do with the chat.
+ * A chat in a cell's output belongs to that notebook. A chat in the panel or in a tab belongs to the open
+ * notebook with the name and folder of its thread, or to a notebook that shows the thread. It does not
+ * belong to the current notebook just because that is current.
  */
 import { type INotebookTracker, NotebookActions, type NotebookPanel } from '@jupyterlab/notebook';
 import { type TranslationBundle } from '@jupyterlab/translation';
@@ -13,9 +13,9 @@ import { type DrawnChat, type LiveItem, type LiveSource } from '../thread/live-c
 import { CellView, type CellWidget } from './cells';
 import { liveItems } from './live-context';
 
-/** Changes within this time are told once: a person types, and an output grows. */
+/** Changes within this time cause one notification: typing and growing outputs make many changes. */
 export const SETTLE_MS = 200;
-/** So many active cells of a notebook are remembered. */
+/** How many active cells of a notebook are remembered. */
 const MOST_RECENT = 10;
 const SUFFIX = '.ipynb';
 
@@ -23,7 +23,7 @@ export interface LiveNotebooksOptions {
   readonly tracker: INotebookTracker;
   readonly clock: Clock;
   readonly trans: TranslationBundle;
-  /** The server's root, as the project of a thread is written; empty if it is not known. */
+  /** The server's root, in the form of a thread's project; empty if not known. */
   readonly root?: string;
 }
 
@@ -58,7 +58,7 @@ export class LiveNotebooks implements LiveSource {
     return () => this._listeners.delete(listener);
   }
 
-  /** The id of the cell that was active last and shows no chat: a click into a chat activates its cell. */
+  /** The id of the last active cell without a chat; a click into a chat activates the chat's cell. */
   private _cellOf({ content }: NotebookPanel): string | null {
     const { activeCell, widgets } = content;
     const recent = [activeCell?.model.id, ...(this._recent.get(content) ?? [])];
@@ -75,7 +75,7 @@ export class LiveNotebooks implements LiveSource {
     return found?.context.isReady === true ? found : null;
   }
 
-  /** The panel whose file has the name of the thread, in the thread's folder. */
+  /** The panel of the notebook with the thread's name, in the thread's folder. */
   private _namedPanel({ name, project }: DrawnChat): NotebookPanel | undefined {
     const { root = '' } = this._options;
     const path = `${project.replace(/\/$/, '')}/${name ?? ''}${SUFFIX}`;

@@ -1,13 +1,13 @@
-/** Why a proposal does not fit a notebook as it is now, cell by cell. Pure. */
+/** Checks whether a proposal fits a notebook as it is now, cell by cell. Pure. */
 import { type CellEdit, type CellPlace, versionOf } from './cell-edits';
 
-/** A cell as far as edits are checked against it; other fields do not matter. */
+/** The fields of a cell against which edits are checked. */
 export interface CheckedCell {
   readonly id: string;
   readonly [field: string]: unknown;
 }
 
-/** Why nothing can be changed in a notebook, whatever its cells are. */
+/** Why no cell of a notebook can be changed. */
 export type Obstacle = 'readonly' | 'editor' | 'unreadable';
 
 /** A notebook as it is now. */
@@ -18,20 +18,20 @@ export interface CheckedCells {
 }
 
 /**
- * `there`: a new cell has the id of another one. `editable` and `deletable` name the metadata that
- * protects the cell.
+ * `there`: the notebook already has a cell with the id of the new cell. `editable` and `deletable`: this
+ * metadata protects the cell.
  */
 export type MisfitReason = 'there' | 'gone' | 'changed' | 'editable' | 'deletable' | 'running';
 
 export interface Misfit {
   /** The cell of the edit that does not fit. */
   readonly cell: string;
-  /** The cell that the reason is about: the same, or the one beside its new place. */
+  /** The cell that the reason is about: the same cell, or the neighbour of its new place. */
   readonly about: string;
   readonly reason: MisfitReason;
 }
 
-/** All that does not fit, in the order of the edits. If there is anything, nothing is made (L17). */
+/** All misfits, in the order of the edits. One misfit prevents the whole proposal (L17). */
 export function misfitsOf(list: CheckedCells, edits: readonly CellEdit[]): readonly Misfit[] {
   const known = new Map(list.cells.map(cell => [cell.id, cell]));
   const there = new Set(known.keys());
@@ -55,7 +55,7 @@ export function misfitsOf(list: CheckedCells, edits: readonly CellEdit[]): reado
   return misfits;
 }
 
-/** The source of a cell, which files also write as a list of lines. */
+/** The source of a cell; in files it may be a list of lines. */
 export function sourceOf({ source }: Readonly<Record<string, unknown>>): string {
   return Array.isArray(source) ? source.join('') : typeof source === 'string' ? source : '';
 }

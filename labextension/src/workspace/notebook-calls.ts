@@ -1,8 +1,8 @@
 /**
- * The calls of the tool `notebook` as they are made, in an open notebook or in a file (L17). Loaded with
- * the first call.
+ * Makes the calls of the tool `notebook`, in an open notebook or in a file (L17). Loaded with the first
+ * call.
  *
- * In an open notebook all checks and all changes happen in one turn of the page, so no key comes between.
+ * In an open notebook all checks and changes are synchronous, so no key press comes between them.
  */
 import { type NotebookPanel } from '@jupyterlab/notebook';
 
@@ -120,7 +120,7 @@ function planned(
     );
   }
   checkValid(before);
-  checkValid(editedCells(before, edits)); // what is left out must fit, too
+  checkValid(editedCells(before, edits)); // the rejected edits must be valid, too
   const made = acceptedEdits(edits, new Set(accepted));
   const after = editedCells(before, made);
   checkValid(after);
@@ -134,7 +134,7 @@ function checkValid(cells: readonly FileCell[]): void {
   }
 }
 
-/** What the model is told: the cells as they are now, and the cells that the person has left out. */
+/** The result for the model: the cells as they are now, and the cells that the person has rejected. */
 function outcome(
   cells: readonly FileCell[],
   edits: readonly CellEdit[],

@@ -1,23 +1,23 @@
-/** What a model reads of a notebook's cells: each with its id, index and version. Bounded. Pure. */
+/** The cells of a notebook as a model reads them: with id, index and version. Bounded. Pure. */
 import { versionOf } from './cell-edits';
 import { outputTexts } from './outputs';
 import { sourceOf } from './misfits';
 import { type FileCell } from './proposals';
 
-/** So many bytes of cells are read; the server takes 256 kB, which count the JSON around them. */
+/** The most bytes of cells in a result. The server accepts 256 kB, with the JSON around the cells. */
 const MOST_READ_BYTES = 200_000;
-/** With the cells of which only the length is told. */
+/** The most bytes together with the cells for which the result has only the length. */
 const MOST_BYTES = 240_000;
-/** Of the outputs of one cell. */
+/** The most characters of the outputs of one cell. */
 const MOST_OUTPUT_CHARS = 4_000;
 
 export interface ReadCells {
   readonly cells: readonly object[];
-  /** How many cells have no place, not even by name. */
+  /** How many cells are missing completely, for lack of space. */
   readonly more_cells?: number;
 }
 
-/** Read cells, with null all of them. */
+/** Read the wanted cells; null means all cells. */
 export function readCells(all: readonly FileCell[], wanted: readonly unknown[] | null): ReadCells {
   const chosen = [...all.entries()].filter(
     ([, cell]) => wanted === null || wanted.includes(cell.id)
@@ -62,7 +62,7 @@ function leftOut(index: number, cell: FileCell, isReadable: boolean): object {
   return { index, id, type, left_out: `${sourceOf(cell).length} characters; ${way}` };
 }
 
-/** The size of a value on its way to the server, which counts the bytes of its JSON. */
+/** The size of a value as the server counts it: the bytes of its JSON. */
 function bytesOf(value: object): number {
   return new TextEncoder().encode(JSON.stringify(value)).length + 1;
 }

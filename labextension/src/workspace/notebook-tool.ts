@@ -1,8 +1,8 @@
 /**
  * The tool `notebook`: a model reads the cells of a notebook and proposes edits of them (L17).
  *
- * It works on the document that the page has open, so what a person has typed is in it already. A
- * notebook that is open nowhere is changed in its file; pages that have it open go first.
+ * The tool changes the page's open document, which contains all that the person has typed. If no page
+ * has the notebook open, the tool changes its file; a page that has it open goes first.
  */
 import { type NotebookPanel } from '@jupyterlab/notebook';
 
@@ -11,17 +11,17 @@ import { type CallResult, type PageCall } from '../tools/call-executor';
 import { type NotebookStorage } from './closed-notebooks';
 import { NOTEBOOK_TOOL } from './notebook-definition';
 
-/** So long a page that is not in front waits before it claims a call that any page can make. */
+/** How long a page in the background waits before it claims a call that any page can make. */
 const BEHIND_MS = 1_500;
-/** So long a page leaves a notebook that it has not open to the pages that have. */
+/** How long a page without the notebook waits for the pages that have it open. */
 const CLOSED_MS = 2_000;
 
 export interface NotebookToolOptions {
-  /** The panel of an open notebook; null for a path that is not open, or if there is none. */
+  /** The panel of an open notebook, for null the current one; null if there is none. */
   readonly find: (path: string | null) => NotebookPanel | null;
-  /** Whether the person looks at this page. */
+  /** Whether this page is in the foreground. */
   readonly isInFront: () => boolean;
-  /** The notebooks that no page has open. */
+  /** Access to the notebooks that are not open in this page. */
   readonly storage: NotebookStorage;
 }
 
@@ -30,14 +30,14 @@ export class NotebookTool {
 
   constructor(private readonly _options: NotebookToolOptions) {}
 
-  /** Whether this page has the notebook of a call open, or could change its file. */
+  /** Whether this page has the notebook of a call open, or can change its file. */
   canExecute(input: unknown): boolean {
     return this._panelOf(input) !== null || this._closedPath(input) !== null;
   }
 
   /**
-   * A read of the current notebook means that of the page in front, so another page lets it go first.
-   * A notebook that is not open here may be open in another page, which goes first, too.
+   * The current notebook means the one in the foreground page, so other pages wait before they read it.
+   * A page also waits if it does not have the notebook open, because another page may have it open.
    */
   delayOf(input: unknown): number {
     const isClosed = this._closedPath(input) !== null;
@@ -46,7 +46,7 @@ export class NotebookTool {
     return behind_ms + (isClosed ? CLOSED_MS : 0);
   }
 
-  /** Whether no other page has the notebook open; loads what makes calls, before one is claimed. */
+  /** Whether no other page has the notebook open. Also loads the code that makes calls, before the claim. */
   async isFree(input: unknown): Promise<boolean> {
     await import(/* webpackChunkName: "view" */ './notebook-calls');
     const path = this._closedPath(input);
@@ -68,8 +68,8 @@ export class NotebookTool {
   }
 
   /**
-   * The notebook of a call; null if it is not open here, or not loaded yet. A proposal names its
-   * notebook, so that no other one can be changed.
+   * The notebook of a call; null if this page does not have it open, or has not loaded it yet. A proposal
+   * must name its notebook, so that it cannot change another one.
    */
   private _panelOf(input: unknown): NotebookPanel | null {
     const { operation, path } = fieldsOf(input);
@@ -79,7 +79,7 @@ export class NotebookTool {
     return panel?.context.isReady === true && panel.content.model !== null ? panel : null;
   }
 
-  /** The path of a notebook file that this page has not open; null for another call. */
+  /** The path of a call's notebook if it is not open in this page; else null. */
   private _closedPath(input: unknown): string | null {
     const { path } = fieldsOf(input);
     const isFile = typeof path === 'string' && path.endsWith('.ipynb');

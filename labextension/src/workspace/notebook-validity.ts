@@ -1,6 +1,5 @@
 /**
- * Whether cells are those of a valid notebook of nbformat 4: what the schema asks of the parts that
- * edits touch (L17). Pure.
+ * Checks cells by the schema of nbformat 4, as far as edits change them (L17). Pure.
  */
 import { MisfitError } from './cell-edits';
 import { type FileCell } from './proposals';
@@ -10,7 +9,7 @@ const FIELDS = ['id', 'cell_type', 'metadata', 'source', 'attachments'];
 const CODE_FIELDS = ['id', 'cell_type', 'metadata', 'source', 'outputs', 'execution_count'];
 const OUTPUTS = ['execute_result', 'display_data', 'stream', 'error'];
 
-/** Why the cells are not valid, as a sentence; null if they are. */
+/** Why the cells are not valid, as a sentence; null if they are valid. */
 export function invalidity(cells: readonly Readonly<Record<string, unknown>>[]): string | null {
   const ids = new Set<unknown>();
   for (const [index, cell] of cells.entries()) {
@@ -23,7 +22,7 @@ export function invalidity(cells: readonly Readonly<Record<string, unknown>>[]):
   return null;
 }
 
-/** The cells of a notebook file. @throws MisfitError if it is no valid notebook of format 4.5. */
+/** The cells of a notebook file. @throws MisfitError if the file is no valid notebook of format 4.5. */
 export function fileCells(content: unknown): readonly FileCell[] {
   const { nbformat, nbformat_minor: minor, cells } = (content ?? {}) as Record<string, unknown>;
   if (nbformat !== 4 || typeof minor !== 'number' || !Array.isArray(cells)) {

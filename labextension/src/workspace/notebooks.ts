@@ -74,7 +74,7 @@ export class NotebookWorkspace implements Workspace {
     });
   }
 
-  /** Notebooks were opened, closed or renamed, or another tab is in front. */
+  /** Notify the listeners: notebooks were opened, closed or renamed, or another tab is in front. */
   readonly changed = (): void => {
     [...this._listeners].forEach(listener => listener());
   };
@@ -111,7 +111,7 @@ export class NotebookWorkspace implements Workspace {
     const around = this._tracker.find(panel => panel.node.contains(node));
     const asked = around === undefined && action === 'replace' ? this._asked.of(node) : null;
     if (asked !== null) {
-      return asked; // even if it is gone: no other cell may be replaced
+      return asked; // even if that cell is gone: `replace` must not hit another cell
     }
     const panel = around ?? this._tracker.currentWidget;
     if (panel === null) {
@@ -122,7 +122,7 @@ export class NotebookWorkspace implements Workspace {
     return { path: panel.context.path, cellId: cell?.model.id ?? null };
   }
 
-  /** A question is sent from this page: its answer is about the cell that is active now. */
+  /** Remember the active cell for a question that this page sends: the answer is about that cell. */
   sending(): (messageId: string) => void {
     const panel = this._tracker.currentWidget;
     if (panel === null) {
@@ -133,7 +133,7 @@ export class NotebookWorkspace implements Workspace {
     return messageId => this._asked.add(messageId, place);
   }
 
-  /** A question was edited into a new one. */
+  /** Remember the cell of an edited question for the new question. */
   edited(from: string, to: string): void {
     this._asked.copy(from, to);
   }
@@ -192,7 +192,7 @@ export class NotebookWorkspace implements Workspace {
     }
     const found = findCell(panel, place.cellId);
     if (found === null || action === 'run' || action.startsWith('insert_below')) {
-      return null; // that the cell is gone is told when the action is tried
+      return null; // the action itself reports a missing cell
     }
     return this._obstacleOfCell(action, found, draft);
   }
@@ -226,7 +226,7 @@ export class NotebookWorkspace implements Workspace {
     return this._find(path)?.context.path ?? null;
   }
 
-  /** The panel of an open notebook; with null, the current one. */
+  /** The panel of an open notebook; for null, the current notebook. */
   panel(path: string | null): NotebookPanel | null {
     return path === null ? this._tracker.currentWidget : this._find(path);
   }
@@ -269,7 +269,7 @@ export class NotebookWorkspace implements Workspace {
     return this._variables;
   }
 
-  /** Behind the cells that were inserted below the same cell before: they stay in their order. */
+  /** The index below a cell and below the cells that were inserted there before, to keep their order. */
   private _indexBelow(panel: NotebookPanel, { widget, index }: FoundCell): number {
     const { widgets } = panel.content;
     let below = index + 1;
@@ -299,8 +299,8 @@ export class NotebookWorkspace implements Workspace {
   }
 
   /**
-   * The panel of a path. A path that a notebook had before leads to it only for what began there: a
-   * proposal that was open then, or one of its cells. Another file may have the path by now.
+   * The panel of a path. The old path of a renamed notebook still finds it, but only for a proposal that was
+   * open at the renaming, or for one of its cells: another file may have that path now.
    */
   private _find(path: string, cellId: string | null = null): NotebookPanel | null {
     const current = this._tracker.currentWidget;
@@ -327,9 +327,9 @@ export class NotebookWorkspace implements Workspace {
   private _variables: KernelVariables | null = null;
   private readonly _asked = new AskedPlaces();
   private readonly _listeners = new Set<() => void>();
-  /** By a path that it had: an open notebook that was renamed since, and whether edits waited then. */
+  /** By old path: a renamed open notebook, and whether a proposal was open at the renaming. */
   private readonly _renamed = new Map<string, { panel: NotebookPanel; isProposed: boolean }>();
-  /** By the id of a cell that was inserted here: the id of the cell above it. */
+  /** By the id of a cell that this page inserted: the id of the cell above it. */
   private readonly _inserted = new Map<string, string>();
 }
 
@@ -341,7 +341,7 @@ function kernelOf(panel: NotebookPanel): AskedKernel | null {
   return panel.sessionContext.session?.kernel ?? null;
 }
 
-/** The language of a notebook's kernel, from its metadata; empty if it has none yet. */
+/** The language of a notebook's kernel, from the notebook's metadata; empty if they have none yet. */
 function languageOf(panel: NotebookPanel): string {
   const { model } = panel.content;
   const info: unknown = model?.getMetadata('language_info');

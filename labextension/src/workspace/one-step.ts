@@ -1,4 +1,4 @@
-/** Changes of a document that Undo takes back alone, not with what was typed just before or after. */
+/** Makes a change a separate step for Undo, apart from text typed just before or after. */
 
 /** Make a change that is one step in the undo history of a document or cell. */
 export function asOneStep<T>(shared: object, change: () => T): T {

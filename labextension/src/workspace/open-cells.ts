@@ -1,4 +1,4 @@
-/** An open notebook as proposals are checked against it, without the outputs, which may be large. */
+/** The cells of an open notebook for the check of proposals, without the outputs, which may be large. */
 import { type NotebookPanel } from '@jupyterlab/notebook';
 
 import { type CheckedCells } from './misfits';
@@ -9,7 +9,7 @@ export function openCells(panel: NotebookPanel): CheckedCells {
     obstacle: model === null || model.readOnly ? 'readonly' : null,
     cells: widgets.map(({ model: { id, sharedModel } }) => ({
       id,
-      // Read only for the cells of a proposal: this is asked for with every change of the notebook.
+      // A getter, because this runs at every change of the notebook and only a proposal's cells need it.
       get source() {
         return sharedModel.getSource();
       },
@@ -21,7 +21,7 @@ export function openCells(panel: NotebookPanel): CheckedCells {
   };
 }
 
-/** Whether a cell runs: JupyterLab before 4.3 tells it by the prompt only. */
+/** Whether a cell runs. JupyterLab before 4.3 shows it only by the prompt. */
 export function isRunning({ content }: NotebookPanel, cell: string): boolean {
   const widget = content.widgets.find(({ model }) => model.id === cell);
   const shared = widget?.model.sharedModel;

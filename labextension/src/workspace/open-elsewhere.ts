@@ -1,5 +1,6 @@
 /**
- * Which notebooks other pages have open: asked in this browser, and among the server's sessions.
+ * Finds out whether another page has a notebook open: asks the pages of this browser, and the server's
+ * sessions.
  *
  * Each page holds a lock of the browser for each notebook that it has open, so that is known of a
  * page that stands still, too. A browser has no locks where Jupyter's address is not secure.
@@ -27,21 +28,21 @@ export interface PageLocks {
 }
 
 export interface OpenElsewhereOptions {
-  /** Null in a browser without channels: then only the server is asked. */
+  /** Null in a browser without channels; then only the server's sessions are checked. */
   readonly channel: PageChannel | null;
   readonly locks: PageLocks | null;
   /** The base address of the server: one address may have several servers. */
   readonly server: string;
   /** Whether this page has the notebook of a path open. */
   readonly isOpenHere: (path: string) => boolean;
-  /** The paths of the notebooks that have a kernel. @throws if the server does not tell. */
+  /** The paths of the notebooks that have a kernel. @throws if the request fails. */
   readonly running: () => Promise<readonly string[]>;
   /** A path without the name of its drive, such as RTC: of real-time collaboration. */
   readonly localPath: (path: string) => string;
   readonly later: (action: () => void, delay_ms: number) => unknown;
 }
 
-/** Pages answer at once; one that a browser has frozen answers never, and types nothing. */
+/** How long to wait for other pages. A frozen page never answers, and nobody types into it. */
 const PATIENCE_MS = 400;
 
 export class OpenElsewhere {

@@ -1,4 +1,4 @@
-/** The proposals of this page's threads that wait for a person's consent. */
+/** Lists the proposals in this page's threads that wait for a person's consent. */
 import { callName, toolState, toolUses } from '../fold/tool-calls';
 import { type Transcript } from '../fold/transcript';
 import { type ToolCallPart, isEnd } from '../protocol/records';
@@ -30,12 +30,12 @@ export class OpenProposals {
   /** Moves the focus to a proposal that is shown at cells; returns whether there is one. */
   goTo: () => boolean = () => false;
 
-  /** All of them, those of one thread in their order. */
+  /** All open proposals; the proposals of one thread in their order. */
   list(): readonly OpenProposal[] {
     return [...this._threads.values()].flat();
   }
 
-  /** A thread has a new state. */
+  /** Read the open proposals from a thread's new state. */
   moved(state: Transcript): void {
     const { thread } = state;
     if (thread !== null) {
@@ -43,7 +43,7 @@ export class OpenProposals {
     }
   }
 
-  /** This page does not follow a thread any more. */
+  /** Drop a thread that this page does not follow any more. */
   forget(threadId: string): void {
     this._set(threadId, []);
   }

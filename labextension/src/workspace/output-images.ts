@@ -1,14 +1,14 @@
-/** The images among the outputs of cells, as files of a result. Bounded. Pure. */
+/** Makes files of a tool result from the images in the outputs of cells. Bounded. Pure. */
 import { type ResultFile } from '../tools/call-files';
 import { type FileCell } from './proposals';
 
-/** By the type of an image that models see: how its file's name ends. */
+/** By the MIME type of an image that models can read: the ending of its file name. */
 const ENDINGS: Readonly<Record<string, string>> = { 'image/png': 'png', 'image/jpeg': 'jpg' };
 const MOST_IMAGES = 8;
-/** Of all images of one read, as base64. */
+/** The most characters of base64 of all images of one call. */
 const MOST_CHARS = 4_000_000;
 
-/** The images of some cells, by the id of the cell; later ones that are too many are left out. */
+/** The images of some cells, by the id of the cell; images beyond the bound are left out. */
 export function outputImages(
   cells: readonly FileCell[]
 ): ReadonlyMap<string, readonly ResultFile[]> {
@@ -50,7 +50,7 @@ function imageOf(output: unknown): { readonly type: string; readonly base64: str
   return null;
 }
 
-/** The bytes; null for a text that is no base64. */
+/** The decoded bytes; null if the text is no base64. */
 function blobOf(base64: string, type: string): Blob | null {
   try {
     return new Blob([Uint8Array.from(atob(base64), letter => letter.charCodeAt(0))], { type });

@@ -1,14 +1,14 @@
-/** The outputs of a cell as text for a model: bounded, without escape sequences and images. Pure. */
+/** Turns the outputs of a cell into text for a model: bounded, without escape sequences and images. Pure. */
 import { MIME_TYPE } from '../protocol/address';
 import { type CellError, type CellOutput } from './values';
 
-/** So many characters of all outputs of a cell are kept. */
+/** The most characters of all outputs of a cell. */
 export const LONGEST_OUTPUTS = 20_000;
-/** With less room than this, the rest of the outputs is left out. */
+/** If fewer characters than this are left, the remaining outputs are omitted. */
 const SHORTEST_CUT = 100;
 const LONGEST_NAME = 200;
 const LONGEST_MESSAGE = 2_000;
-/** The types that are text, the best one for a model first. */
+/** The MIME types that are text, the best type for a model first. */
 const TEXTS = ['text/plain', 'text/markdown', 'text/latex', 'application/json', 'text/html'];
 /** Control sequences of terminals: CSI (colours, cursor), OSC (titles, links), and single ones. */
 const ESCAPES =
@@ -16,7 +16,7 @@ const ESCAPES =
 /** Characters that are not text: all controls but tab and line feed. */
 const CONTROLS = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g;
 
-/** Read outputs in the format of notebook files. Of what is longer than the bound, the middle is left out. */
+/** Read outputs in the format of notebook files. If a text exceeds the bound, its middle is omitted. */
 export function outputTexts(outputs: readonly unknown[]): readonly CellOutput[] {
   let left = LONGEST_OUTPUTS;
   const texts: CellOutput[] = [];
@@ -50,14 +50,14 @@ export function errorOf(outputs: readonly unknown[]): CellError | null {
 export function plainText(value: unknown): string {
   const text = textOf(value).replace(ESCAPES, '').replace(/\r\n/g, '\n');
   const lines = text.split('\n').map(line => {
-    // A carriage return begins the line again, as progress bars do.
+    // Progress bars use a carriage return to overwrite the line.
     const parts = line.split('\r').filter(part => part !== '');
     return steppedBack(parts.at(-1) ?? '');
   });
   return lines.join('\n').replace(CONTROLS, '');
 }
 
-/** A line without its backspaces and the characters that they take back. */
+/** A line without backspaces and the characters that they delete. */
 function steppedBack(line: string): string {
   if (!line.includes('\b')) {
     return line;
@@ -73,7 +73,7 @@ function steppedBack(line: string): string {
   return kept.join('');
 }
 
-/** The beginning and the end of a text, with a note of what is left out. */
+/** The beginning and the end of a text, with a note of how much is omitted. */
 export function middleCut(text: string, longest: number): string {
   if (text.length <= longest) {
     return text;
@@ -84,7 +84,7 @@ export function middleCut(text: string, longest: number): string {
   return wholeText(text.slice(0, head) + note + text.slice(text.length - (kept - head)));
 }
 
-/** A text without halves of characters at its cuts. */
+/** A text without half characters (lone surrogates) at its cuts. */
 function wholeText(text: string): string {
   return text.replace(
     /[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g,

@@ -1,18 +1,18 @@
 /**
- * Proposals on the wire: a JSON Patch (RFC 6902) against the notebook's JSON in nbformat 4.5. Pure.
+ * Parses proposals: a JSON Patch (RFC 6902) against the notebook's JSON in nbformat 4.5. Pure.
  *
- * A patch counts cells as the model has read them. Each cell that it touches is pinned before by a
- * `test` of its id, so the indexes of the patch are translated into ids here, and a cell that was
- * moved meanwhile is found again. Everything but sources and whole cells is refused.
+ * A patch names cells by their index when the model read them. A `test` of the cell's id pins each cell
+ * before it is changed. This module translates the indexes into ids, so it finds a cell that was moved
+ * meanwhile. It refuses all changes except those of sources and of whole cells.
  */
 import { type Fields } from '../protocol/parse';
 import { type CellEdit, type CellPlace, MisfitError, versionOf } from './cell-edits';
 import { type CellKind } from './values';
 
-/** A patch has so many operations at most. */
+/** The most operations of a patch. */
 const MOST_OPERATIONS = 400;
 const POINTER = /^\/cells\/(0|[1-9]\d{0,6}|-)(?:\/(id|source))?$/;
-/** Of cells, by nbformat 4.5. */
+/** The form of a cell's id in nbformat 4.5. */
 const CELL_ID = /^[a-zA-Z0-9_-]{1,64}$/;
 
 export interface Proposal {
@@ -21,9 +21,9 @@ export interface Proposal {
 }
 
 /**
- * Read the proposal of a call. The id of the call gives new cells ids that the patch has not.
+ * Read the proposal of a call. New cells without an id get an id from the call's id.
  *
- * @throws MisfitError if it is none.
+ * @throws MisfitError if the input is no proposal.
  */
 export function parseProposal(input: Fields, callId: string): Proposal {
   const { path, patch, versions } = input;
@@ -53,7 +53,7 @@ export function parseProposal(input: Fields, callId: string): Proposal {
   return { path, edits: reading.edits };
 }
 
-/** Reads the operations in their order, each on the cells as the one before has left them. */
+/** Reads the operations in their order, each on the cells that result from the operation before. */
 class PatchReading {
   constructor(
     private readonly _versions: Fields,
@@ -109,7 +109,7 @@ class PatchReading {
     this.edits.push({ op: 'move', cell, place: this._known.insert(to, cell) });
   }
 
-  /** The id of the cell at an index, which a test has pinned. */
+  /** The id of the pinned cell at an index. */
   private _pinned(at: number | '-', op: CellEdit['op']): string {
     const cell = this._known.at(placed(at));
     if (cell === null) {
@@ -137,18 +137,18 @@ class PatchReading {
   }
 
   private readonly _known = new KnownCells();
-  /** The ids of changed cells, and each with its change. */
+  /** Entries of the form `<op> <cell id>` for changes, and the ids of all changed cells. */
   private readonly _touched = new Set<string>();
 }
 
 interface KnownCell {
   readonly id: string;
-  /** Of a removed cell: the index of the cell that followed it. */
+  /** For a removed cell: the index of the cell that followed it. */
   index: number;
   isRemoved: boolean;
 }
 
-/** The cells of which a patch has told where they are, at its present operation. */
+/** The cells whose index is known from the patch, at the current operation. */
 class KnownCells {
   has(id: string): boolean {
     return this._cells.some(cell => cell.id === id);
@@ -163,7 +163,7 @@ class KnownCells {
     const isElsewhere = this._cells.some(cell => cell.id === id && cell !== known);
     if ((known !== undefined && known.id !== id) || isElsewhere) {
       throw new MisfitError(
-        `cell ${index} cannot be ${id} here: the operations before say otherwise.`
+        `cell ${index} cannot be ${id} here: this contradicts the operations before.`
       );
     }
     if (known === undefined) {
@@ -171,7 +171,7 @@ class KnownCells {
     }
   }
 
-  /** A pinned cell is removed: it still tells the place where it was. */
+  /** Remove a pinned cell, but remember its place. */
   remove(index: number): void {
     const cell = this._find(index);
     this._shift(index + 1, -1);
@@ -180,13 +180,15 @@ class KnownCells {
     }
   }
 
-  /** A pinned cell is taken away, to be put elsewhere. */
+  /** Take away a pinned cell, which the patch inserts elsewhere. */
   forget(index: number): void {
     this._cells = this._cells.filter(cell => cell.isRemoved || cell.index !== index);
     this._shift(index + 1, -1);
   }
 
-  /** Put a cell at an index. Returns where that is, in words that hold after other changes. */
+  /**
+   * Insert a cell at an index. Returns its place beside another cell, which stays valid after other changes.
+   */
   insert(index: number | '-', id: string): CellPlace {
     if (index === '-') {
       return { side: 'end' };
@@ -255,12 +257,12 @@ function newCell(value: unknown, fallbackId: string): NewCell {
   const filled = Object.entries(others).filter(([name, each]) => !isEmptyField(name, each));
   if (filled.length > 0) {
     const names = filled.map(([name]) => name).join(', ');
-    throw new MisfitError(`a new cell is empty but for its type and source. Leave out: ${names}.`);
+    throw new MisfitError(`a new cell may only have a type and a source. Leave out: ${names}.`);
   }
   return { id, type, source: textOf(source) };
 }
 
-/** Whether a field of a new cell is as every new cell has it. */
+/** Whether a field has the value that every new cell has. */
 function isEmptyField(name: string, value: unknown): boolean {
   return (
     (name === 'execution_count' && value === null) ||
@@ -270,8 +272,8 @@ function isEmptyField(name: string, value: unknown): boolean {
 }
 
 /**
- * A source, which nbformat also writes as a list of lines. Its lines end as editors count them: with
- * another end, what a person types later would land in the wrong place.
+ * Read a source, which may be a list of lines in nbformat. Line ends become `\n`, as editors count them:
+ * otherwise later typing would go to the wrong place.
  */
 function textOf(value: unknown): string {
   const lines: readonly unknown[] = Array.isArray(value) ? value : [value];
@@ -293,11 +295,11 @@ function pointerOf(path: unknown): readonly [number | '-', 'id' | 'source' | nul
   return [index === '-' ? '-' : Number(index), isField ? field : null];
 }
 
-/** The index of a cell that is there. */
+/** The index of an existing cell. */
 function placed(at: number | '-'): number {
   if (at === '-') {
     throw new MisfitError(
-      '/cells/- is the place behind the last cell: only add and move go there.'
+      '/cells/- is the place after the last cell: only add and move may use it.'
     );
   }
   return at;

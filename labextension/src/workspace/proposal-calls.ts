@@ -5,7 +5,7 @@ import { MisfitError } from './cell-edits';
 import { isProposal } from './open-proposals';
 import { type Proposal, parseProposal } from './patches';
 
-/** Read the proposal of a call; null for another call, or if it is none. */
+/** Read the proposal of a call; null for other calls and for an invalid proposal. */
 export function proposalOf(call: ToolCallPart | null): Proposal | null {
   if (call === null || !isProposal(call)) {
     return null;
@@ -14,7 +14,7 @@ export function proposalOf(call: ToolCallPart | null): Proposal | null {
     return parseProposal(fieldsOf(call.input), call.tool_call_id ?? '');
   } catch (error) {
     if (error instanceof MisfitError) {
-      return null; // it fails when it is made, and its input is shown as it is
+      return null; // the call will fail, and its card shows the raw input
     }
     throw error;
   }

@@ -1,10 +1,10 @@
 /**
- * Edits of an open notebook that a model proposes: made as a whole or not at all (L17).
+ * Makes the edits that a model proposes: all of them or none (L17).
  *
- * An edit names its cell by id, and by the version of the source that the model has read. If a person
- * has changed that cell since, nothing is made. All changes are one step of the notebook's undo: a cell
- * whose source is replaced becomes a new cell with the same id, outputs and metadata, because by
- * default JupyterLab keeps the undo of sources in each cell apart.
+ * An edit names its cell by id, and by the version of the source that the model has read. If a person has
+ * changed that cell since, no edit is made. All changes are one undo step of the notebook. JupyterLab keeps
+ * a separate undo history for the source of each cell by default, so a cell with a replaced source becomes
+ * a new cell with the same id, outputs and metadata.
  */
 import { type NotebookPanel } from '@jupyterlab/notebook';
 
@@ -16,10 +16,10 @@ export type SharedNotebook = NonNullable<NotebookPanel['content']['model']>['sha
 
 type SharedCellJson = Parameters<SharedNotebook['insertCell']>[1];
 
-/** A cell as notebook files have it, with its id. */
+/** A cell in the format of notebook files, with its id. */
 export type FileCell = Readonly<Record<string, unknown>> & { readonly id: string };
 
-/** Cells in their order, which edits change. */
+/** The ordered list of cells that edits change. */
 interface CellList extends CheckedCells {
   readonly cells: readonly FileCell[];
   insert(index: number, cell: FileCell): void;
@@ -41,7 +41,7 @@ export function makeEdits(
   asOneStep(notebook, () => notebook.transact(() => applyEdits(list, edits)));
 }
 
-/** The cells of a file after edits. @throws MisfitError if an edit does not fit. */
+/** Apply edits to the cells of a file. @throws MisfitError if an edit does not fit. */
 export function editedCells(
   cells: readonly FileCell[],
   edits: readonly CellEdit[]
@@ -52,7 +52,7 @@ export function editedCells(
   return list.after;
 }
 
-/** The cells of an open notebook, each with its id even if the file's format has none. */
+/** The cells of an open notebook, with ids even if the file's format has none. */
 export function sharedCells(notebook: SharedNotebook): readonly FileCell[] {
   return notebook.cells.map(cell => ({ ...cell.toJSON(), id: cell.getId() }));
 }
@@ -103,7 +103,7 @@ class FileCells implements CellList {
   }
 }
 
-/** In the transaction of an open notebook, its list of cells stays as it was before. */
+/** Apply edits. During the transaction of an open notebook, its list of cells does not change. */
 function applyEdits(list: CellList, edits: readonly CellEdit[]): void {
   const now = new Map(list.cells.map(cell => [cell.id, cell]));
   const ids = [...now.keys()];
@@ -130,7 +130,7 @@ function applyEdits(list: CellList, edits: readonly CellEdit[]): void {
       insert(indexOf(edit.place, ids), before);
     }
   }
-  // Deleted last: a cell may stand beside one that is deleted.
+  // Deletions come last, because another cell's place may name a deleted cell.
   edits.filter(edit => edit.op === 'delete').forEach(edit => remove(edit.cell));
 }
 
@@ -159,7 +159,7 @@ function check(list: CellList, edits: readonly CellEdit[]): void {
   }
 }
 
-/** What the model is told. */
+/** The sentence about a misfit for the model. */
 function sentenceOf({ about, reason }: Misfit): string {
   switch (reason) {
     case 'there':

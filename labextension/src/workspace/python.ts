@@ -1,19 +1,20 @@
 /**
- * What a Python kernel is asked: one expression that lists its variables, or describes one.
+ * Python expressions for a kernel: one lists its variables, another describes one variable.
  *
- * It is evaluated as a `user_expression` of a silent request. So it leaves no name behind, and
- * changes neither the history nor the numbers of cells. The listing calls no code of the reader's
- * classes: of an unknown class it tells the name only. The value is base64 of JSON, because a kernel
- * sends the `repr` of a value.
+ * The kernel evaluates the expression as a `user_expression` of a silent request, so the expression leaves
+ * no name behind, and changes neither the history nor the cells' numbers. The listing calls no code of the
+ * person's classes; for an unknown class it has only the name. The value is base64 of JSON, because a
+ * kernel sends the `repr` of a value.
  */
 
-/** A kernel tells of so many variables, the newest first. */
+/** The most variables of a listing, the newest first. */
 const MOST_VARIABLES = 200;
 /** The most characters of a variable's summary, and of a variable's description. */
 const SUMMARY_CHARS = 160;
 const DESCRIPTION_CHARS = 20_000;
 
-// `tests/kernel/test_variables_for_the_page.py` runs this code. No backslash and no backtick in it.
+// `tests/kernel/test_variables_for_the_page.py` runs this code. It must not contain backslashes or
+// backticks.
 export const CODE = String.raw`
 import base64, json, types
 
@@ -122,7 +123,7 @@ export function describing(name: string): string {
   return expression(`description(globals(), ${pythonText(name)}, ${DESCRIPTION_CHARS})`);
 }
 
-/** Read what a kernel sent for one of the expressions: the `repr` of a text. @throws Error */
+/** Decode the kernel's value of an expression, the `repr` of a text. @throws Error if it is invalid. */
 export function unpacked(repr: unknown): unknown {
   const found = typeof repr === 'string' ? /^'([A-Za-z0-9+/=]*)'$/.exec(repr) : null;
   if (found?.[1] === undefined) {
@@ -132,14 +133,14 @@ export function unpacked(repr: unknown): unknown {
   return JSON.parse(new TextDecoder().decode(bytes));
 }
 
-/** An expression with the functions of `CODE`, which defines nothing in the kernel. */
+/** An expression that may call the functions of `CODE` and defines nothing in the kernel. */
 function expression(call: string): string {
   const [, name = '', rest = ''] = /^(\w+)\((.*)\)$/s.exec(call) ?? [];
   const run = `__import__("builtins").exec(${pythonText(CODE)}, scope)`;
   return `(lambda scope: (${run}, scope["${name}"](${rest}))[1])({})`;
 }
 
-/** A text as a literal of Python: JSON is one, if it is ASCII. */
+/** A text as a Python literal; ASCII JSON is one. */
 function pythonText(text: string): string {
   return JSON.stringify(text).replace(
     /[\u007f-\uffff]/g,

@@ -1,13 +1,13 @@
 /**
- * What a person has chosen for the cells of proposals, before the last choice is sent as the answer.
+ * Keeps a person's choices for the cells of proposals until the page sends them as one answer.
  *
- * The card of the chat and the cells of the notebook show the same choices. They live in the page:
- * nothing is made before the answer stands in the log (L13).
+ * The card in the chat and the cells of the notebook show the same choices. The choices exist only in the
+ * page: no edit is made before the answer is in the log (L13).
  */
 
 import { type CellChange } from './cell-changes';
 
-/** By the id of a cell: whether its edits are accepted. */
+/** By cell id: whether the cell's edits are accepted. */
 export type Choices = ReadonlyMap<string, boolean>;
 
 /** The answer to a question of consent. */
@@ -15,7 +15,7 @@ export type ReviewAnswer =
   'once' | 'no' | { readonly choice: 'some'; readonly accepted: readonly string[] };
 
 export const NO_CHOICES: Choices = new Map();
-/** Older proposals are forgotten: their questions ask again for a choice. */
+/** The choices of older proposals are dropped; the person has to choose again. */
 const MOST_REVIEWS = 200;
 
 export class Reviews {
@@ -24,12 +24,12 @@ export class Reviews {
     return () => this._listeners.delete(listener);
   };
 
-  /** The choices of a question so far; the same object until one changes. */
+  /** The choices of a question so far; the same object until a choice changes. */
   of(requestId: string): Choices {
     return this._choices.get(requestId) ?? NO_CHOICES;
   }
 
-  /** Choose for one cell. Returns the answer if it was the last of `cells`, else null. */
+  /** Choose for one cell. Returns the answer if all `cells` have a choice now, else null. */
   choose(
     requestId: string,
     cell: string,
@@ -43,7 +43,7 @@ export class Reviews {
     return answerOf(choices, cells);
   }
 
-  /** The answer if all cells without a choice get this one: what was chosen before holds (L13). */
+  /** The answer if all cells without a choice get this choice; earlier choices stay (L13). */
   rest(requestId: string, isAccepted: boolean): ReviewAnswer {
     const cells = this._cells.get(requestId) ?? [];
     const chosen = this.of(requestId);
@@ -51,12 +51,12 @@ export class Reviews {
     return (cells.length === 0 ? null : answerOf(choices, cells)) ?? (isAccepted ? 'once' : 'no');
   }
 
-  /** The changes as a person saw them last, before they were made: the card shows them on. */
+  /** The changes as the person last saw them before they were made; the card still shows them. */
   shown(requestId: string): readonly CellChange[] | null {
     return this._shown.get(requestId) ?? null;
   }
 
-  /** Keep what is shown while the question is open. */
+  /** Keep the shown changes of an open question. */
   show(requestId: string, changes: readonly CellChange[]): void {
     if (JSON.stringify(this.shown(requestId)) !== JSON.stringify(changes)) {
       kept(this._shown, requestId, changes);
@@ -83,7 +83,7 @@ function kept<T>(values: Map<string, T>, requestId: string, value: T): void {
   }
 }
 
-/** The answer of choices for all cells; null while one is missing. */
+/** The answer from the choices; null if a cell has no choice yet. */
 export function answerOf(choices: Choices, cells: readonly string[]): ReviewAnswer | null {
   if (cells.some(cell => !choices.has(cell))) {
     return null;

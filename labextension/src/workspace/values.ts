@@ -1,5 +1,5 @@
 /**
- * What a chat can learn of the notebooks on the page, and do to their cells. Pure.
+ * The types of what a chat can read from the notebooks of the page and change in them. Pure.
  *
  * A cell is always named by the path of its notebook and its id, because its index changes. Names,
  * sources, outputs and types are untrusted text.
@@ -10,13 +10,13 @@ import { type OpenProposals } from './open-proposals';
 import { type Reviews } from './reviews';
 
 export interface OpenNotebook {
-  /** The path by which JupyterLab knows it, with the name of its drive. */
+  /** JupyterLab's path of the notebook, with the name of its drive. */
   readonly path: string;
-  /** The path for the server's contents API. */
+  /** The notebook's path for the server's contents API. */
   readonly localPath: string;
   /** The file's name. */
   readonly name: string;
-  /** The language of its kernel in lower case, such as `python`; empty if it is not known. */
+  /** The language of the notebook's kernel in lower case, such as `python`; empty if not known. */
   readonly language: string;
   readonly isCurrent: boolean;
 }
@@ -49,16 +49,16 @@ export interface NotebookCell {
   readonly kind: CellKind;
   readonly source: string;
   readonly executionCount: number | null;
-  /** At most 20,000 characters of text; read from the notebook when asked for. */
+  /** At most 20,000 characters of text, read from the notebook at each access. */
   readonly outputs: readonly CellOutput[];
-  /** The last error among its outputs; read from the notebook when asked for. */
+  /** The last error among the outputs, read from the notebook at each access. */
   readonly error: CellError | null;
 }
 
 export interface Variable {
   readonly name: string;
   readonly type: string;
-  /** Such as `150 × 4` or `12 items`; empty for a single value. */
+  /** The shape, such as `150 × 4` or `12 items`; empty for a single value. */
   readonly shape: string;
   /** The value of a number, the columns of a table; may be empty. */
   readonly summary: string;
@@ -95,27 +95,27 @@ export type ActionResult =
   | {
       readonly isDone: false;
       readonly reason: string;
-      /** Whether the cell is gone and its notebook is not: `insert_at_end` is possible. */
+      /** Whether only the cell is gone, not its notebook: `insert_at_end` is still possible. */
       readonly isCellGone: boolean;
     };
 
 /** The notebooks of the page. */
 export interface Workspace {
-  /** What a person has chosen so far for the cells of proposals. */
+  /** A person's choices so far for the cells of proposals. */
   readonly reviews: Reviews;
   /** The proposals that wait for a person's consent. */
   readonly proposals: OpenProposals;
-  /** Where the notebooks are that are open nowhere. */
+  /** Access to the notebooks that no page has open. */
   readonly storage: NotebookStorage;
   /** The open notebooks, the current one first. */
   notebooks(): readonly OpenNotebook[];
   /**
-   * The place of a node of a chat: the cell in whose output it is. For a node that is in no
-   * notebook, the current notebook and its last active cell; null if no notebook is open.
-   * `replace` aims at the cell that was active when the question of the node's answer was sent.
+   * The place of a node of a chat: the cell whose output contains the node. For a node outside of all
+   * notebooks, the current notebook and its last active cell; null if no notebook is open. For
+   * `replace`, the cell that was active when the answer's question was sent.
    */
   placeOf(node: Node, action?: CellAction): Place | null;
-  /** The path that an open notebook has now, even if it was renamed in this page; null if not open. */
+  /** The current path of an open notebook, even after a renaming in this page; null if not open. */
   openPath(path: string): string | null;
   /** The cells of an open notebook; empty if it is not open. */
   cells(path: string): readonly NotebookCell[];
@@ -129,7 +129,7 @@ export interface Workspace {
   describe(path: string, name: string): Promise<VariableText>;
   /** Why an action cannot be done; null if it can. */
   obstacle(action: CellAction, place: Place | null, block: CodeBlock): string | null;
-  /** Change the notebook by one step that one undo takes back, or not at all. */
+  /** Change the notebook as one undo step, or not at all. */
   act(action: CellAction, place: Place, block: CodeBlock): ActionResult;
   /** Call `listener` when notebooks are opened, closed or renamed, or another tab is in front. */
   readonly subscribe: (listener: () => void) => () => void;

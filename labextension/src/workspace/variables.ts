@@ -1,15 +1,15 @@
 /**
  * Asks a notebook's kernel for its variables.
  *
- * A busy kernel is not asked. A cell may start between our look and our request: then the request
- * waits in the kernel, and the page answers `busy` after PATIENCE_MS. While a request waits, no other
- * is sent to that kernel, so at most one can pile up.
+ * A busy kernel gets no request. If a cell starts between our check and our request, the request waits in
+ * the kernel, and the page answers `busy` after PATIENCE_MS. While a request waits, the page sends no
+ * other request to that kernel, so at most one request waits.
  */
 import { type Clock } from '../connection/connection';
 import { LISTING, describing, unpacked } from './python';
 import { type NoAnswer, type Variable, type VariableText, type Variables } from './values';
 
-/** The part of a kernel's connection that is used. */
+/** The part of a kernel's connection that this module uses. */
 export interface AskedKernel {
   readonly status: string;
   readonly connectionStatus: string;
@@ -25,9 +25,9 @@ export interface AskedKernel {
   }): { readonly done: Promise<unknown>; dispose(): void };
 }
 
-/** A kernel that does not answer within this time is busy. */
+/** A kernel that does not answer within this time counts as busy. */
 export const PATIENCE_MS = 1_500;
-/** Bounds of what is taken from a kernel: another kernel than ours may answer. */
+/** Bounds of a kernel's answer, which is untrusted. */
 const MOST_ROWS = 200;
 const LONGEST_FIELD = 300;
 const LONGEST_TEXT = 21_000;
@@ -47,7 +47,7 @@ export class KernelVariables {
     this._clock = clock;
   }
 
-  /** The variables of a kernel. Two calls at once need one request. */
+  /** Request the variables of a kernel. Simultaneous calls share one request. */
   async list(kernel: AskedKernel | null): Promise<Variables> {
     const answer = await this._ask(kernel, LISTING);
     return 'state' in answer ? answer : listOf(answer.value);
@@ -86,7 +86,7 @@ export class KernelVariables {
     return answer;
   }
 
-  /** Send the request. It is forgotten when the kernel has answered, however late that is. */
+  /** Send a request, and remember it until the kernel has answered, however late that is. */
   private async _request(kernel: AskedKernel, expression: string): Promise<Answer> {
     try {
       const { language_info } = await kernel.info;
@@ -103,7 +103,7 @@ export class KernelVariables {
       });
       return answerOf(await future.done);
     } catch {
-      return { state: 'failed' }; // the kernel was restarted, or answered with something else
+      return { state: 'failed' }; // the kernel was restarted, or its answer is invalid
     } finally {
       this._open.delete(kernel);
     }
@@ -132,7 +132,7 @@ type Answer = { readonly value: unknown } | { readonly state: NoAnswer };
 function answerOf(message: unknown): Answer {
   const content = field(message, 'content');
   if (field(content, 'status') === 'aborted') {
-    return { state: 'busy' }; // a cell before it has failed, and the kernel drops its queue
+    return { state: 'busy' }; // an earlier cell has failed, so the kernel has dropped our request
   }
   const answer = field(field(content, 'user_expressions'), 'answer');
   if (field(answer, 'status') !== 'ok') {
