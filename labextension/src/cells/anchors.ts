@@ -1,21 +1,21 @@
 /**
- * The anchors of chats in cells: which chats a cell showed, in its metadata. Pure.
+ * Reads and makes anchors: the ids of the chats that a cell showed, in the cell's metadata. Pure.
  *
- * A notebook's outputs are lost more easily than its cells: by a reload before a save, or by a tool
- * that strips outputs. `metadata.chat_stream.chats` lists the chats with their threads and runs.
+ * A notebook loses its outputs more easily than its cells: by a reload before a save, or by a tool that
+ * strips outputs. `metadata.chat_stream.chats` lists the chats with their threads and runs.
  */
 import { type Address, MIME_TYPE, parseAddress } from '../protocol/address';
 
 /** The name of our part of a cell's metadata. */
 export const ANCHOR = 'chat_stream';
-/** A cell that shows more chats keeps the addresses of the last ones. */
+/** An anchor keeps this many chats of a cell: the last ones. */
 const MOST_CHATS = 20;
-/** Ids of threads and runs are shorter. */
+/** The most characters of an id in an anchor. Ids of threads and runs are shorter. */
 const LONGEST_ID = 100;
 
 export type AnchorData = { chats: { thread: string; run?: string }[] };
 
-/** The chats that outputs show. Of an output that is no bundle, only its type is read. */
+/** The chats in outputs. Outputs that are no MIME bundle are skipped without reading their data. */
 export function chatsIn(
   outputs: Iterable<{ readonly type: string; readonly data: Readonly<Record<string, unknown>> }>
 ): readonly Address[] {
@@ -26,7 +26,7 @@ export function chatsIn(
   });
 }
 
-/** What a cell's metadata keeps of these chats. */
+/** The anchor of some chats for a cell's metadata. */
 export function anchorOf(chats: readonly Address[]): AnchorData {
   return {
     chats: chats
@@ -37,7 +37,7 @@ export function anchorOf(chats: readonly Address[]): AnchorData {
   };
 }
 
-/** Read what a cell's metadata keeps; empty if that is no anchor. Anybody may have written it. */
+/** Read an anchor from a cell's metadata, which are untrusted; empty if there is no anchor. */
 export function chatsOf(anchor: unknown): readonly Address[] {
   const chats = fieldOf(anchor, 'chats');
   return (Array.isArray(chats) ? chats : [])

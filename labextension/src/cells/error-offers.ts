@@ -1,4 +1,4 @@
-/** The two buttons below an error in a notebook: Explain and Fix. */
+/** Puts two buttons below an error in a notebook: Explain and Fix. */
 import { type INotebookTracker, type NotebookPanel } from '@jupyterlab/notebook';
 import { type CommandRegistry } from '@lumino/commands';
 import { Widget } from '@lumino/widgets';
@@ -20,11 +20,11 @@ export interface ErrorOffersOptions {
   readonly commands: CommandRegistry;
   readonly trans: TranslationBundle;
   readonly areWanted: () => boolean;
-  /** Calls its argument whenever the answer of `areWanted` may have changed. */
+  /** Calls `action` whenever the result of `areWanted` may have changed. */
   readonly onChange: (action: () => void) => void;
 }
 
-/** Show the buttons below each error, in notebooks open now or later. */
+/** Show the buttons below each error, in all notebooks that are or will be open. */
 export function offerAtErrors(options: ErrorOffersOptions): void {
   const offers = new Set<ErrorOffer>();
   options.onChange(() => offers.forEach(offer => offer.refresh()));
@@ -40,7 +40,7 @@ export function offerAtErrors(options: ErrorOffersOptions): void {
   });
 }
 
-/** The buttons of one cell; there while the cell shows an error. */
+/** The buttons of one cell, shown while the cell shows an error. */
 class ErrorOffer {
   constructor(
     panel: NotebookPanel,

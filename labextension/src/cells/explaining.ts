@@ -1,9 +1,9 @@
 /**
- * The commands that ask the chat of a notebook about one of its cells.
+ * Adds the commands that ask the chat of a notebook about one of the notebook's cells.
  *
  * | command | arguments |
  * |---|---|
- * | `chat-stream:explain-cell`, `chat-stream:fix-cell` | `path?` and `cellId?`; else the active cell |
+ * | `chat-stream:explain-cell`, `chat-stream:fix-cell` | `path?` and `cellId?`; default: the active cell |
  */
 import { type JupyterFrontEnd } from '@jupyterlab/application';
 import { type INotebookTracker } from '@jupyterlab/notebook';
@@ -24,7 +24,7 @@ export interface ExplainingOptions {
   readonly tracker: INotebookTracker;
   readonly workspace: Workspace;
   readonly trans: TranslationBundle;
-  /** Whether the person wants these commands at cells. */
+  /** Whether the person's settings show these commands at cells. */
   readonly areWanted: () => boolean;
 }
 

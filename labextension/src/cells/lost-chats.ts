@@ -1,12 +1,12 @@
 /**
- * Chats whose outputs were lost: they return by the anchor of their cell, and no cell is run.
+ * Restores chats whose outputs were lost, from the anchors of their cells, without running a cell.
  *
  *     output with a chat arrives ──► anchor written (metadata, and this browser)
  *     outputs cleared by a person, or the cell run without a chat ──► anchor removed
  *     notebook opened: anchor and no chat in the outputs ──► the chat is drawn below the cell
  *
- * The anchor is written only when an output arrives, so opening a notebook never changes it. The
- * returned chat is a widget beside the outputs: it becomes an output if the person wants that.
+ * The anchor is written only when an output arrives, so opening a notebook never changes the notebook.
+ * The restored chat is a widget beside the outputs; a button makes it an output.
  */
 import { type INotebookTracker, NotebookActions, type NotebookPanel } from '@jupyterlab/notebook';
 import { type TranslationBundle } from '@jupyterlab/translation';
@@ -35,7 +35,7 @@ export interface LostChatsOptions {
   readonly checks: ThreadChecks;
 }
 
-/** Keep anchors in every notebook, open now or later, and return the chats that were lost. */
+/** Keep anchors in all notebooks that are or will be open, and restore lost chats. */
 export function keepAnchors(options: LostChatsOptions): void {
   const anchored = new WeakMap<object, AnchoredCell>();
   watchCells(options.tracker, (panel, cell) => {
@@ -48,7 +48,7 @@ export function keepAnchors(options: LostChatsOptions): void {
   NotebookActions.executed.connect((_actions, { cell }) => anchored.get(cell)?.wasRun());
 }
 
-/** One code cell with its anchor. It ends with its widget. */
+/** One code cell with its anchor. It is disposed with the cell's widget. */
 class AnchoredCell {
   constructor(
     panel: NotebookPanel,
@@ -69,7 +69,7 @@ class AnchoredCell {
     this._restore();
   }
 
-  /** Remove the anchor, because a person does not want the chat here any more. */
+  /** Remove the anchor, because the person has removed the chat from the cell. */
   forget(): void {
     this._dropLost();
     this._options.stored.save(this._panel.context.path, this._cell.model.id, null);
@@ -78,7 +78,7 @@ class AnchoredCell {
     }
   }
 
-  /** The cell was run: what it shows now counts. */
+  /** Replace the anchor by the chats that the cell shows after a run. */
   wasRun(): void {
     if (this._shown.length === 0 && !this._cell.isDisposed) {
       this.forget();
@@ -98,7 +98,7 @@ class AnchoredCell {
     }
   }
 
-  /** Look which of the lost chats the server has. A notebook may come from anybody. */
+  /** Ask the server which of the lost chats exist: the anchors of a notebook are untrusted. */
   private _restore(): void {
     const chats = this._shown.length > 0 ? [] : this._anchored;
     const known = new Map<string, boolean>();
@@ -124,7 +124,7 @@ class AnchoredCell {
     addBelowOutputs(this._cell, this._lost);
   }
 
-  /** The chats of the anchor. This browser's own counts for a cell that no save knows as run. */
+  /** The chats of the anchor. The anchor kept in this browser is used if the saved cell was never run. */
   private get _anchored(): readonly Address[] {
     const { model } = this._cell;
     const kept = chatsOf(model.getMetadata(ANCHOR));
@@ -159,7 +159,7 @@ interface LostChatsActions {
   readonly onForget: () => void;
 }
 
-/** The chats of one cell that were lost, with a line that tells why they are here. */
+/** The lost chats of one cell, with a line that explains them. */
 class LostChats extends Widget {
   constructor(chats: readonly Address[], page: IChatPage, actions: LostChatsActions) {
     super();

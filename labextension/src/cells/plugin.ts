@@ -1,4 +1,4 @@
-/** The plugin of what a chat does at the cells of notebooks. */
+/** The plugin that adds chat functions to the cells of notebooks. */
 import { type JupyterFrontEnd, type JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { ICommandPalette } from '@jupyterlab/apputils';
 import { INotebookTracker } from '@jupyterlab/notebook';
@@ -58,7 +58,7 @@ export const cellsPlugin: JupyterFrontEndPlugin<void> = {
   }
 };
 
-/** The setting `cellActions`, with those who want to hear when it changes. */
+/** The setting `cellActions`, and a subscription to its changes. */
 function wantedAtCells(registry: ISettingRegistry | null): {
   readonly get: () => boolean;
   readonly onChange: (action: () => void) => void;

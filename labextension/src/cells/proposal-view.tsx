@@ -1,4 +1,4 @@
-/** What is drawn of a proposal in a notebook. */
+/** Draws a proposal in a notebook. */
 import { type ReactElement, StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
 
@@ -19,7 +19,7 @@ import { Visibility } from '../view/visibility';
 import { type Choices, type ReviewAnswer } from '../workspace/reviews';
 import { type Drawn, type ShownProposal } from './proposals-at-cells';
 
-/** Events that must not reach the notebook, where keys are commands. */
+/** Events that must not reach the notebook, because its keys are commands. */
 const OURS = ['keydown', 'keyup', 'keypress'] as const;
 
 /** Make the node of a proposal at a cell, or of its bar. */
@@ -29,7 +29,7 @@ export function draw(page: Page, kind: 'cell' | 'bar'): Drawn {
     kind === 'bar'
       ? 'jp-ChatStream jp-ChatStream-proposalBar'
       : 'jp-ChatStream jp-ChatStream-proposal';
-  node.tabIndex = -1; // keeps the focus while an answer is on its way and disables the buttons
+  node.tabIndex = -1; // takes the focus while the buttons are disabled, during the sending of an answer
   node.setAttribute(SUPPRESS_SHORTCUTS, 'true');
   node.dataset['testid'] = kind === 'bar' ? 'proposal-bar' : 'proposal';
   const stop = (event: Event): void => event.stopPropagation();
@@ -102,7 +102,7 @@ function ProposalView(props: ProposalProps): ReactElement {
   );
 }
 
-/** The button that leads to the diff of another cell. */
+/** The button that moves to the diff of another cell. */
 function NextButton(
   props: ProposalProps & { readonly label: string; readonly text: string; readonly by: number }
 ): ReactElement {
@@ -130,7 +130,7 @@ function NextButton(
 interface ProposalBarProps extends ProposalProps {
   readonly choices: Choices;
   readonly isActing: boolean;
-  /** Answer with one choice for all cells that have none. */
+  /** Answer with one choice for all cells without a choice. */
   readonly sendRest: (isAccepted: boolean, node: HTMLElement) => void;
 }
 

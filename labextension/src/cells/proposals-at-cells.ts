@@ -1,9 +1,9 @@
 /**
- * Proposed edits in the notebook that they change: a diff at each cell, and a bar below all of them.
- * Loaded with the first proposal.
+ * Shows proposed edits in their notebook: a diff at each cell, and a bar below all cells. Loaded with the
+ * first proposal.
  *
- * They are drawn beside the document and are no part of it: nothing is saved of them, and they go when
- * the question is answered, here or elsewhere (L13).
+ * The diffs are no part of the document, so they are never saved. They disappear when a person answers the
+ * question, in this page or elsewhere (L13).
  */
 import { type INotebookTracker, type NotebookPanel } from '@jupyterlab/notebook';
 
@@ -22,14 +22,14 @@ import { draw } from './proposal-view';
 /** An open proposal, as it was read from its call. */
 export type ReadProposal = OpenProposal & Proposal;
 
-/** What is drawn into one node of a notebook. */
+/** A diff or a bar, drawn into one node of a notebook. */
 export interface Drawn {
   readonly node: HTMLElement;
   show(shown: ShownProposal): void;
   dispose(): void;
 }
 
-/** A proposal as it is drawn: with `change`, at that cell; else as the bar. */
+/** A proposal to draw: with `change`, the diff at that cell; without it, the bar. */
 export interface ShownProposal {
   readonly proposal: ReadProposal;
   readonly changes: readonly CellChange[];
@@ -53,7 +53,7 @@ export class ProposalsAtCells {
     _options.workspace.proposals.goTo = () => this._goToBar();
   }
 
-  /** Something has changed that may be drawn: a proposal, a notebook, or a cell. */
+  /** Draw again before the next frame, because a proposal, a notebook or a cell has changed. */
   readonly updateSoon = (): void => {
     const isDrawn = this._drawn.size > 0;
     if (!this._isWaiting && (isDrawn || this._options.workspace.proposals.list().length > 0)) {
@@ -83,7 +83,7 @@ export class ProposalsAtCells {
     }
   }
 
-  /** Remove what is drawn; a focus in it goes back to the notebook. */
+  /** Remove a diff or a bar; if it has the focus, move the focus to the notebook. */
   private _remove(drawn: Drawn, panel: NotebookPanel): void {
     const hasFocus = drawn.node.contains(document.activeElement);
     drawn.dispose();
@@ -122,7 +122,7 @@ export class ProposalsAtCells {
     bar.show({ proposal, changes, change: null, go });
   }
 
-  /** What is drawn under a key; it is drawn anew if its cell has become another one. */
+  /** The diff or bar of a key; drawn again if the widget of its cell was replaced. */
   private _drawnIn(key: string, panel: NotebookPanel, spot: Spot | null): Drawn {
     const parent = spot?.widget.node ?? panel.node;
     const before = this._drawn.get(key);
@@ -137,7 +137,7 @@ export class ProposalsAtCells {
     return drawn;
   }
 
-  /** Focus the first button of a bar, which leads to the first change. */
+  /** Focus the first button of a bar, which moves to the first change. */
   private _goToBar(): boolean {
     const bars = this._options.workspace.proposals.list().map(open => keyOf(open, null));
     const bar = bars.map(key => this._drawn.get(key)).find(drawn => drawn !== undefined);
@@ -158,7 +158,7 @@ export class ProposalsAtCells {
     }
   }
 
-  /** Draw again when a cell of a notebook changes, or is made anew. */
+  /** Draw again when a cell of a notebook changes or is replaced. */
   private _watch(panel: NotebookPanel): void {
     if (!this._watched.has(panel)) {
       this._watched.add(panel);
@@ -199,7 +199,7 @@ function keyOf({ requestId }: OpenProposal, cell: string | null): string {
   return cell === null ? requestId : `${requestId} ${cell}`;
 }
 
-/** Where in a cell a change is drawn: above it, below its input, or below all of it. */
+/** The place of a diff at a cell: above the cell, below its input, or below the cell. */
 interface Spot {
   readonly widget: CellWidget;
   readonly at: 'above' | 'input' | 'below';
@@ -217,7 +217,7 @@ function spotOf(
   return place === null ? null : newSpot(place, changes, widgets);
 }
 
-/** A new cell is drawn beside the cell that is there now; one beside a new one, where that one is. */
+/** The place of a new cell's diff: beside an existing cell; for a neighbour that is new too, its place. */
 function newSpot(
   place: CellPlace,
   changes: readonly CellChange[],
@@ -235,7 +235,7 @@ function newSpot(
   return beside?.place == null ? null : newSpot(beside.place, changes, widgets);
 }
 
-/** The child of the cell's node above which something is drawn; null to draw it last. */
+/** The child of the cell's node before which the diff is inserted; null to append it. */
 function nodeBelow({ widget, at }: Spot): Element | null {
   switch (at) {
     case 'above':

@@ -1,8 +1,8 @@
 /**
- * The anchors that this browser keeps: for cells whose notebook was not saved since.
+ * Keeps anchors in this browser, for cells whose notebook was not saved afterwards.
  *
- * Holds ids only. Bounded: the anchors of the newest cells are kept. A browser that stores nothing
- * loses only this.
+ * The anchors contain only ids. Bounded: the anchors of the newest cells are kept. Without the browser's
+ * storage, only these anchors are lost.
  */
 import { type AnchorData } from './anchors';
 
@@ -26,7 +26,7 @@ export class StoredAnchors {
     try {
       this._storage().setItem(KEY, JSON.stringify(all.slice(-MOST_CELLS)));
     } catch {
-      // The browser stores nothing, or no more: the metadata of the cell still has it.
+      // The storage is off or full. The metadata of the cell still has the anchor.
     }
   }
 

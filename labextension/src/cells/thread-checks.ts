@@ -1,13 +1,13 @@
 /**
- * Asks the server whether it has threads, a few at a time and each one once.
+ * Asks the server which threads exist: a few requests at a time, and one for each thread.
  *
- * A notebook may name hundreds of threads when it is opened. A server that does not respond says
- * nothing about a thread, so it is asked again later, as long as somebody waits.
+ * A notebook may name hundreds of threads when it is opened. If the server does not respond, the page asks
+ * again later, as long as a cell waits for the answer.
  */
 import { type Api, ApiError } from '../connection/api';
 import { type Clock } from '../connection/connection';
 
-/** So many requests are made at once: a browser has six connections to a server. */
+/** How many requests are made at once: a browser has six connections to a server. */
 const AT_ONCE = 3;
 const FIRST_RETRY_MS = 5_000;
 const LONGEST_RETRY_MS = 5 * 60_000;
@@ -28,7 +28,7 @@ export class ThreadChecks {
     this._options = options;
   }
 
-  /** Tell once whether this person has the thread on this server; the function returned ends it. */
+  /** Call `answered` once with whether the server has the thread. Returns a function that cancels this. */
   ask(threadId: string, answered: (isKnown: boolean) => void): () => void {
     let check = this._checks.get(threadId);
     if (check === undefined) {
@@ -74,7 +74,7 @@ export class ThreadChecks {
     check.waiting.forEach(answered => answered(isKnown));
   }
 
-  /** Whether the server has the thread; null if it has not said. */
+  /** Whether the server has the thread; null if the server did not respond. */
   private async _isKnown(threadId: string): Promise<boolean | null> {
     try {
       const path = `threads/${encodeURIComponent(threadId)}`;

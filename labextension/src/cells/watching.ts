@@ -1,10 +1,10 @@
-/** Finds every cell of every notebook on the page, open now or later. */
+/** Finds every cell of every notebook that is or will be open on the page. */
 import { type INotebookTracker, type NotebookPanel } from '@jupyterlab/notebook';
 import { type PanelLayout, type Widget } from '@lumino/widgets';
 
 import { type CellWidget } from '../workspace/cells';
 
-/** The part of JupyterLab's model of outputs that is used. */
+/** The part of JupyterLab's output model that this folder uses. */
 export interface OutputsModel {
   readonly length: number;
   readonly changed: {
@@ -55,7 +55,7 @@ export function outputsOfCell(cell: CellWidget): OutputsModel | null {
   return 'outputs' in model ? (model.outputs as OutputsModel) : null;
 }
 
-/** The outputs one by one. Of a stream that grows, reading the type costs nothing, its text much. */
+/** Iterate over the outputs. Reading the type of a growing stream is cheap, reading its text is not. */
 export function* eachOutput(outputs: OutputsModel): Generator<OutputModel> {
   for (let index = 0; index < outputs.length; index += 1) {
     yield outputs.get(index);
@@ -64,7 +64,7 @@ export function* eachOutput(outputs: OutputsModel): Generator<OutputModel> {
 
 /** Put a widget below the outputs of a cell, once the cell is drawn. */
 export function addBelowOutputs(cell: CellWidget, widget: Widget): void {
-  // A cell that was never drawn ends without its widget being in it.
+  // The layout of a cell that was never drawn does not own the widget.
   cell.disposed.connect(() => widget.dispose());
   void cell.ready.then(() => {
     if (!cell.isDisposed && !widget.isDisposed) {
