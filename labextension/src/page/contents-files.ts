@@ -1,7 +1,7 @@
 /**
- * Files that the reader drags from JupyterLab's file browser.
+ * Reads files that a person drags from JupyterLab's file browser.
  *
- * They are read through the contents API, so only files below the server's root can be attached.
+ * The contents API reads them, so only files below the server's root can be attached.
  */
 import { type Contents, ServerConnection } from '@jupyterlab/services';
 
@@ -9,7 +9,7 @@ import { tooLargeText } from '../composer/uploads';
 import { ApiError } from '../connection/api';
 import { type Language } from '../text/language';
 
-/** Make the function that reads a file. It asks for the size first, and refuses what is too large. */
+/** Make the function that reads a file. It checks the size first, and refuses a file that is too large. */
 export function contentsReader(
   contents: Pick<Contents.IManager, 'get'>,
   { trans, locale }: Language
@@ -24,7 +24,7 @@ export function contentsReader(
         const text = tooLargeText(size, maxBytes, locale, trans);
         throw new ApiError(413, 'attachment_too_large', text);
       }
-      // As type `file`, a notebook comes as the bytes that are on the disk.
+      // With type `file`, the server sends a notebook as its bytes on the disk.
       const file = await contents.get(path, { content: true, type: 'file', format: 'base64' });
       return bytesOf(file.content);
     } catch (error) {

@@ -1,9 +1,9 @@
 /**
  * The MIME renderer: it draws the chat of a cell output from the server.
  *
- * It is safe in a notebook that is not trusted: the bundle holds no HTML, and messages are drawn by
- * `view/drawing/nodes.ts`, which takes no HTML. The bundle's Markdown is the saved copy, shown if this
- * server does not have the thread.
+ * It is safe in an untrusted notebook: it uses no HTML of the bundle, and `view/drawing/nodes.ts` draws
+ * messages without HTML. The bundle's Markdown is the saved copy, shown if this server does not have the
+ * thread.
  */
 import { type IRenderMime } from '@jupyterlab/rendermime-interfaces';
 import { Widget } from '@lumino/widgets';

@@ -1,13 +1,13 @@
 /**
- * Draws a chat into a node of the page; the view itself is loaded when the first chat is drawn.
+ * Draws a chat into a node of the page, and loads the view with the first chat.
  *
  *     loading ──loaded──► mounted (the view draws)
  *        ▲ │
  *        │ └──failed──► a sentence, the saved copy and a button
  *        └──── button ────┘
  *
- * Whatever starts with JupyterLab imports this module and never `view/mount.tsx`. The thread is
- * followed from the first `show` on, so its messages arrive while the view is loaded.
+ * Modules that load at JupyterLab's start import this module and never `view/mount.tsx`. The page follows
+ * the thread from the first `show` on, so messages arrive while the view is loading.
  */
 import { openingText, tryAgainText } from '../text/texts';
 import { type ThreadClient } from '../thread/model';
@@ -20,11 +20,11 @@ type ShownChat = View.ShownChat;
 
 type ViewModule = Pick<typeof View, 'mountChat'>;
 
-/** Loads the view once. A load that failed is tried again by the next call. */
+/** Loads the view once. After a failure the next call tries again. */
 export class ViewLoader {
   constructor(private readonly _load: () => Promise<ViewModule>) {}
 
-  /** The view, if it is loaded: later chats are then drawn without a delay. */
+  /** The view if it is loaded, so that later chats are drawn without a delay. */
   get view(): ViewModule | null {
     return this._view;
   }
@@ -53,7 +53,7 @@ export function mountChat(host: HTMLElement, page: ChatPage, loader = VIEW): Mou
     : loader.view.mountChat(host, page);
 }
 
-/** A chat whose view may still be loading. The last `show` counts. */
+/** A chat whose view may still be loading. Only the last `show` has an effect. */
 class LateChat implements MountedChat {
   constructor(
     private readonly _host: HTMLElement,
@@ -133,7 +133,7 @@ class LateChat implements MountedChat {
     }
   }
 
-  /** The view holds the thread itself from its first `show` on. */
+  /** Stop following the thread, because the view follows it from its first `show` on. */
   private _release(): void {
     if (this._client !== null) {
       this._page.threads.release(this._client);

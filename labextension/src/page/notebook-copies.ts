@@ -1,10 +1,10 @@
 /**
- * The copies of chats in notebook files.
+ * Writes the saved copies of chats into notebook files.
  *
- * A save of the notebook refreshes the copies in it. A new chat output causes a save soon after: a
- * reload would lose the output, and with it the address of the thread. A copy is written only if its
- * text differs and a save is under way. We save only if JupyterLab's autosave is on and the save
- * cannot open a dialog.
+ * A save of the notebook updates its copies. A new chat output causes a save soon afterwards, because a
+ * reload would lose the output with the address of the thread. A copy is written only during a save, and
+ * only if its text has changed. This module saves only if JupyterLab's autosave is on and the save cannot
+ * open a dialog.
  */
 import {
   type INotebookModel,
@@ -29,10 +29,10 @@ export interface NotebookCopiesOptions {
   readonly isAutosaving: () => boolean;
 }
 
-/** The delay before a new output is saved, so that several outputs need one save. */
+/** The delay between a new output and the save, so that several outputs need one save. */
 const SAVE_AFTER_MS = 1_000;
 
-/** Keep copies in every notebook, open now or later. */
+/** Keep copies in all notebooks that are or will be open. */
 export function keepChats(options: NotebookCopiesOptions): void {
   const start = (panel: NotebookPanel): void => {
     void panel.context.ready.then(() => {
@@ -117,7 +117,7 @@ class NotebookCopies {
       return;
     }
     const client = this._options.threads.find(address.threadId);
-    // A client without connection may know less than the copy.
+    // The copy may be newer than the state of a client without a connection.
     const isCurrent = client !== undefined && client.isLive;
     const copy = isCurrent
       ? snapshot(client.transcript, this._options.extent(), address.runId)
@@ -140,7 +140,7 @@ class NotebookCopies {
   private async _save(): Promise<void> {
     const { context } = this._panel;
     const isQuiet = this._maySave() && (await this._isUnchangedOnDisk());
-    // The reader may have saved or closed the notebook while we asked the server.
+    // The person may have saved or closed the notebook during the request.
     if (isQuiet && this._maySave()) {
       await context.save().catch(() => undefined); // JupyterLab has reported the failure already
     }

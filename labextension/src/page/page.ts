@@ -1,4 +1,4 @@
-/** What all chats of a page share: the connection, the clock, the frames, the drafts. */
+/** Makes the parts that all chats of a page share: the connection, the clock, the frames, the drafts. */
 import { type JupyterFrontEnd } from '@jupyterlab/application';
 import { type IEditorLanguageRegistry } from '@jupyterlab/codemirror';
 import { PageConfig } from '@jupyterlab/coreutils';
@@ -52,7 +52,7 @@ const afterPaint = (action: () => void): void => {
   port2.postMessage(null);
 };
 
-/** Look at once whether the server is there when the browser's network or tab has changed. */
+/** Check the connection at once when the browser comes online or the tab becomes visible. */
 function wakeWithBrowser(connection: Connection): void {
   window.addEventListener('offline', () => connection.offline());
   window.addEventListener('online', () => connection.wake());
@@ -63,7 +63,7 @@ function wakeWithBrowser(connection: Connection): void {
   });
 }
 
-/** Run a command that another plugin may have added. Returns whether there is one. */
+/** Run a command that another plugin may have added. Returns whether the command exists. */
 function executed({ commands }: JupyterFrontEnd, command: string): boolean {
   if (!commands.hasCommand(command)) {
     return false;
@@ -109,7 +109,7 @@ function openElsewhere(app: JupyterFrontEnd, isOpenHere: (path: string) => boole
     localPath: path => contents.localPath(path),
     running: async () => {
       await sessions.refreshRunning();
-      // The kernel of a notebook that was closed may run on, without a page that is connected.
+      // The kernel of a closed notebook may still run, without a connected page.
       const connected = [...sessions.running()].filter(
         ({ kernel }) => kernel !== null && kernel.connections !== 0
       );
@@ -119,7 +119,7 @@ function openElsewhere(app: JupyterFrontEnd, isOpenHere: (path: string) => boole
   });
 }
 
-/** What threads use of the notebooks: the cells of questions, and calls of the tool `notebook`. */
+/** The options through which threads use the notebooks: cells of questions, and the tool `notebook`. */
 function notebookOptions(
   api: Api,
   workspace: NotebookWorkspace | null,
@@ -141,7 +141,7 @@ function notebookOptions(
   return { questions: workspace, executor: withProposals(executor, workspace.proposals, onBusy) };
 }
 
-/** An executor beside the list of proposals that wait for consent: both follow every thread. */
+/** Combine an executor with the list of proposals that wait for consent: both follow every thread. */
 function withProposals(
   executor: CallExecutor,
   proposals: NotebookWorkspace['proposals'],
@@ -163,7 +163,7 @@ function withProposals(
   };
 }
 
-/** What messages send along of the notebooks of the page, and where the choices of it are kept. */
+/** The options of live context: the notebooks of the page, and the storage of the person's choices. */
 function liveContextOptions(
   tracker: INotebookTracker | null,
   preferences: Preferences,
@@ -193,7 +193,7 @@ function connectionOf(api: ServerApi): Connection {
   return connection;
 }
 
-/** What a person has set, what the browser keeps for threads, and its way to the other pages. */
+/** A person's settings, the browser's storage for threads, and the channel to the other pages. */
 function browserOptions(
   preferences: Preferences
 ): Pick<PageOptions, 'preferences' | 'drafts' | 'recentModels' | 'otherPages'> {
@@ -205,15 +205,15 @@ function browserOptions(
   };
 }
 
-/** The shared parts of a page, with its way to the server. */
+/** The shared parts of a page, including its connection to the server. */
 export interface Page extends ChatPage {
   readonly api: Api;
   readonly connection: Connection;
-  /** Resolved when the page has first followed an answer that has not ended: it may come to ask. */
+  /** Resolves when the page first follows an open run, which may ask a question. */
   readonly whenBusy: Promise<void>;
 }
 
-/** Make the shared parts. They live as long as the page. */
+/** Make the shared parts, which live as long as the page. */
 export function createPage(
   app: JupyterFrontEnd,
   language: Language,

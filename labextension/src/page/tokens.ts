@@ -1,4 +1,4 @@
-/** How others find us: the token of our page for extensions, the version of our widget for kernels. */
+/** The public names: the token of our page for other extensions, the version of our widget for kernels. */
 import { Token } from '@lumino/coreutils';
 
 import { type Page } from './page';
@@ -7,8 +7,8 @@ export type IChatPage = Page;
 
 export const IChatPage = new Token<IChatPage>(
   'jupyter-chat-stream:IChatPage',
-  'The chat threads of this page, and what they are drawn with.'
+  'The chat threads of this page, and the parts that draw them.'
 );
 
-/** Raised when the widget's traits change. Kernels ask for `^0.1.0` (kernel/chat.py). */
+/** Raise this when the widget's traits change. Kernels ask for `^0.1.0` (kernel/chat.py). */
 export const WIDGET_VERSION = '0.1.0';

@@ -1,8 +1,8 @@
 /**
  * Registers `Chat` with ipywidgets, where ipywidgets is installed.
  *
- * `@jupyter-widgets/base` is ipywidgets' own copy and no part of our bundle. It is therefore imported
- * only after its plugin was found, and the token of its registry comes from that import.
+ * `@jupyter-widgets/base` belongs to ipywidgets and is no part of our bundle. This module therefore imports
+ * it only if its plugin exists, and takes the registry's token from that import.
  */
 import { type JupyterFrontEnd } from '@jupyterlab/application';
 
@@ -11,7 +11,7 @@ import { WIDGET_VERSION } from './tokens';
 
 const MANAGER = '@jupyter-widgets/jupyterlab-manager:plugin';
 
-/** Register the widget; without ipywidgets, nothing happens. */
+/** Register the widget; without ipywidgets, do nothing. */
 export async function registerWidget(app: JupyterFrontEnd, page: () => ChatPage): Promise<void> {
   if (!app.hasPlugin(MANAGER)) {
     return;

@@ -1,9 +1,9 @@
 /**
  * `Chat` as an ipywidget.
  *
- * The kernel's own follower sets `run_id`, `value`, `status`, `busy`, `seq` and `model`. The page draws
- * the chat from the server; from the kernel it takes only `thread`, `height` and `disabled`. This
- * module is loaded when the first widget is drawn.
+ * The kernel's follower sets `run_id`, `value`, `status`, `busy`, `seq` and `model`. The page gets the chat
+ * from the server, and only `thread`, `height` and `disabled` from the kernel. This module is loaded with
+ * the first widget.
  */
 import { DOMWidgetModel, DOMWidgetView } from '@jupyter-widgets/base';
 
@@ -82,7 +82,7 @@ abstract class ChatView extends DOMWidgetView {
     }
   }
 
-  /** Carry out `focus()` and `blur()` of the kernel's widget. */
+  /** Execute `focus()` and `blur()` of the kernel's widget. */
   private _obey(message: unknown): void {
     const wanted = typeof message === 'object' && message !== null && 'do' in message && message.do;
     const field = this.el.querySelector('[data-testid=field]');
