@@ -1,9 +1,9 @@
-/** A notebook cell that shows a thread, without running it: its output holds the thread's address. */
+/** Makes a notebook cell that shows a thread without being run: the output has the thread's address. */
 import { type NotebookPanel } from '@jupyterlab/notebook';
 
 import { MIME_TYPE } from '../protocol/address';
 
-/** A code cell as a notebook file holds it. */
+/** A code cell in the format of notebook files. */
 interface ThreadCell {
   readonly cell_type: 'code';
   readonly source: string;
@@ -16,7 +16,7 @@ interface ThreadCell {
   }[];
 }
 
-/** Make the cell. The id opens the thread in every kernel, whatever its folder. */
+/** Make the cell. Its code names the thread by id, which works in a kernel of any folder. */
 export function cellOfThread(threadId: string, title: string): ThreadCell {
   const address = { [MIME_TYPE]: { thread: threadId }, 'text/plain': title };
   return {
@@ -28,7 +28,7 @@ export function cellOfThread(threadId: string, title: string): ThreadCell {
   };
 }
 
-/** Insert the cell below the active one, as one step that can be undone. */
+/** Insert the cell below the active cell, as one undo step. */
 export function insertCell(panel: NotebookPanel, cell: ThreadCell): void {
   const notebook = panel.content;
   const model = notebook.model?.sharedModel;

@@ -1,10 +1,10 @@
 /**
- * The commands of the panel. Their ids are for shortcuts, menus, and other parts of the extension.
+ * The commands of the panel, for shortcuts, menus, and other parts of the extension.
  *
  * | command | arguments |
  * |---|---|
  * | `open` | `threadId`, `place?` (`panel` or `tab`), `messageId?` |
- * | `open-for-notebook` | `path?` (else the current notebook), `draft?`, `context?`: `[{name, text, id?, origin?}]` |
+ * | `open-for-notebook` | `path?` (default: the current notebook), `draft?`, `context?`: `[{name, text, id?, origin?}]` |
  * | `new` | `place?` |
  * | `show`, `focus-composer`, `back-to-cell`, `focus-last-message`, `about-cell`, `consents`, `go-to-question` | none |
  */
@@ -52,12 +52,12 @@ interface CommandsOptions {
 
 type Args = ReadonlyPartialJSONObject;
 
-/** The JSON schema of a command's arguments, for those who call it. */
+/** The JSON schema of a command's arguments, for callers of the command. */
 function described(properties: Args): { args: ReadonlyJSONObject } {
   return { args: { type: 'object', properties } as ReadonlyJSONObject };
 }
 
-/** An empty thread is looked for among so many of the newest ones. */
+/** How many of the newest threads are searched for an empty one. */
 const NEWEST = 20;
 const PROPOSAL = '[data-testid=proposal], [data-testid=proposal-bar]';
 const TEXT = { type: 'string' } as const;
@@ -104,7 +104,7 @@ function addOpening(options: CommandsOptions): void {
   });
 }
 
-/** The way to what waits for an answer, and from a proposal at cells back to where it began. */
+/** Add the command that goes to an open question, and from a proposal at cells back again. */
 function addQuestions({ app, page, places, asking }: CommandsOptions): void {
   const { language, workspace } = page.services;
   const { trans } = language;
@@ -132,7 +132,7 @@ function addQuestions({ app, page, places, asking }: CommandsOptions): void {
   });
 }
 
-/** Focus an element again; the panel, if it is gone. */
+/** Focus an element again, or the panel if the element is gone. */
 function goBack(app: JupyterFrontEnd, places: ChatPlaces, node: HTMLElement | null): void {
   const around = [...app.shell.widgets('main')].find(widget => widget.node.contains(node));
   app.shell.activateById((around ?? places.panel).id);
@@ -222,7 +222,7 @@ function focusLastMessage(chat: Element): void {
   if (log === null) {
     return;
   }
-  log.scrollTop = log.scrollHeight; // far messages are not drawn
+  log.scrollTop = log.scrollHeight; // distant messages are not drawn yet
   requestAnimationFrame(() => {
     const messages = chat.querySelectorAll<HTMLElement>('article[aria-posinset]');
     [...messages].at(-1)?.focus();
@@ -263,10 +263,10 @@ async function openForNotebook(options: CommandsOptions, args: Args): Promise<vo
     client.setDraft(typed === '' ? draft : `${typed}\n\n${draft}`);
   }
   mentionsOf(args['context']).forEach(item => client.mention(item));
-  page.threads.release(client); // the panel holds it now
+  page.threads.release(client); // the panel has acquired the client now
 }
 
-/** Whether one of the newest threads asks something, or may soon. */
+/** Whether one of the newest threads asks a question, or may ask one soon. */
 export async function isAnyBusy(page: IChatPage): Promise<boolean> {
   const rows = await newestRows(page).catch(() => []);
   return rows.map(parseRow).some(({ asks, busy }) => asks || busy);
@@ -279,7 +279,7 @@ async function newestRows({ api }: IChatPage): Promise<readonly unknown[]> {
   return rows;
 }
 
-/** The newest thread in which nobody has done anything yet: another empty one would be of no use. */
+/** The newest untouched thread, which "New" reuses; null if there is none. */
 async function emptyThread(page: IChatPage): Promise<string | null> {
   try {
     const rows = await newestRows(page);
@@ -291,11 +291,11 @@ async function emptyThread(page: IChatPage): Promise<string | null> {
     await giveMode(page, found);
     return parseRow(found).id;
   } catch {
-    return null; // the new thread tells what is wrong, if it cannot be made either
+    return null; // if a new thread cannot be made either, that error is shown
   }
 }
 
-/** Make a thread, or get the one of a notebook. Returns null if that failed; the reader is told. */
+/** Make a thread, or get the thread of a notebook. After a failure, show the error and return null. */
 async function makeThread({ page }: CommandsOptions, body: object): Promise<string | null> {
   const { trans } = page.services.language;
   try {
@@ -309,7 +309,7 @@ async function makeThread({ page }: CommandsOptions, body: object): Promise<stri
   }
 }
 
-/** Give a thread that was just begun the mode of the person's settings. */
+/** Set the mode of a new thread to the default of the person's settings. */
 async function giveMode({ api, threads }: IChatPage, thread: unknown): Promise<void> {
   const tools = toolsOfNew(thread, threads.preferences.getState().toolMode);
   if (tools !== null) {

@@ -1,4 +1,4 @@
-/** What the panel and the tabs show. Loaded when the first of them is seen. */
+/** Draws the content of the panel and of tabs. Loaded when the first of them is visible. */
 import { type INotebookTracker } from '@jupyterlab/notebook';
 import { type ReactElement, StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
@@ -14,7 +14,7 @@ import { Room } from './room';
 import { RowActions } from './row-actions';
 import { type Content } from './widgets';
 
-/** What the panel and the tabs of a page share. */
+/** The parts that the panel and the tabs of a page share. */
 export interface PanelParts {
   readonly page: IChatPage;
   readonly places: ChatPlaces;
@@ -24,7 +24,7 @@ export interface PanelParts {
   readonly onNew: () => void;
 }
 
-/** Make the list of the page, which lives as long as the page. */
+/** Make the shared parts, which live as long as the page. */
 export function makeParts(
   page: IChatPage,
   places: ChatPlaces,
@@ -111,7 +111,7 @@ function Tab({ page, places, list, actions, tab }: PanelParts & { tab: TabConten
   );
 }
 
-/** Draw into a widget's node. Keys that are typed in it do not reach the page's shortcuts. */
+/** Draw into a widget's node. Key presses in the node do not trigger the page's shortcuts. */
 function draw(host: HTMLElement, page: IChatPage, element: ReactElement): Content {
   const inner = document.createElement('div');
   inner.className = 'jp-ChatStream-placeRoot';

@@ -1,6 +1,6 @@
-/** Which items of a long list are drawn: those in the window, and some around it. Pure. */
+/** Computes which items of a long list are drawn: the items in the window, and some around it. Pure. */
 
-/** The top of each item, and at the end the height of them all. */
+/** The top of each item, followed by the total height. */
 export function tops(heights: readonly number[]): readonly number[] {
   const found = [0];
   for (const height of heights) {
@@ -9,10 +9,10 @@ export function tops(heights: readonly number[]): readonly number[] {
   return found;
 }
 
-/** So many px above and below the window are drawn too, so that scrolling shows no gaps. */
+/** Items within this many px above and below the window are drawn too, so that scrolling shows no gaps. */
 const AROUND_PX = 600;
 
-/** The items from `from` to before `to` are drawn. */
+/** The range of items to draw: from `from`, without `to`. */
 export function drawnRange(
   all: readonly number[],
   top: number,

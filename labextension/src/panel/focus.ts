@@ -1,13 +1,13 @@
-/** Which field of a place takes the focus when a chat is opened in it. */
+/** Moves the focus into a chat that was opened. */
 
 const COMPOSER = '[data-testid=field]:not(:disabled)';
 const SEARCH = '[data-testid=thread-search]';
-/** A chat that has not drawn its composer by then gets no focus. */
+/** If the composer is not drawn within this time, the focus stays. */
 const DRAWN_BY_MS = 5_000;
 
 /**
- * Focus the composer in `node` as soon as it is drawn; where no thread is open or `isOpening`, the search
- * field of the list. A reader who has moved the focus meanwhile keeps it.
+ * Focus the composer in `node` as soon as it is drawn; if no thread is open or `isOpening`, the search
+ * field of the list. If the person moves the focus meanwhile, leave it there.
  */
 export function focusChat(node: HTMLElement, isOpening = false): void {
   const from = document.activeElement;

@@ -1,4 +1,4 @@
-/** The chat's icon. JupyterLab's themes colour it. */
+/** The chat's icon, coloured by JupyterLab's theme. */
 import { LabIcon } from '@jupyterlab/ui-components';
 
 const BUBBLES = `<svg xmlns="http://www.w3.org/2000/svg" width="16" viewBox="0 0 24 24">

@@ -1,9 +1,9 @@
 /**
- * Shortcuts that work while the focus is in a chat.
+ * Handles shortcuts while the focus is in a chat.
  *
- * The chat keeps its keys from the page (`view/controls/keys.ts`), so that no key changes a notebook. The
- * commands of the chat itself, and in the panel and in tabs those that work everywhere (their
- * selector is `body`), are carried out here, by the keys that the person has bound them to.
+ * The chat hides its keys from the page (`view/controls/keys.ts`), so that no key changes a notebook. This
+ * module runs the commands that the person has bound to a key: the chat's own commands, and, in the panel
+ * and in tabs, the commands with the selector `body`, which work everywhere.
  */
 import { CommandRegistry } from '@lumino/commands';
 
@@ -12,7 +12,7 @@ type Binding = CommandRegistry.IKeyBinding;
 const SUPPRESSED = '[data-lm-suppress-shortcuts]';
 const EVERYWHERE = 'body';
 
-/** The binding that a key in a chat means; undefined if it means none. */
+/** The binding of a key in a chat; undefined if there is none. */
 export function bindingFor(
   bindings: readonly Binding[],
   keystroke: string,

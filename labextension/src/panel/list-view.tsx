@@ -1,4 +1,4 @@
-/** The list of threads: search, filter, the rows in groups, and what can be undone. */
+/** The list of threads: search, filter, the rows in groups, and Undo for deletions. */
 import { type ReactElement, useEffect, useState } from 'react';
 
 import { type ThreadList, type ListState } from '../threads/list';

@@ -1,14 +1,14 @@
 /**
- * The notebooks of the page, as the commands of the panel use them.
+ * Functions for the notebooks of the page, used by the panel's commands.
  */
 import { type INotebookTracker, type NotebookPanel } from '@jupyterlab/notebook';
 
-/** The notebook that was used last; null if none is open. */
+/** The last used notebook; null if no notebook is open. */
 export function currentNotebook(tracker: INotebookTracker | null): NotebookPanel | null {
   return tracker?.currentWidget ?? null;
 }
 
-/** Focus the notebook again: the cell around `from`, or the cell that was active. */
+/** Focus a notebook again: the cell that contains `from`, or the active cell. */
 export function focusCell(panel: NotebookPanel, from: Element | null): void {
   const notebook = panel.content;
   const index = notebook.widgets.findIndex(cell => cell.node.contains(from));

@@ -1,14 +1,14 @@
-/** Which thread a place shows. The side panel's is kept over a reload; a tab shows one for good. */
+/** The thread that a place shows. The panel's thread survives a reload; a tab never changes its thread. */
 import { Store } from '../state/store';
 
 export interface Opened {
   readonly threadId: string;
-  /** The message to scroll to; null for the place where the reader was. */
+  /** The message to scroll to; null keeps the reader's position. */
   readonly messageId: string | null;
 }
 
 export class OpenedThread extends Store<Opened | null> {
-  /** Show a thread; null shows the list only. */
+  /** Show a thread; null shows only the list. */
   set(opened: Opened | null): void {
     this._replace(opened);
   }

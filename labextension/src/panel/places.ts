@@ -1,8 +1,8 @@
 /**
- * Where chats are shown beside the notebooks: the side panel, and tabs of the main area.
+ * The places of chats beside the notebooks: the side panel, and tabs of the main area.
  *
- * The panel is on the right in JupyterLab and in Notebook 7. Notebook 7 has no tabs, so the panel
- * shows what would be a tab. What the panel shows is kept over a reload.
+ * The panel is on the right in JupyterLab and in Notebook 7. Notebook 7 has no tabs, so chats open in the
+ * panel there. The panel shows the same thread after a reload.
  */
 import {
   type ILabShell,
@@ -25,16 +25,16 @@ export interface PlacesOptions {
   readonly page: IChatPage;
   readonly labShell: ILabShell | null;
   readonly state: IStateDB | null;
-  /** Draws the list and the open thread; loads the code that does it. */
+  /** Loads the code of the panel, and draws the list and the open thread. */
   readonly drawPanel: Draw;
   readonly drawTab: (host: HTMLElement, tab: TabContent) => Promise<Content>;
 }
 
-/** What a tab needs to draw itself. */
+/** The content of a tab. */
 export interface TabContent {
   readonly opened: OpenedThread;
   readonly places: ChatPlaces;
-  /** The thread has another title. */
+  /** Called when the thread's title changes. */
   readonly retitle: (title: string) => void;
 }
 
@@ -54,17 +54,17 @@ export class ChatPlaces {
 
   readonly panel: ChatWidget;
 
-  /** What the panel shows beside its list. */
+  /** The thread that the panel shows beside its list. */
   readonly inPanel = new OpenedThread(null);
 
   readonly tabs = new WidgetTracker<ChatTab>({ namespace: 'jupyter-chat-stream-tabs' });
 
-  /** Whether there are tabs: without them, the panel shows everything. */
+  /** Whether the page has tabs; if not, all chats open in the panel. */
   get hasTabs(): boolean {
     return this._options.labShell !== null;
   }
 
-  /** Add the panel to the page and bring back what it showed. */
+  /** Add the panel to the page, and restore its thread. */
   add(restorer: ILayoutRestorer | null, openCommand: string): void {
     const { app, labShell } = this._options;
     app.shell.add(this.panel, 'right', { rank: RANK });
@@ -104,7 +104,7 @@ export class ChatPlaces {
     focusChat(this.panel.node, true);
   }
 
-  /** Open a thread in a tab; of one thread there is one tab. */
+  /** Open a thread in a tab; each thread has at most one tab. */
   openInTab(opened: Opened, isActivated = true): ChatWidget {
     if (!this.hasTabs) {
       this.openInPanel(opened);
@@ -144,7 +144,7 @@ export class ChatPlaces {
     return tab;
   }
 
-  /** Keep what the panel shows: in the workspace, or without one in this browser tab. */
+  /** Store the panel's thread: in JupyterLab's workspace, or without one in this browser tab. */
   private async _keep(isShown: boolean): Promise<void> {
     const kept = { threadId: this.inPanel.getState()?.threadId ?? null, isShown };
     const { state } = this._options;

@@ -1,4 +1,4 @@
-/** The plugin of the side panel and of chats in tabs. It loads their code when one is first seen. */
+/** The plugin of the side panel and of chats in tabs. Loads their code when one first becomes visible. */
 import {
   ILabShell,
   ILayoutRestorer,
@@ -35,12 +35,12 @@ export const panelPlugin: JupyterFrontEndPlugin<void> = {
     launcher: ILauncher | null,
     state: IStateDB | null
   ) => {
-    // Notebook 7 has a state database, but no workspace that it outlives a reload in.
+    // Notebook 7 has a state database, but no workspace that keeps its state over a reload.
     const kept = labShell === null ? null : state;
     const { places, asking } = makePlaces({ app, page, labShell, state: kept, tracker });
     addCommands({ app, page, places, tracker, asking });
-    // A page without a chat loads the list only if it may have something to tell.
-    const begin = (): void => void asking().catch(() => undefined); // the panel tells the reason
+    // A page without a chat loads the list only if a chat may be waiting for an answer.
+    const begin = (): void => void asking().catch(() => undefined); // the panel shows the reason
     void page.whenBusy.then(begin);
     void app.restored.then(() => isAnyBusy(page)).then(isBusy => isBusy && begin());
     places.add(restorer, COMMANDS.open);
@@ -55,18 +55,18 @@ export const panelPlugin: JupyterFrontEndPlugin<void> = {
   }
 };
 
-/** What the places are made of. */
+/** The parts from which the places are made. */
 type PlaceParts = Pick<PlacesOptions, 'app' | 'page' | 'labShell' | 'state'> & {
   readonly tracker: INotebookTracker | null;
 };
 
 interface Places {
   readonly places: ChatPlaces;
-  /** The chats that wait for an answer; from then on the panel's icon tells them, too. */
+  /** Get the chats that wait for an answer, and from then on mark the panel's icon for them. */
   readonly asking: () => Promise<readonly ThreadRow[]>;
 }
 
-/** Make the places; what they draw is loaded with the first of them that is seen. */
+/** Make the places. Their content is loaded when the first place becomes visible. */
 function makePlaces({ tracker, ...options }: PlaceParts): Places {
   let parts: PanelParts | null = null;
   const load = async () => {

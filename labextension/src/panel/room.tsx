@@ -18,11 +18,11 @@ interface RoomProps {
   readonly actions: RowActions;
   readonly opened: Opened;
   readonly place: 'panel' | 'tab';
-  /** Goes back to the list; null where no list is. */
+  /** Goes back to the list; null in a place without a list. */
   readonly onBack: (() => void) | null;
   /** Opens another thread. */
   readonly onOpen: (opened: Opened) => void;
-  /** Opens the thread in the other place; null if there is none. */
+  /** Opens the thread in the other place; null if there is no other place. */
   readonly onMove: (() => void) | null;
   readonly onTitle?: (title: string) => void;
 }
@@ -109,7 +109,7 @@ function RoomMenu(props: {
   );
 }
 
-/** The chat itself, which has a root of its own. */
+/** The chat itself, which has its own React root. */
 function MountedThread({ page, opened, place }: RoomProps): ReactElement {
   const host = useRef<HTMLDivElement>(null);
   const chat = useRef<MountedChat | null>(null);
@@ -148,7 +148,7 @@ function useClient(page: IChatPage, threadId: string): ThreadClient | null {
   const [client, setClient] = useState<ThreadClient | null>(null);
   useEffect(() => {
     const acquired = page.threads.acquire(threadId);
-    // The client is a resource that only an effect may take, because each taking needs a release.
+    // Each `acquire` needs a release, so only an effect may acquire the client.
     // eslint-disable-next-line react-hooks/set-state-in-effect
     setClient(acquired);
     return () => {
@@ -159,7 +159,7 @@ function useClient(page: IChatPage, threadId: string): ThreadClient | null {
   return client;
 }
 
-/** A row for a thread that the list does not show, from its own log. */
+/** A row from the log of a thread, for a thread that the list does not show. */
 function rowOf(thread: Thread | null): ThreadRow | null {
   return thread === null
     ? null

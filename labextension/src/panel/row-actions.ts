@@ -1,4 +1,4 @@
-/** What a person can do with a thread of the list: its menu, and the drag of its row. */
+/** A person's actions on a thread of the list: the menu, and dragging the row. */
 import { Notification } from '@jupyterlab/apputils';
 import { type INotebookTracker } from '@jupyterlab/notebook';
 import { CommandRegistry } from '@lumino/commands';
@@ -25,7 +25,7 @@ interface RowActionsOptions {
   readonly tracker: INotebookTracker | null;
 }
 
-/** How long the page tells that something was copied. */
+/** How long the message about a copied text is shown. */
 const TOLD_MS = 4_000;
 const FACTORY_MIME = 'application/vnd.lumino.widget-factory';
 const CELL_MIME = 'application/vnd.jupyter.cells';
@@ -33,7 +33,7 @@ const CELL_MIME = 'application/vnd.jupyter.cells';
 export class RowActions {
   constructor(private readonly _options: RowActionsOptions) {}
 
-  /** Open the menu of a thread at a point of the window. `onRename` begins its renaming. */
+  /** Open the menu of a thread at a point of the window. `onRename` starts the renaming. */
   openMenu(row: ThreadRow, at: { x: number; y: number }, onRename: (() => void) | null): void {
     const commands = new CommandRegistry();
     const menu = new Menu({ commands });
@@ -53,7 +53,7 @@ export class RowActions {
       queueMicrotask(() => {
         menu.dispose();
         if (document.activeElement === document.body && before instanceof HTMLElement) {
-          before.focus(); // the action has moved the focus nowhere
+          before.focus(); // the action has not moved the focus
         }
       })
     );
@@ -69,7 +69,7 @@ export class RowActions {
     }
   }
 
-  /** Drag a thread: onto a notebook, where it becomes a cell, or to the tabs of the main area. */
+  /** Drag a thread onto a notebook, to make a cell, or onto the main area, to open a tab. */
   startDrag(row: ThreadRow, at: { x: number; y: number }): void {
     const { places, language } = this._options;
     const mimeData = new MimeData();
@@ -92,7 +92,7 @@ export class RowActions {
     void drag.start(at.x, at.y).then(() => drag.dispose());
   }
 
-  /** Put the conversation on the clipboard, as the export writes it. */
+  /** Copy the exported conversation to the clipboard. */
   private async _copy(row: ThreadRow): Promise<void> {
     const { api, language } = this._options;
     const { trans } = language;
@@ -167,8 +167,8 @@ interface MenuEntry {
 }
 
 /**
- * Let a finger choose an item. JupyterLab 4.6 runs the item below the mouse, and a finger moves none;
- * and it closes the menu before the click, which then hits the element below the menu.
+ * Make the menu work by touch. JupyterLab 4.6 runs the item below the mouse pointer, which a touch does not
+ * move. It also closes the menu before the click, which then hits the element below the menu.
  */
 function actOnTouch(menu: Menu): void {
   let isTouched = false;

@@ -20,7 +20,7 @@ interface RowViewProps {
   readonly matches: readonly Match[];
   readonly now_ms: number;
   readonly isOpen: boolean;
-  /** Whether Tab reaches this row; the arrow keys reach the others. */
+  /** Whether Tab reaches this row; the arrow keys reach the other rows. */
   readonly isReached: boolean;
   readonly isRenamed: boolean;
   readonly onOpen: (messageId: string | null) => void;
@@ -30,7 +30,7 @@ interface RowViewProps {
   readonly onRenamed: (title: string | null) => void;
 }
 
-/** The pointer must move so far before a press becomes a drag. */
+/** How far the pointer must move before a press becomes a drag. */
 const DRAG_PX = 6;
 
 export function RowView(props: RowViewProps): ReactElement {
@@ -110,7 +110,7 @@ function RowText({ row, now_ms }: { row: ThreadRow; now_ms: number }): ReactElem
   );
 }
 
-/** Whether the thread answers, asks, or has answers that were not read. */
+/** Marks of a thread that is answering, asks a question, or has unread answers. */
 function Marks({ row }: { readonly row: ThreadRow }): ReactElement {
   const trans = useTrans();
   return (
@@ -138,7 +138,7 @@ function Marks({ row }: { readonly row: ThreadRow }): ReactElement {
   );
 }
 
-/** A piece of a message in which the words of the search stand. */
+/** A piece of a message that contains the words of the search. */
 function Snippet({ match, onOpen }: { match: Match; onOpen: () => void }): ReactElement {
   const pieces: ReactElement[] = [];
   let end = 0;
@@ -204,7 +204,7 @@ function Rename(props: {
   );
 }
 
-/** Handlers that begin a drag when the pointer is pressed and moved. A finger scrolls instead. */
+/** Handlers that begin a drag when the mouse is pressed and moved. A touch scrolls instead. */
 function useDrag(onDrag: (at: { x: number; y: number }) => void) {
   const from = useRef<{ x: number; y: number } | null>(null);
   return {
@@ -230,7 +230,7 @@ function modelText(model: string | null): string {
   return model?.slice(model.indexOf('/') + 1) ?? '';
 }
 
-/** When a thread was last active: the time today, else the day. */
+/** The time of a thread's last activity: today the time of day, earlier the date. */
 function activityText(at: string, now_ms: number, { locale }: Language): string {
   const date = new Date(at);
   const now = new Date(now_ms);

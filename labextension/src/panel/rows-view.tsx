@@ -1,4 +1,4 @@
-/** The rows of the list, in groups. Only those in the window are drawn. */
+/** The rows of the list, in groups. Only the rows in the window are drawn. */
 import {
   type CSSProperties,
   type KeyboardEvent,
@@ -19,11 +19,11 @@ import { drawnRange, tops } from './drawn-window';
 import { type ListViewProps } from './list-view';
 import { RowView } from './row';
 
-/** The heights of what is drawn, in lines of the list's own font. */
+/** The heights of rows and headings, in em of the list's font. */
 const ROW_EM = 3.9;
 const HEADING_EM = 2.3;
 const SNIPPET_EM = 3;
-/** With fewer rows than this below the window, the next page is read. */
+/** The next page is read when fewer rows than this are left below the window. */
 const ROWS_AHEAD = 20;
 
 interface RowItem {
@@ -102,9 +102,9 @@ export function Rows(props: RowsProps): ReactElement {
   );
 }
 
-/** Read the next page before the reader comes to its place. */
+/** Read the next page before the reader scrolls to it. */
 function useReadingAhead({ list, state }: RowsProps, isNearEnd: boolean): void {
-  // After an error the list is read again by itself, and this goes on then.
+  // After an error the list retries on its own, and the next page is read after that.
   const isWanted = isNearEnd && state.hasMore && !state.isLoading && state.error === null;
   useEffect(() => {
     if (isWanted) {
@@ -113,7 +113,7 @@ function useReadingAhead({ list, state }: RowsProps, isNearEnd: boolean): void {
   }, [isWanted, list]);
 }
 
-/** The keys of the list. `current` is the row that Tab reaches. */
+/** The keyboard handling of the list. `current` is the row that Tab reaches. */
 function useRowKeys(
   { list, state }: RowsProps,
   items: readonly Item[],
@@ -217,7 +217,7 @@ function heightOf(item: Item): number {
   return 'heading' in item ? HEADING_EM : ROW_EM + SNIPPET_EM * item.matches.length;
 }
 
-/** What is seen of the list: where it is scrolled to, its height, and the size of its font. */
+/** The visible part of the list: scroll position, height, and font size. */
 function useBox(outer: RefObject<HTMLElement>) {
   const [box, setBox] = useState({ top: 0, height: 800, em: 13 });
   useLayoutEffect(() => {
@@ -241,7 +241,7 @@ function useBox(outer: RefObject<HTMLElement>) {
   return { ...box, onScroll };
 }
 
-/** A function that scrolls a row into the window and focuses it, after it is drawn. */
+/** A function that scrolls to a row, and focuses the row after it is drawn. */
 function useFocus(outer: RefObject<HTMLElement>, items: readonly Item[], all: readonly number[]) {
   const [wanted, setWanted] = useState<{ readonly id: string } | null>(null);
   useLayoutEffect(() => {

@@ -1,4 +1,4 @@
-/** Texts that stand in several places of the panel. */
+/** Texts that the panel uses in several places. */
 import { type TranslationBundle } from '@jupyterlab/translation';
 
 export function chatText(trans: TranslationBundle): string {

@@ -1,11 +1,11 @@
-/** The widgets of the side panel and of tabs. Their content is loaded when it is first seen. */
+/** The widgets of the side panel and of tabs. Their content is loaded when they first become visible. */
 import { type Message } from '@lumino/messaging';
 import { Widget } from '@lumino/widgets';
 
 import { focusChat } from './focus';
 import { chatIcon } from './icon';
 
-/** What is drawn in a widget. */
+/** The content that is drawn in a widget. */
 export interface Content {
   dispose(): void;
 }
@@ -70,7 +70,7 @@ export class ChatWidget extends Widget {
         this._content = content;
       }
     } catch (reason) {
-      this._isLoading = false; // the next time it is shown, it tries again
+      this._isLoading = false; // try again when the widget is shown next
       throw reason;
     }
   }
@@ -90,7 +90,7 @@ export class ChatTab extends ChatWidget {
     this.title.closable = true;
   }
 
-  /** A closed tab ends, so that its thread can be opened in a new one. */
+  /** Dispose of a closed tab, so that its thread can be opened in a new tab. */
   protected override onCloseRequest(message: Message): void {
     super.onCloseRequest(message);
     this.dispose();
