@@ -1,9 +1,9 @@
 /**
- * What a reader does to the branches of a thread: chooses one, and edits a question into a new one.
+ * A person's actions on the branches of a thread: choosing a branch, and editing a question into a new one.
  *
  * The choice is the thread's `head`, so all pages and kernels that follow the thread see it. An edited
- * question is a new message beside the old one, with the attachments of the old one; the old branch
- * stays. An edit is kept like a draft, also over a reload of the page, until the server has the message.
+ * question becomes a new message beside the old message, with the same attachments; the old branch stays.
+ * The browser keeps an edit like a draft, also over a reload, until the server has the message.
  */
 import { type Draft, type DraftStore, NO_DRAFT } from '../composer/drafts';
 import { type Api, type ApiRequest, newKey } from '../connection/api';
@@ -28,14 +28,14 @@ interface BranchingOptions {
   /** Sets the thread's head. Returns whether it is done. */
   readonly setHead: (id: string) => Promise<boolean>;
   readonly stop: (runId: string) => Promise<void>;
-  /** Tells that a command begins (null), or why it failed. */
+  /** Called with null when a command begins, and with the error when it fails. */
   readonly onResult: (error: unknown) => void;
 }
 
-/** The server takes names of at most so many characters for a text. */
+/** The most characters that the server accepts for the name of a text. */
 const MOST_NAME_CHARS = 200;
 
-/** The edits by message id; null for a question that nobody edits. */
+/** The edits by message id; null for a question that is not edited. */
 export class Branching extends Store<ReadonlyMap<string, QuestionEdit | null>> {
   constructor(
     private readonly _threadId: string,
@@ -44,7 +44,7 @@ export class Branching extends Store<ReadonlyMap<string, QuestionEdit | null>> {
     super(new Map());
   }
 
-  /** The edit of a question; null while nobody edits it. */
+  /** The edit of a question; null if it is not edited. */
   edit(messageId: string): QuestionEdit | null {
     let edit = this._state.get(messageId);
     if (edit === undefined) {
@@ -55,7 +55,7 @@ export class Branching extends Store<ReadonlyMap<string, QuestionEdit | null>> {
     return edit;
   }
 
-  /** Begin to edit a question with its own text. */
+  /** Begin to edit a question, starting from its current text. */
   begin(message: Message): void {
     if (this.edit(message.id) === null) {
       this._change(message.id, { text: contentOf(message), isSending: false });
@@ -70,15 +70,15 @@ export class Branching extends Store<ReadonlyMap<string, QuestionEdit | null>> {
     }
   }
 
-  /** Leave the question as it is. */
+  /** Discard the edit of a question. */
   discard(messageId: string): void {
     this._change(messageId, null);
     this._save(messageId, NO_DRAFT);
   }
 
   /**
-   * Send an edited question as a new branch, and stop the answers to the old one: in the thread's queue
-   * they would come first. Returns whether the server has the message; otherwise the edit stays.
+   * Send an edited question as a new branch, and stop the answers to the old question, because they would
+   * come first in the thread's queue. Returns whether the server has the message; if not, the edit stays.
    */
   async send(message: Message): Promise<boolean> {
     const edit = this.edit(message.id);
@@ -102,8 +102,8 @@ export class Branching extends Store<ReadonlyMap<string, QuestionEdit | null>> {
   }
 
   /**
-   * Give a queued message its edited text. Returns whether it has it. If its run has begun, the edit
-   * stays: the message is in the log then, where the edit can be sent as a new branch.
+   * Change the text of a queued message. Returns whether the text was changed. If the message's run has
+   * begun, the edit stays, and can be sent as a new branch.
    */
   async rewrite(message: Message, runId: string): Promise<boolean> {
     const edit = this.edit(message.id);
@@ -115,7 +115,7 @@ export class Branching extends Store<ReadonlyMap<string, QuestionEdit | null>> {
     return (await this._request(message.id, edit, { method: 'POST', path, body })) !== null;
   }
 
-  /** Send an edit. Returns what the server answers, and the edit is over; null if it failed. */
+  /** Send an edit, and drop it after a success. Returns the server's response; null after a failure. */
   private async _request(
     id: string,
     edit: QuestionEdit,
@@ -136,14 +136,14 @@ export class Branching extends Store<ReadonlyMap<string, QuestionEdit | null>> {
     return { value };
   }
 
-  /** Show the branch of a message, at its newest end. Returns whether the server has taken it. */
+  /** Show the newest branch that contains a message. Returns whether the server has accepted it. */
   async choose(message: Message): Promise<boolean> {
     const transcript = this._options.transcript();
     const leaf = newestLeaf(transcript, message);
     return leaf.id === transcript.thread?.head || (await this._options.setHead(leaf.id));
   }
 
-  /** Stop the answers below a message; the last first, because each end lets the next one begin. */
+  /** Stop the answers below a message: the last first, because the end of an answer starts the next one. */
   private async _stopBelow(message: Message): Promise<void> {
     for (const runId of [...openRunsBelow(this._options.transcript(), message)].reverse()) {
       await this._options.stop(runId);
@@ -163,7 +163,7 @@ export class Branching extends Store<ReadonlyMap<string, QuestionEdit | null>> {
   }
 }
 
-/** Whether a question with this text can be sent: the text may be empty beside uploaded files only. */
+/** Whether a question with this text can be sent. Only a question with uploaded files may have no text. */
 export function maySend(message: Message, text: string): boolean {
   const hasFile = message.parts.some(
     part => part.kind === 'attachment' && part.attachment_id !== undefined
@@ -171,7 +171,7 @@ export function maySend(message: Message, text: string): boolean {
   return text.trim() !== '' || hasFile;
 }
 
-/** The body of a new message beside an old one: another text, the same attachments, the same place. */
+/** The request for a new message beside an old one, with a new text and the same attachments and parent. */
 export function editedBody(message: Message, text: string): object {
   const kept = message.parts.filter(part => part.kind === 'attachment');
   const attachments = kept.flatMap(part => part.attachment_id ?? []);

@@ -1,8 +1,8 @@
 /**
- * The message that is being written in a thread: its text, its attachments and its context.
+ * The message that a person is writing in a thread: text, attachments and context.
  *
- * The draft in storage follows every change, so that a reload of the page loses neither a text
- * nor an attachment that the server has.
+ * Every change is stored as a draft, so that a reload of the page loses neither the text nor an uploaded
+ * attachment.
  */
 import { type Mention, shortened, withMention, withText } from '../composer/context-items';
 import { type Draft, type DraftContext, type DraftStore } from '../composer/drafts';
@@ -15,12 +15,12 @@ interface CompositionOptions extends UploadOptions {
   readonly drafts: DraftStore;
 }
 
-/** What a message will hold: the text, files and context of the moment when it was sent. */
+/** The text, files and context of a message at the moment when the person sent it. */
 export interface Chosen {
   readonly text: string;
   readonly fileKeys: ReadonlySet<string>;
   readonly context: readonly DraftContext[];
-  /** What the notebook was at that moment. */
+  /** The live context at that moment. */
   readonly live: readonly Mention[];
 }
 
@@ -61,12 +61,12 @@ export class Composition {
     return this._draft.context;
   }
 
-  /** Whether there is nothing to send: context alone is no message. */
+  /** Whether there is nothing to send; context alone is no message. */
   get isEmpty(): boolean {
     return this._draft.text.trim() === '' && this.uploads.items.length === 0;
   }
 
-  /** The part of a thread's state that this owns. */
+  /** The part of a thread's state that this class owns. */
   get state(): Pick<ThreadState, 'draft' | 'attachments' | 'context'> {
     return { draft: this.text, attachments: this.attachments, context: this.context };
   }
@@ -83,13 +83,13 @@ export class Composition {
     }
   }
 
-  /** Go to the sent text before or after the present one; the caller then sets it as the text. */
+  /** The sent text before or after the current one; the caller then sets it as the text. */
   recall(which: 'older' | 'newer', sent: readonly string[]): string | null {
     const { text } = this._draft;
     return which === 'older' ? this._history.older(text, sent) : this._history.newer(text);
   }
 
-  /** Add a text to the context of the message. Returns its key; null if it has no place. */
+  /** Add a text to the context of the message. Returns its key; null if there are too many texts. */
   mention(mention: Mention): string | null {
     const key = newKey();
     const context = withMention(this._draft.context, mention, key);
@@ -114,7 +114,7 @@ export class Composition {
     this._keep({ ...this._draft, context, key: null });
   }
 
-  /** The message with what was chosen; null if it is empty or a file is not attached. */
+  /** Make the message from the choices; null if it would be empty or a file is not uploaded. */
   finished(chosen: Chosen): FinishedMessage | null {
     const { text, fileKeys, context } = chosen;
     const told = [...chosen.live, ...context].map(({ name, text: read }) => ({
@@ -126,7 +126,7 @@ export class Composition {
     if (files.some(file => file.state !== 'attached') || (content === '' && files.length === 0)) {
       return null;
     }
-    // Another text or another choice of files is another message, so it gets another key.
+    // A message with another text or other files is a different message, so it gets a new key.
     const isWhole =
       text === this._draft.text &&
       files.length === this.uploads.items.length &&
@@ -142,17 +142,17 @@ export class Composition {
     return { key, body, chosen, files };
   }
 
-  /** The server has the message: drop it from the draft. A draft that was set aside comes back. */
+  /** Drop a message from the draft, because the server has it. Restore a draft that was set aside. */
   accepted({ chosen, files }: FinishedMessage): void {
     const sent = new Set(files.map(file => file.id));
-    // By key: a text that came while the message was sent belongs to the same mention.
+    // Compared by key, because the text of a mention may have arrived during the sending.
     const told = new Set(chosen.context.map(({ key }) => key));
     const isSent = this._draft.text === chosen.text;
     const text = isSent ? this._history.sent() : this._draft.text;
     this._keep({
       text,
       key: null,
-      // A disposed queue has no attachments any more; the stored draft has.
+      // After the queue was disposed of, only the stored draft has the attachments.
       attachments: this._draft.attachments.filter(({ id }) => id === null || !sent.has(id)),
       context: this._draft.context.filter(({ key }) => !told.has(key)),
       aside: this._history.aside
@@ -160,7 +160,7 @@ export class Composition {
     this.uploads.sent(files);
   }
 
-  /** The server did not take the message: mark the attachments that it no longer has. */
+  /** Mark the attachments that the server no longer has, after it has refused the message. */
   refused(error: unknown): void {
     if (error instanceof ApiError && error.code === 'attachment_not_found') {
       const id = error.facts['attachment_id'];
@@ -175,7 +175,7 @@ export class Composition {
 
   private _attachmentsChanged(): void {
     if (this._isDisposed) {
-      return; // the draft keeps what the disposed queue had
+      return; // the stored draft keeps the attachments of the disposed queue
     }
     const attachments = this.uploads.kept;
     const isSame = JSON.stringify(attachments) === JSON.stringify(this._draft.attachments);

@@ -1,10 +1,10 @@
 /**
- * The live context of a chat: what its messages send along of its notebook, and what a person has
- * chosen of it. Pure, but for the browser's storage.
+ * The live context of a chat: the parts of the notebook that messages send along, and a person's choice
+ * among them. Pure, except for the browser's storage.
  *
- * Live context is read from the open notebook when a message is sent, and never before: no snapshot
- * of it is kept. Which kinds travel is a choice of a person for a thread, in this browser. A thread
- * without a choice follows the setting `notebookContext`.
+ * The page reads live context from the open notebook only when a message is sent, and keeps no snapshot.
+ * A person chooses for each thread, in this browser, which kinds are sent. A thread without a choice follows
+ * the setting `notebookContext`.
  */
 import { type Mention } from '../composer/context-items';
 import { Store } from '../state/store';
@@ -14,16 +14,16 @@ import { type Preferences } from './preferences';
 export const CONTEXT_KINDS = ['outline', 'cell', 'error'] as const;
 export type ContextKind = (typeof CONTEXT_KINDS)[number];
 
-/** Something of a notebook that can travel with a message. */
+/** A part of a notebook that can be sent with a message. */
 export interface LiveItem {
   readonly kind: ContextKind;
-  /** What it is, such as a cell by its path and id: a mention of the same thing has the same id. */
+  /** Identifies the part, such as a cell by path and id. A mention of the same part has the same id. */
   readonly id: string;
-  /** How people and the model call it. */
+  /** The name of the part, for people and for the model. */
   readonly name: string;
-  /** What people read beside the name, in one line. */
+  /** One line for people, shown beside the name. */
   readonly summary: string;
-  /** The text that a mention of the same thing has, if the mention is up to date. */
+  /** The text that an up-to-date mention of the same part has. */
   readonly core: string;
   /** The whole text for the model, bounded. */
   readonly text: () => string;
@@ -34,21 +34,21 @@ export interface DrawnChat {
   readonly node: Node;
   readonly threadId: string;
   readonly name: string | null;
-  /** The absolute path of the folder that the name belongs to. */
+  /** The absolute path of the thread's folder. */
   readonly project: string;
 }
 
 /** The notebooks of the page, as live context reads them. */
 export interface LiveSource {
-  /** The name of the open notebook that a chat belongs to; null if it belongs to none. */
+  /** The name of the open notebook to which a chat belongs; null if there is none. */
   notebookOf(chat: DrawnChat): string | null;
-  /** What can travel now; empty without a notebook. */
+  /** The items that can be sent now; empty without a notebook. */
   read(chat: DrawnChat): readonly LiveItem[];
   /** Call `listener` some time after the result of `read` may have changed. */
   subscribe(listener: () => void): () => void;
 }
 
-/** The items of the wanted kinds that no mention of the draft tells already. */
+/** The items of the wanted kinds, without items that the draft mentions already. */
 export function wantedItems(
   items: readonly LiveItem[],
   kinds: readonly ContextKind[],
@@ -59,15 +59,15 @@ export function wantedItems(
   return items.filter(item => kinds.includes(item.kind) && !isTold(item));
 }
 
-/** Immutable: a change makes a new object. */
+/** Immutable. */
 export interface ChoiceState {
-  /** What travels with each message of the thread. */
+  /** The kinds that are sent with each message of the thread. */
   readonly on: readonly ContextKind[];
-  /** What was taken off the message that is being written. */
+  /** The kinds that the person has removed from the next message. */
   readonly removed: readonly ContextKind[];
 }
 
-/** What a person has chosen for one thread. */
+/** A person's choice for one thread. */
 export class ContextChoice extends Store<ChoiceState> {
   constructor(
     private readonly _threadId: string,
@@ -87,18 +87,18 @@ export class ContextChoice extends Store<ChoiceState> {
     this.setRemoved(kind, false);
   }
 
-  /** Take a kind off the message that is being written, or put it back. */
+  /** Remove a kind from the next message, or put it back. */
   setRemoved(kind: ContextKind, isRemoved: boolean): void {
     const others = this._state.removed.filter(one => one !== kind);
     this._set({ removed: isRemoved ? [...others, kind] : others });
   }
 
-  /** A message is being sent without the kinds that are removed now. */
+  /** Remember the removed kinds, because a message is being sent without them. */
   sending(): void {
     this._left = this._state.removed;
   }
 
-  /** It was sent: the next message has those kinds. What was removed meanwhile stays removed. */
+  /** After the message was sent, put those kinds back. Kinds that were removed since stay removed. */
   sent(): void {
     this._set({ removed: this._state.removed.filter(kind => !this._left.includes(kind)) });
   }
@@ -134,10 +134,10 @@ export class ContextChoices {
 }
 
 const KEY = 'jupyter-chat-stream:live-context';
-/** The choices of so many threads are kept, those that were changed last. */
+/** For how many threads choices are kept: the threads whose choice was changed last. */
 const MOST_THREADS = 500;
 
-/** The choices in a storage of the browser: for each thread, the kinds that are on. */
+/** The choices in the browser's storage: for each thread, the kinds that are on. */
 export class StoredChoices {
   constructor(private readonly _storage: () => Storage) {}
 

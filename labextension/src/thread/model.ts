@@ -1,8 +1,8 @@
 /**
  * A thread of a page: one `ThreadClient`, shared by all views of the thread (`page-threads.ts`).
  *
- * A view shows only what the log holds: a sent message appears when its event arrives. Listeners are
- * called for new events at most once per frame, and for the reader's own actions at once.
+ * A view shows only the log: a sent message appears when its event arrives. Listeners are called at most
+ * once per frame for new events, and at once for the person's own actions.
  */
 import { MAX_CONTEXT_ITEMS, type Mention } from '../composer/context-items';
 import { sentTexts } from '../composer/history';
@@ -72,13 +72,13 @@ export class ThreadClient extends Store<ThreadState> {
     this.tools = this._newTools(threads.consents);
   }
 
-  /** Edits of questions, and the choice of the branch that is shown. */
+  /** Edits of questions, and the choice of the shown branch. */
   readonly branching: Branching;
 
   /** The models of the page. */
   readonly models: ModelChoices;
 
-  /** What a person has set for all chats, and what the composer uses of the page around it. */
+  /** A person's settings for all chats, and the parts of the page that the composer uses. */
   readonly preferences: Preferences;
   readonly page: Pick<PageOptions, 'listFolder' | 'execute' | 'liveContext'>;
 
@@ -89,23 +89,23 @@ export class ThreadClient extends Store<ThreadState> {
   /** The repeating messages of this thread. */
   readonly schedules: ScheduleList;
 
-  /** What its reader has seen, for all views. */
+  /** Up to where the person has read the thread, for all views. */
   readonly readMark: ReadMark;
 
   /** The tokens and costs of this thread. */
   readonly usage: ThreadUsageList;
 
-  /** The newest state of the log, whether listeners were told of it or not. */
+  /** The newest state of the log, even if listeners were not called for it yet. */
   get transcript(): Transcript {
     return this._follower.transcript;
   }
 
-  /** Whether an answer of the thread has not ended; one to a scheduled message has not begun. */
+  /** Whether an answer of the thread is open. The answer to a scheduled message does not count. */
   get isBusy(): boolean {
     return this._follower.ended === null && isAnswering(this.transcript);
   }
 
-  /** Whether `transcript` is up to date, as far as the page can know. */
+  /** Whether `transcript` is up to date, as far as the page knows. */
   get isLive(): boolean {
     return this._follower.link === 'live';
   }
@@ -119,7 +119,7 @@ export class ThreadClient extends Store<ThreadState> {
     this._composition.setText(text);
   }
 
-  /** The sent text before or after the one in the field; null if there is none. */
+  /** The sent text before or after the text in the field; null if there is none. */
   recall(which: 'older' | 'newer'): string | null {
     return this._composition.recall(which, sentTexts(this.transcript));
   }
@@ -149,7 +149,7 @@ export class ThreadClient extends Store<ThreadState> {
     return this._composition.uploads;
   }
 
-  /** Attach files to the next message; their upload begins at once. */
+  /** Attach files to the next message, and begin to upload them. */
   attach(files: readonly NamedBlob[]): void {
     if (this.uploads.add(files) > 0) {
       const { trans } = this._options;
@@ -169,14 +169,14 @@ export class ThreadClient extends Store<ThreadState> {
   }
 
   /**
-   * Send the draft, now or at a time, once its attachments are uploaded; `live` is the live context of
-   * this moment. Returns whether the server has accepted it.
+   * Send the draft when its attachments are uploaded, for now or for `deliverAt`. `live` is the current live
+   * context. Returns whether the server has accepted the message.
    */
   send(deliverAt: Date | null = null, live: readonly Mention[] = []): Promise<boolean> {
     return this._sending.send(deliverAt, live);
   }
 
-  /** Stop a run, retry its answer (by another `model`, if the body names one), or continue it. */
+  /** Stop a run, retry its answer (with the `model` in the body, if there is one), or continue it. */
   async command(
     runId: string,
     name: 'cancel' | 'withdraw' | 'retry' | 'continue',
@@ -185,7 +185,7 @@ export class ThreadClient extends Store<ThreadState> {
     await this._act(runId, `runs/${encodeURIComponent(runId)}/${name}`, body);
   }
 
-  /** Answer a run's question. The first answer counts; the log tells whose that was. */
+  /** Answer a run's question. The first answer counts; the log tells who gave it. */
   async answer(runId: string, requestId: string, value: unknown): Promise<void> {
     const body = { request_id: requestId, value };
     const error = await this._act(runId, `runs/${encodeURIComponent(runId)}/input`, body);
@@ -199,7 +199,9 @@ export class ThreadClient extends Store<ThreadState> {
     }
   }
 
-  /** Set the head, the title, or the model and parameters of the next answers. Returns whether it is done. */
+  /**
+   * Set the head, the title, or the model and parameters of the next answers. Returns whether this worked.
+   */
   async change(fields: ThreadFields): Promise<boolean> {
     this._set({ problem: null });
     try {
@@ -225,7 +227,7 @@ export class ThreadClient extends Store<ThreadState> {
     this._options.executor?.forget(this.threadId);
   }
 
-  /** Send a command for a run, one at a time. Returns the error, which is also shown; null if none. */
+  /** Send a command for a run, one at a time. Show and return the error; null after a success. */
   private async _act(runId: string, path: string, body: object): Promise<unknown> {
     if (this._state.acting.has(runId)) {
       return null;
@@ -235,7 +237,7 @@ export class ThreadClient extends Store<ThreadState> {
       await this._options.api.request({ method: 'POST', path, body });
       return null;
     } catch (error) {
-      // Someone else answered first: the log tells it, so no problem is shown.
+      // Somebody else answered first. The log shows that answer, so no problem is shown.
       const isAnswered = error instanceof ApiError && error.code === 'request_not_open';
       this._set({ problem: isAnswered ? null : explain(error, this._options.trans) });
       return error;
@@ -244,7 +246,7 @@ export class ThreadClient extends Store<ThreadState> {
     }
   }
 
-  /** The follower has a new state: tell the listeners with the next frame. */
+  /** Call the listeners with the next frame, because the follower has a new state. */
   private _moved(): void {
     this._options.executor?.moved(this.transcript);
     if (!this._isAnnouncing) {
@@ -273,7 +275,7 @@ export class ThreadClient extends Store<ThreadState> {
     });
   }
 
-  /** No socket opens: find out whether this server has the API and the thread. */
+  /** Find out whether this server has the API and the thread, because no socket opens. */
   private async _probe(): Promise<void> {
     this._isProbing = true;
     this._absent = await probedEnd(this.threadId, this._options, this._absent);

@@ -1,4 +1,4 @@
-/** What the threads of a page are made of. */
+/** The parts from which the threads of a page are made. */
 import { type TranslationBundle } from '@jupyterlab/translation';
 
 import { type DraftStore } from '../composer/drafts';
@@ -26,15 +26,15 @@ export interface PageOptions {
   readonly listFolder: (path: string) => Promise<readonly FolderEntry[]>;
   /** Runs a command of JupyterLab. Returns whether the page has it. */
   readonly execute: (command: string) => boolean;
-  /** For `Intl`: the language of numbers and dates. */
+  /** The locale of numbers and dates, for `Intl`. */
   readonly locale: string;
   readonly recentModels: RecentModels;
   readonly preferences: Preferences;
-  /** Where pages tell each other that a standing consent was revoked; absent where none can. */
+  /** The channel on which pages announce a revoked consent; absent if the browser has no channels. */
   readonly otherPages?: OtherPages;
   readonly questions?: QuestionListener;
-  /** What messages send along of notebooks; absent where there are none. */
+  /** The live context of notebooks; absent without notebooks. */
   readonly liveContext?: { readonly source: LiveSource; readonly choices: ContextChoices };
-  /** Executes tool calls on this page; absent where there are no notebooks. */
+  /** Executes tool calls on this page; absent without notebooks. */
   readonly executor?: Pick<CallExecutor, 'offerIn' | 'moved' | 'forget'>;
 }

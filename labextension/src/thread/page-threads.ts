@@ -1,7 +1,7 @@
 /**
- * The threads of a page: one client for each, shared by all views of the thread.
+ * The threads of a page: one client for each thread, shared by all its views.
  *
- * `Threads` counts the views of a client. It ends the client 5 s after its last view, or 5 s after the
+ * `Threads` counts the views of a client. It disposes of the client 5 s after the last view is gone and the
  * thread's answers have ended.
  */
 import { AttachmentFiles } from '../composer/attachment-files';
@@ -13,7 +13,7 @@ import { type Preferences } from './preferences';
 import { StandingConsents } from '../tools/standing-consents';
 
 const LINGER_MS = 5_000;
-/** A page with more threads than this follows only those that it shows. */
+/** A page with more threads than this follows only the threads that it shows. */
 const MOST_FOLLOWED = 50;
 
 /** All threads of the page. */
@@ -25,7 +25,7 @@ export class Threads {
     this.consents = new StandingConsents(_options.api, _options.trans, _options.otherPages);
   }
 
-  /** What a person has set for all chats, and the standing consents to tools. */
+  /** A person's settings for all chats, and the standing consents to tools. */
   readonly preferences: Preferences;
   readonly consents: StandingConsents;
 
@@ -56,7 +56,9 @@ export class Threads {
     this._disposeLater(entry);
   }
 
-  /** A chat that nobody looks at is followed on while it answers: only this page may have its tools. */
+  /**
+   * Dispose of a client without views later: while its chat answers, the tools of this page may be needed.
+   */
   private _disposeLater(entry: ClientEntry): void {
     entry.cancel = this._options.clock.later(() => {
       const { client } = entry;
@@ -74,7 +76,7 @@ export class Threads {
     return this._entries.get(threadId)?.client;
   }
 
-  /** The largest attachment that the server takes, in bytes; null if it did not tell. */
+  /** The largest attachment that the server accepts, in bytes; null if not known. */
   readonly maxBytes = async (): Promise<number | null> => {
     this._maxBytes ??= this._options.api.request({ method: 'GET', path: 'status' }).then(
       parseMaxBytes,

@@ -1,14 +1,14 @@
-/** What a person has set for all chats of the page. JupyterLab's settings are its only source. */
+/** A person's settings for all chats of the page. They come only from JupyterLab's settings. */
 
 import { type ToolMode } from '../protocol/records';
 import { Store } from '../state/store';
 
-/** Whether Enter sends, or begins a line; Shift+Enter does the other. */
+/** Whether Enter sends the message or begins a new line; Shift+Enter does the opposite. */
 export type EnterKey = 'send' | 'newline';
 
 export interface PreferenceValues {
   readonly enterKey: EnterKey;
-  /** Whether messages send their notebook along in threads for which nobody has chosen. */
+  /** Whether messages send live context in threads without a choice of their own. */
   readonly notebookContext: boolean;
   /** The mode of the tools in chats that this page begins. */
   readonly toolMode: ToolMode;
@@ -22,7 +22,7 @@ export class Preferences extends Store<PreferenceValues> {
     super(DEFAULTS);
   }
 
-  /** Take over the settings, as JupyterLab has them; an unknown value counts as the default. */
+  /** Take over JupyterLab's settings; an unknown value counts as the default. */
   read(settings: Readonly<Record<string, unknown>>): void {
     const { enterKey, notebookContext, toolMode } = settings;
     const values: PreferenceValues = {

@@ -1,8 +1,8 @@
 /**
- * What a person has read of a thread, as the server should know it.
+ * Tells the server up to where a person has read a thread.
  *
- * All views of a thread share one mark. It is sent once for each answer that was seen, however often
- * and in however many views it is looked at.
+ * All views of a thread share one mark. The page sends it once for each answer that the person has seen,
+ * even if several views show the answer.
  */
 import { type Api, ApiError } from '../connection/api';
 import { type Transcript } from '../fold/transcript';
@@ -17,7 +17,7 @@ export class ReadMark {
     this._api = api;
   }
 
-  /** Whether the thread is marked up to this seq, or is just being marked. */
+  /** Whether the thread is marked up to this seq, or the mark is being sent. */
   covers(seq: number): boolean {
     return seq <= this._seq;
   }
@@ -34,7 +34,7 @@ export class ReadMark {
       .catch((error: unknown) => {
         const isGone = error instanceof ApiError && [404, 409].includes(error.status);
         if (!isGone && this._seq === seq) {
-          this._seq = before; // no response, or signed out: the next look tries again
+          this._seq = before; // no response, or signed out: the next `mark` tries again
         }
       });
   }
@@ -44,7 +44,7 @@ export class ReadMark {
   private _seq = 0;
 }
 
-/** The seq of the newest answer that has ended, of one run or of the thread; 0 if there is none. */
+/** The seq of the newest ended answer, of one run or of the thread; 0 if there is none. */
 export function endedSeq(transcript: Transcript, runId: string | null): number {
   let newest = 0;
   for (const message of transcript.messages.values()) {

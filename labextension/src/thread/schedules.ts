@@ -1,7 +1,7 @@
 /**
  * The schedules of a thread: its repeating messages.
  *
- * The log does not hold them, so the page requests them when their list opens and after each command.
+ * The log does not contain schedules, so the page requests them when their list opens and after each command.
  */
 import { type TranslationBundle } from '@jupyterlab/translation';
 
@@ -9,7 +9,7 @@ import { type Api, ApiError } from '../connection/api';
 import { asObject, listOf, textOf, textOrNull } from '../protocol/parse';
 import { Store } from '../state/store';
 
-/** The server returns so many schedules at a time. */
+/** How many schedules the server returns at a time. */
 const PAGE = 50;
 
 export interface Schedule {
@@ -24,7 +24,7 @@ export interface Schedule {
 interface ScheduleState {
   /** Null until they are loaded. */
   readonly schedules: readonly Schedule[] | null;
-  /** Ids of the schedules that a command of this page is on its way to. */
+  /** Ids of the schedules for which this page is sending a command. */
   readonly acting: ReadonlySet<string>;
   readonly problem: string | null;
 }
@@ -47,7 +47,7 @@ export class ScheduleList extends Store<ScheduleState> {
     }
   }
 
-  /** Load page by page. The newest page comes first; within a page the oldest schedule comes first. */
+  /** Load all pages. The newest page comes first; within a page, the oldest schedule comes first. */
   private async _loadAll(): Promise<readonly Schedule[]> {
     const path = `schedules?thread_id=${encodeURIComponent(this._threadId)}`;
     let found: readonly Schedule[] = [];
@@ -68,7 +68,7 @@ export class ScheduleList extends Store<ScheduleState> {
     return this._command(id, { method: 'PATCH', body: { paused } });
   }
 
-  /** Delete a schedule. The messages it has sent stay. */
+  /** Delete a schedule. Its sent messages stay. */
   remove(id: string): Promise<void> {
     return this._command(id, { method: 'DELETE' });
   }

@@ -1,4 +1,4 @@
-/** Sends the message that is being written in a thread, once its attachments are uploaded. */
+/** Sends the draft of a thread when its attachments are uploaded. */
 import { type TranslationBundle } from '@jupyterlab/translation';
 
 import { type Mention } from '../composer/context-items';
@@ -8,11 +8,11 @@ import { explain } from '../connection/thread-ends';
 import { digestOf } from '../text/digest';
 import { type Chosen, type Composition, type FinishedMessage } from './composition';
 
-/** Is told of the questions that this page sends. */
+/** Called for the questions that this page sends. */
 export interface QuestionListener {
-  /** A question is begun to be sent. The function returned is called with its message's id. */
+  /** Called when the sending of a question begins. Returns a function that gets the message's id. */
   readonly sending: () => (messageId: string) => void;
-  /** A question was edited into a new message. */
+  /** Called when a question was edited into a new message. */
   readonly edited: (from: string, to: string) => void;
 }
 
@@ -21,11 +21,11 @@ interface SendingOptions {
   readonly trans: TranslationBundle;
   readonly threadId: string;
   readonly composition: Composition;
-  /** Whether the chat was closed: then the stored draft keeps the message. */
+  /** Whether the chat was closed; if so, the stored draft keeps the message. */
   readonly isClosed: () => boolean;
   readonly questions?: QuestionListener;
   readonly onChange: (isSending: boolean) => void;
-  /** Tells why the message was not sent; null when a new try begins. */
+  /** Called with the reason if the message was not sent, and with null when a new try begins. */
   readonly onProblem: (problem: string | null) => void;
 }
 
@@ -33,9 +33,9 @@ export class Sending {
   constructor(private readonly _options: SendingOptions) {}
 
   /**
-   * Send the draft, now or at a time, with the live context of this moment. Files and context that
-   * are added meanwhile are for the next message. Returns whether the server has accepted it. Only
-   * then the draft is dropped; a draft that failed keeps its key.
+   * Send the draft with the current live context, for now or for `deliverAt`. Files and context that are
+   * added during the sending belong to the next message. Returns whether the server has accepted the message;
+   * only then the draft is dropped. A draft that was not accepted keeps its key.
    */
   async send(deliverAt: Date | null, live: readonly Mention[]): Promise<boolean> {
     const { composition, onChange, onProblem } = this._options;
@@ -65,7 +65,7 @@ export class Sending {
     }
   }
 
-  /** Send what was chosen. Returns the message's id, or null if it was not sent. */
+  /** Send the chosen text, files and context. Returns the message's id; null if it was not sent. */
   private async _sendChosen(
     chosen: Chosen,
     deliver_at: string | undefined
@@ -78,7 +78,7 @@ export class Sending {
     let { live } = chosen;
     const undecided = this._undecided;
     if (message?.key === undecided?.key && undecided !== null && hasKindsOf(live, undecided.live)) {
-      // The server may have this message: sent with what has changed since, it would be a second one.
+      // The server may have this message already; with a changed live context it would be a second message.
       ({ live } = undecided);
       message = this._finished({ ...chosen, live });
     }
@@ -98,13 +98,13 @@ export class Sending {
       return messageIdOf(answer);
     } catch (error) {
       if (error instanceof ApiError && error.status >= 400 && error.status < 500) {
-        this._undecided = null; // refused: the server does not have it
+        this._undecided = null; // the server has refused the message, so it does not have it
       }
       throw error;
     }
   }
 
-  /** The message with what was chosen; null if it cannot be sent. */
+  /** Make the message from the choices; null if it cannot be sent. */
   private _finished(chosen: Chosen): FinishedMessage | null {
     const { composition, trans, onProblem, isClosed } = this._options;
     if (isClosed()) {
@@ -126,19 +126,19 @@ export class Sending {
       : trans.__('%1 Your text is kept.', reason);
   }
 
-  /** A message that the server may have, because no response came, and what it told of notebooks. */
+  /** A message that the server may have, because no response came, with its live context. */
   private _undecided: { readonly key: string; readonly live: readonly Mention[] } | null = null;
   private _isSending = false;
 }
 
-/** Whether nothing of `before` was removed since: then it must not travel, also with a second try. */
+/** Whether `live` has all kinds of `before`: a kind that the person has removed must not be sent again. */
 function hasKindsOf(live: readonly Mention[], before: readonly Mention[]): boolean {
   const kindOf = ({ id = '' }: Mention): string => id.slice(0, id.indexOf(':'));
   const kinds = live.map(kindOf);
   return before.every(item => kinds.includes(kindOf(item)));
 }
 
-/** The same text for another time, or about a notebook that has changed, is another message (L11). */
+/** The same text for another time, or with another live context, is a different message (L11). */
 function idempotencyKey(key: string, live: readonly Mention[], deliver_at = ''): string {
   const version = live.length === 0 ? '' : digestOf(JSON.stringify(live));
   return [key, deliver_at, version].filter(Boolean).join('@');

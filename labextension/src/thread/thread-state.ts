@@ -1,4 +1,4 @@
-/** What the page knows of one thread. */
+/** The state of one thread in this page. */
 import { type DraftContext } from '../composer/drafts';
 import { type DraftFile } from '../composer/uploads';
 import { type Link } from '../connection/follower';
@@ -7,23 +7,23 @@ import { type LostAnswer } from '../fold/questions';
 import { EMPTY, type Transcript } from '../fold/transcript';
 import { NO_PARAMS, type Params } from '../models/offer';
 
-/** Everything that a view draws. Immutable: a change makes a new object. */
+/** Everything that a view draws. Immutable. */
 export interface ThreadState {
   readonly transcript: Transcript;
-  /** The newest messages, drawn until all of a long thread is here; null after that. */
+  /** The newest messages, drawn until a long thread is loaded; null after that. */
   readonly preview: Transcript | null;
   readonly link: Link;
   readonly ended: ThreadEnd | null;
-  /** The parameters of the next answers, with this page's changes that are on their way. */
+  /** The parameters of the next answers, including changes that this page is sending. */
   readonly params: Params;
   readonly draft: string;
   readonly attachments: readonly DraftFile[];
   /** The texts that a model will read before the next message. */
   readonly context: readonly DraftContext[];
   readonly isSending: boolean;
-  /** Ids of the runs that a command of this page is on its way to. */
+  /** Ids of the runs for which this page is sending a command. */
   readonly acting: ReadonlySet<string>;
-  /** By `request_id`: this page's replies that came too late. */
+  /** By `request_id`: the answers of this page that came too late. */
   readonly beaten: ReadonlyMap<string, LostAnswer>;
   /** Why the reader's last command failed; the draft is kept. */
   readonly problem: string | null;

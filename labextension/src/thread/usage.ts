@@ -1,7 +1,7 @@
 /**
- * Tokens and costs: of one answer, as its message tells them, and of a thread, as the server adds them up.
+ * Tokens and costs: of one answer, from its message, and of a thread, as the server adds them up.
  *
- * The log does not hold the sums, so the page requests them when a thread opens and after each answer.
+ * The log does not contain the sums, so the page requests them when a thread opens and after each answer.
  */
 import { type Api } from '../connection/api';
 import { type Fields, asObject } from '../protocol/parse';
@@ -10,7 +10,7 @@ import { Store } from '../state/store';
 
 /** The tokens of one answer, and its cost in US dollars; null if the cost is not known. */
 export interface AnswerUsage {
-  /** Without the tokens that a cache held. */
+  /** Input tokens that were not read from a cache. */
   readonly input: number;
   readonly output: number;
   readonly cacheRead: number;
@@ -40,8 +40,8 @@ export function tokensOf(usage: AnswerUsage): number {
 }
 
 /**
- * Whether a model's answers have a price. Those of the demo and of a server on the same machine have
- * none; null as long as the page does not know the model.
+ * Whether a model's answers have a price. Answers of the demo and of a server on the same machine have
+ * none. Null as long as the page does not know the model.
  */
 export function hasPrice(model: string | null, models: ModelList | null): boolean | null {
   const known = models?.models.find(each => each.id === model);
@@ -61,7 +61,7 @@ export class ThreadUsageList extends Store<ThreadUsage | null> {
     super(null);
   }
 
-  /** Load the sums; a call during another makes that one load again. */
+  /** Load the sums. A call during a request makes that request run again at its end. */
   async load(): Promise<void> {
     this._isStale = true;
     if (this._isLoading) {
@@ -74,7 +74,7 @@ export class ThreadUsageList extends Store<ThreadUsage | null> {
       try {
         this._replace(parseUsage(await this._api.request({ method: 'GET', path })));
       } catch {
-        // The old sums stay. The next answer that ends loads them again.
+        // The old sums stay. The end of the next answer loads them again.
       }
     }
     this._isLoading = false;
