@@ -1,4 +1,4 @@
-/** The threads that wait for an answer, as far as a page knows, whether its list shows them or not. */
+/** The threads that wait for an answer, as far as the page knows, even if its list does not show them. */
 import { type Api } from '../connection/api';
 import { type ThreadRow } from '../protocol/records';
 import { readPage } from './pages';
@@ -7,7 +7,7 @@ import { ALL_THREADS, type ListFilter, compareRows } from './rows';
 export class AskingThreads {
   constructor(private readonly _isGone: (id: string) => boolean) {}
 
-  /** Whether some may have been answered or deleted, and no row has told it. */
+  /** Whether a thread of the list may have been answered or deleted without a new row. */
   isInDoubt = true;
 
   /** Newest first. */
@@ -15,7 +15,7 @@ export class AskingThreads {
     return [...this._rows.values()].sort(compareRows);
   }
 
-  /** The newest row of a thread. */
+  /** Take over the newest row of a thread. */
   note(row: ThreadRow): void {
     this._rows.delete(row.id);
     if (row.asks && !this._isGone(row.id)) {
@@ -27,12 +27,12 @@ export class AskingThreads {
     this._rows.delete(id);
   }
 
-  /** Whether a reading of the list with this filter leaves a doubt. */
+  /** Whether the list stays in doubt after a read with this filter. */
   staysInDoubt(filter: ListFilter): boolean {
     return this.isInDoubt && !isAll(filter);
   }
 
-  /** The newest of all threads; null if they cannot be read now. */
+  /** Read the newest threads; null if they cannot be read now. */
   async read(api: Api): Promise<readonly ThreadRow[] | null> {
     const { signal } = new AbortController();
     const page = await readPage(api, { filter: ALL_THREADS, before: null, signal }).catch(
@@ -41,7 +41,9 @@ export class AskingThreads {
     return page === null ? null : page.rows;
   }
 
-  /** A list was read again: if it is of all threads, those alone wait that are fresh or noted next. */
+  /**
+   * After a complete read of all threads, drop the threads that are not fresh; the caller notes the rest.
+   */
   settle(filter: ListFilter, isFresh: (id: string) => boolean): void {
     if (isAll(filter)) {
       [...this._rows.keys()].filter(id => !isFresh(id)).forEach(id => this._rows.delete(id));

@@ -1,13 +1,13 @@
 /**
- * What a person changes in the list of threads: a title, a pin, the archive, a deletion.
+ * A person's changes of the list of threads: titles, pins, the archive, deletions.
  *
  *     delete ──► hidden for 8 s ──► DELETE ──► gone
  *                   │ undo            │ refused
  *                   └──► shown again ◄┘
  *
- * A change is shown at once, over the row that the server has sent, until the server responds. A
- * deletion waits before it is sent, so that it can be undone without a copy of the thread. When the
- * page is closed, waiting deletions are sent at once.
+ * The list shows a change at once, before the server has responded. The page waits before it sends a
+ * deletion, so that Undo needs no copy of the thread. When the page is closed, it sends waiting deletions
+ * at once.
  */
 import { type TranslationBundle } from '@jupyterlab/translation';
 
@@ -17,7 +17,7 @@ import { explain } from '../connection/thread-ends';
 import { parseRow } from '../protocol/parse';
 import { type ThreadRow } from '../protocol/records';
 
-/** So long a deletion can be undone. */
+/** How long a deletion can be undone. */
 export const UNDO_MS = 8_000;
 
 type RowFields = Partial<Pick<ThreadRow, 'title' | 'pinned' | 'archived'>>;
@@ -26,18 +26,18 @@ interface RowChangesOptions {
   readonly api: Api;
   readonly clock: Clock;
   readonly trans: TranslationBundle;
-  /** Something that is shown has changed. */
+  /** Called when a shown value has changed. */
   readonly onChange: () => void;
-  /** The server has sent a row. */
+  /** Called when the server has sent a row. */
   readonly onRow: (row: ThreadRow) => void;
-  /** The thread was deleted. */
+  /** Called when the thread was deleted. */
   readonly onGone: (id: string) => void;
 }
 
 export class RowChanges {
   constructor(private readonly _options: RowChangesOptions) {}
 
-  /** Why the last change failed; null if none did, or the reader has seen it. */
+  /** Why the last change failed; null if no change failed, or the person has closed the message. */
   problem: string | null = null;
 
   /** The threads whose deletion can still be undone, newest first. */
@@ -50,7 +50,7 @@ export class RowChanges {
     return this._deletions.has(id);
   }
 
-  /** A row with the changes that are on their way. */
+  /** A row with the changes that this page is sending. */
   shown(row: ThreadRow): ThreadRow {
     const changes = this._changes.get(row.id) ?? [];
     return changes.reduce<ThreadRow>((shown, fields) => ({ ...shown, ...fields }), row);
@@ -80,7 +80,7 @@ export class RowChanges {
     }
   }
 
-  /** Hide a thread now, and delete it when this can no longer be undone. */
+  /** Hide a thread now, and delete it when the time for Undo is over. */
   remove(row: ThreadRow): void {
     if (this._deletions.has(row.id)) {
       return;
@@ -91,7 +91,7 @@ export class RowChanges {
     this._options.onChange();
   }
 
-  /** Show a thread again that was to be deleted. */
+  /** Cancel the deletion of a thread. */
   undo(id: string): void {
     const deletion = this._deletions.get(id);
     if (deletion !== undefined && deletion.cancel !== null) {
@@ -101,7 +101,7 @@ export class RowChanges {
     }
   }
 
-  /** The page is being closed: send what waits. */
+  /** Send the waiting deletions, because the page is being closed. */
   flush(): void {
     this.deleting.forEach(row => void this._send(row.id, true));
   }
@@ -135,7 +135,7 @@ export class RowChanges {
     onChange();
   }
 
-  /** By thread: the changes that are on their way, oldest first. */
+  /** By thread: the changes that this page is sending, oldest first. */
   private readonly _changes = new Map<string, readonly RowFields[]>();
   private readonly _deletions = new Map<
     string,

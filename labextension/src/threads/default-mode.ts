@@ -1,11 +1,11 @@
-/** The tools of a thread that this page begins, as a person has set them for new chats. Pure. */
+/** The tools of a new thread, by the person's settings. Pure. */
 import { fieldsOf } from '../fold/tool-calls';
 import { asObject } from '../protocol/parse';
 import { type ThreadTools, type ToolMode } from '../protocol/records';
 
 /**
- * The tools that a thread on the wire should get: none if it asks anyway, if somebody has chosen its
- * tools, or if it holds an answer already.
+ * The tools that a new thread should get; null if the mode is the server's default, if a person has chosen
+ * the thread's tools, or if the thread has an answer already.
  */
 export function toolsOfNew(thread: unknown, mode: ToolMode): ThreadTools | null {
   const { head, tools } = asObject(thread, 'A thread');
@@ -13,7 +13,7 @@ export function toolsOfNew(thread: unknown, mode: ToolMode): ThreadTools | null 
   return isNew && mode !== 'ask' ? { mode, names: null } : null;
 }
 
-/** Whether the tools of a thread are those that it got when it was begun. */
+/** Whether the tools of a thread are still the defaults of the person's settings. */
 export function isDefault(tools: unknown, mode: ToolMode): boolean {
   const fields = fieldsOf(tools);
   return fields['mode'] === mode && (fields['names'] ?? null) === null;

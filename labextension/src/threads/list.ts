@@ -1,10 +1,10 @@
 /**
- * The list of a person's threads: live rows, their pages, the search, and what a person changes.
+ * The list of a person's threads: live rows, pages, search, and the person's changes.
  *
- * The socket sends each row that changes. Everything that the socket may have missed is read again:
- * when it begins to watch, and every 15 s while it does not. The list of all threads and the result
- * of a search are kept side by side, so that the end of a search needs no request. Nothing is
- * requested while nobody subscribes.
+ * The socket sends each row that changes. The list reads the rows again that the socket may have missed:
+ * when the socket begins to watch, and every 15 s while it does not. The list keeps all threads beside the
+ * result of a search, so that the end of a search needs no request. Without subscribers, the list requests
+ * nothing.
  */
 import { type TranslationBundle } from '@jupyterlab/translation';
 
@@ -30,12 +30,12 @@ interface ThreadListOptions {
 /** Everything that a view of the list draws. Immutable. */
 export interface ListState {
   readonly filter: ListFilter;
-  /** When the state was made: the groups depend on the day. */
+  /** The time of this state; the groups depend on the day. */
   readonly now_ms: number;
   readonly rows: readonly ThreadRow[];
-  /** The threads that wait for an answer, newest first, whether the filter shows them or not. */
+  /** The threads that wait for an answer, newest first, even if the filter hides them. */
   readonly asking: readonly ThreadRow[];
-  /** By thread: where the search found its words. */
+  /** By thread: the matches of the search. */
   readonly matches: ReadonlyMap<string, readonly Match[]>;
   readonly isLoading: boolean;
   readonly hasMore: boolean;
@@ -51,7 +51,7 @@ export interface ListState {
 const REREAD_MS = 15_000;
 const SEARCH_AFTER_MS = 200;
 const NO_MATCHES: ReadonlyMap<string, readonly Match[]> = new Map();
-/** So many ids of deleted threads are remembered, so that no late response brings them back. */
+/** How many ids of deleted threads are remembered, so that no late response brings the threads back. */
 const MAX_GONE = 1_000;
 
 export class ThreadList {
@@ -65,7 +65,7 @@ export class ThreadList {
     this._state = this._derived();
   }
 
-  /** What a person does to threads. */
+  /** A person's changes of threads. */
   readonly changes: RowChanges;
 
   readonly getState = (): ListState => this._state;
@@ -83,7 +83,7 @@ export class ThreadList {
     };
   };
 
-  /** Show other threads. Words are searched for when no more were typed for a moment. */
+  /** Change the filter. A search begins after a short pause in typing. */
   setFilter(change: Partial<ListFilter>): void {
     const before = this._filter;
     this._filter = { ...before, ...change };
@@ -102,7 +102,7 @@ export class ThreadList {
     this._announce();
   }
 
-  /** Read the next page, if there is one and none is on its way. */
+  /** Read the next page, if there is one and no request is under way. */
   async loadMore(): Promise<void> {
     const before = this._end();
     if (before === null || this._abort !== null) {
@@ -121,19 +121,19 @@ export class ThreadList {
     );
   }
 
-  /** Read again what is shown. */
+  /** Read the shown threads again. */
   async refresh(): Promise<void> {
     await this._reread();
   }
 
-  /** Read the folders that the list can be filtered by. */
+  /** Read the folders for the filter. */
   async loadProjects(): Promise<void> {
     try {
       const value = await this._options.api.request({ method: 'GET', path: 'projects' });
       this._projects = parseProjects(value);
       this._announce();
     } catch {
-      // The filter offers the folders that it knew before.
+      // The filter still offers the folders of the last response.
     }
   }
 
@@ -189,7 +189,7 @@ export class ThreadList {
     this._take(frame.thread);
   }
 
-  /** Take a row that is newer than what is known. */
+  /** Take over a row that is newer than the known row. */
   private _take(row: ThreadRow): void {
     if (row.deleted) {
       this._forget(row.id);
@@ -207,7 +207,7 @@ export class ThreadList {
     this._moved();
   }
 
-  /** Whether a row comes with a page that was not read yet. */
+  /** Whether a row belongs to a page that was not read yet. */
   private _isBeyondEnd(row: ThreadRow): boolean {
     const [at] = this._rowsEnd?.split(',') ?? [];
     return at !== undefined && row.updated_at < at;
@@ -234,13 +234,13 @@ export class ThreadList {
     }
   }
 
-  /** Read again what the socket may have missed. */
+  /** Read the rows again that the socket may have missed. */
   private _rereadMissed(): void {
     this._asking.isInDoubt = true;
     void this._reread();
   }
 
-  /** Read again everything that is shown. A reading that is on its way is given up. */
+  /** Read all shown threads again, and ignore the response to an earlier request. */
   private async _reread(): Promise<void> {
     const { api } = this._options;
     const filter = this._filter;
@@ -278,7 +278,7 @@ export class ThreadList {
     );
   }
 
-  /** The list shows a part of the threads: read the newest ones, for what waits for an answer. */
+  /** Read the newest threads for those that wait for an answer, because the list shows only a part. */
   private async _readAsking(): Promise<void> {
     const begun = this._tick;
     const rows = await this._asking.read(this._options.api);
@@ -338,7 +338,7 @@ export class ThreadList {
 
   private _derived(): ListState {
     const { changes } = this;
-    // Until a search has found something, the list stays as it was.
+    // The list does not change until the response to a search arrives.
     const all = this._found?.rows ?? [...this._rows.values()].sort(compareRows);
     const isShown = (row: ThreadRow): boolean =>
       !changes.isHidden(row.id) && !this._gone.has(row.id) && isListed(row, this._filter);
@@ -358,7 +358,7 @@ export class ThreadList {
     };
   }
 
-  /** Tell the listeners with the next frame: many rows may change at once. */
+  /** Call the listeners with the next frame, because many rows may change at once. */
   private _moved(): void {
     if (!this._isAnnouncing) {
       this._isAnnouncing = true;
@@ -375,10 +375,10 @@ export class ThreadList {
   }
 
   private readonly _listeners = new Set<() => void>();
-  /** The rows of all threads, as far as pages were read; a search leaves them as they are. */
+  /** The rows of all pages that were read; a search does not change them. */
   private readonly _rows = new Map<string, ThreadRow>();
   private _rowsEnd: string | null = null;
-  /** What a search has found; null while there is none. */
+  /** The result of the search; null without a search. */
   private _found: Listed | null = null;
   private readonly _gone = new Set<string>();
   private readonly _asking = new AskingThreads(id => this._gone.has(id));

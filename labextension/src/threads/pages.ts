@@ -1,24 +1,24 @@
 /**
- * The pages of the list of threads, as the server sends them.
+ * Requests the pages of the list of threads.
  *
- * A row that the socket brought after a request began is newer than the row in the response (see
- * `newerRow`). A row that a response should contain and does not is gone.
+ * If the socket brings a row after the begin of a request, that row is newer than the row in the response
+ * (see `newerRow`). A thread that is missing in the response was deleted, or left the filter.
  */
 import { type Api } from '../connection/api';
 import { asObject, listOf, parseRow } from '../protocol/parse';
 import { type ThreadRow } from '../protocol/records';
 import { type ListFilter, type Match } from './rows';
 
-/** So many rows come with one request. */
+/** How many rows one response has. */
 export const PAGE_ROWS = 100;
-/** At most so many rows are read again after a break; the rest comes when it is scrolled to. */
+/** How many rows are read again after a break; the other rows are read when the person scrolls to them. */
 const MAX_REREAD_ROWS = 400;
 
-/** What the server listed for a filter, up to `end`. */
+/** The server's rows for a filter, up to `end`. */
 export interface Listed {
   readonly rows: readonly ThreadRow[];
   readonly matches: ReadonlyMap<string, readonly Match[]>;
-  /** Where the next page begins; null if this was the last one. */
+  /** The start of the next page; null after the last page. */
   readonly end: string | null;
 }
 
@@ -67,13 +67,13 @@ export async function readPages(
   return listed;
 }
 
-/** Two pages as one. */
+/** Join two consecutive pages. */
 export function joined(one: Listed, next: Listed): Listed {
   const rows = [...one.rows, ...next.rows];
   return { rows, matches: new Map([...one.matches, ...next.matches]), end: next.end };
 }
 
-/** A search's result with a newer row of one of its threads. */
+/** Replace the row of one thread in a search's result by a newer row. */
 export function replaced(found: Listed | null, row: ThreadRow): Listed | null {
   return found === null
     ? null
@@ -82,7 +82,7 @@ export function replaced(found: Listed | null, row: ThreadRow): Listed | null {
 
 const MAX_MATCHES = 3;
 
-/** Where the search found its words; ranges that do not fit the snippet are left out. */
+/** Read the matches of a row, without ranges that do not fit the snippet. */
 function matchesOf(item: unknown): readonly Match[] {
   const list = listOf(asObject(item, 'A row')['matches']);
   return list

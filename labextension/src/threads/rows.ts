@@ -1,4 +1,4 @@
-/** The rows of the list of threads: which of two is newer, their order, and their groups. Pure. */
+/** The rows of the list of threads: their versions, order, and groups. Pure. */
 import { type TranslationBundle } from '@jupyterlab/translation';
 
 import { asObject, parseRow } from '../protocol/parse';
@@ -16,7 +16,7 @@ export interface ListFilter {
 
 export const ALL_THREADS: ListFilter = { query: '', project: null, isArchived: false };
 
-/** Where the words of a search were found. */
+/** A message or a title with words of the search. */
 export interface Match {
   readonly messageId: string;
   readonly snippet: string;
@@ -25,8 +25,8 @@ export interface Match {
 }
 
 /**
- * The newer one of two rows of a thread: the one with the larger seq. The marks of a person change
- * without a new seq; then the row that the socket has sent since the request began is newer.
+ * The newer of two rows of a thread: the row with the larger seq. A person's marks change without a new
+ * seq; with equal seqs, a row is newer that the socket has sent since the request began.
  */
 export function newerRow(known: ThreadRow, received: ThreadRow, isKnownFresh: boolean): ThreadRow {
   if (known.seq !== received.seq) {
@@ -35,7 +35,7 @@ export function newerRow(known: ThreadRow, received: ThreadRow, isKnownFresh: bo
   return isKnownFresh ? known : received;
 }
 
-/** Newest first; of equal times, as the server orders them. */
+/** Compare two rows: newest first; rows with equal times in the server's order. */
 export function compareRows(one: ThreadRow, other: ThreadRow): number {
   if (one.updated_at !== other.updated_at) {
     return one.updated_at < other.updated_at ? 1 : -1;
@@ -43,15 +43,15 @@ export function compareRows(one: ThreadRow, other: ThreadRow): number {
   return one.id < other.id ? 1 : -1;
 }
 
-/** Whether a row belongs into the list, apart from the search. */
+/** Whether a row passes the filter, apart from the search. */
 export function isListed(row: ThreadRow, filter: ListFilter): boolean {
   const isOfProject = filter.project === null || row.project === filter.project;
   return !row.deleted && row.archived === filter.isArchived && isOfProject;
 }
 
 /**
- * Whether a row on the wire is of a thread as "New" makes it: its log holds its creation and, if the
- * person's mode for new threads is not `ask`, that mode.
+ * Whether the row's thread is untouched since "New" has made it: its log contains only its creation and,
+ * if the person's mode for new threads is not `ask`, that mode.
  */
 export function isUntouched(wire: unknown, mode: ToolMode = 'ask'): boolean {
   const { name, title, project, head, seq } = parseRow(wire);
@@ -61,13 +61,13 @@ export function isUntouched(wire: unknown, mode: ToolMode = 'ask'): boolean {
   return isPlain && head === null && isMade;
 }
 
-/** A name for a thread that people read. */
+/** The title of a thread for people. */
 export function rowTitle(row: Pick<ThreadRow, 'title' | 'name'>, trans: TranslationBundle): string {
   const title = (row.title ?? row.name ?? '').trim();
   return title === '' ? trans.__('Untitled chat') : title;
 }
 
-/** The last part of a folder's path, for a line that has no room for more. */
+/** The last part of a folder's path, for a short line. */
 export function folderName(project: string): string {
   return project.split('/').filter(Boolean).at(-1) ?? project;
 }
@@ -80,7 +80,7 @@ interface Section {
 
 const DAY_MS = 86_400_000;
 
-/** The rows in groups: pinned ones, then by the day of their last activity. */
+/** The rows in groups: pinned threads, then by the day of the last activity. */
 export function sections(
   rows: readonly ThreadRow[],
   now_ms: number,
