@@ -1,21 +1,21 @@
-/** The server's REST API as the page uses it: the interface, and the error of a failed request. */
+/** The interface of the server's REST API, and the error of a failed request. */
 import { type TranslationBundle } from '@jupyterlab/translation';
 
 export interface ApiRequest {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
-  /** Below `api/chat-stream/`; ids in it are already encoded. */
+  /** The path below `api/chat-stream/`; ids in it are already encoded. */
   readonly path: string;
   readonly body?: unknown;
   readonly headers?: Readonly<Record<string, string>>;
-  /** Aborts the request once nobody needs its response. */
+  /** Aborts the request when nobody needs the response any more. */
   readonly signal?: AbortSignal;
-  /** The page is being closed: the browser sends the request even if the page is gone by then. */
+  /** Set when the page is being closed, so that the browser sends the request even after that. */
   readonly isLast?: boolean;
 }
 
-/** Bytes on their way to the server. */
+/** Bytes to be sent to the server. */
 export interface Upload {
-  /** Below `api/chat-stream/`. */
+  /** The path below `api/chat-stream/`. */
   readonly path: string;
   readonly body: Blob;
   readonly headers: Readonly<Record<string, string>>;
@@ -24,7 +24,7 @@ export interface Upload {
   readonly signal: AbortSignal;
 }
 
-/** The part of WebSocket that is used. */
+/** The part of WebSocket that the connection uses. */
 export interface Socket {
   onopen: ((event: Event) => unknown) | null;
   onmessage: ((event: MessageEvent) => unknown) | null;
@@ -34,7 +34,7 @@ export interface Socket {
 }
 
 export interface Api {
-  /** @throws ApiError if the response is not 2xx, or if none came. */
+  /** @throws ApiError if the response is not 2xx, or if no response came. */
   request(request: ApiRequest): Promise<unknown>;
   /** Send bytes. @throws ApiError as `request`. */
   upload(upload: Upload): Promise<unknown>;
@@ -42,7 +42,7 @@ export interface Api {
   download(path: string): Promise<Blob>;
 }
 
-/** A request failed. With `status` 0 no response came, so the server may have carried it out. */
+/** A request failed. With `status` 0 no response came, but the server may have executed the request. */
 export class ApiError extends Error {
   override readonly name = 'ApiError';
 

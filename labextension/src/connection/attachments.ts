@@ -1,4 +1,4 @@
-/** Uploading one attachment: its bytes are the body of a request, its name and type the headers. */
+/** Uploads one attachment: the body of the request has the bytes, the headers have name and type. */
 import { parseAttachment } from '../protocol/parse';
 import { type Attachment } from '../protocol/records';
 import { type Api, type Upload } from './api';
@@ -28,7 +28,7 @@ export async function uploadAttachment(
   return parseAttachment(value);
 }
 
-/** A text as RFC 8187 writes it in a header. */
+/** Encode a text for a header by RFC 8187. */
 function extended(text: string): string {
   return encodeURIComponent(text).replace(
     /['()*]/g,

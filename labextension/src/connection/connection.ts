@@ -1,17 +1,17 @@
 /**
- * The page's one WebSocket, which carries all its threads, and what happens when it breaks.
+ * The page's only WebSocket, shared by all threads, with reconnects and polling.
  *
  *     closed ──first follower──► connecting ──open──► live
  *        ▲                           ▲                 │ closed, or 45 s of silence
  *        └──── last follower gone    └── backoff ◄─────┘ (reconnecting)
  *
- * If sockets do not open, or open and bring nothing, the threads are polled (`polling.ts`) and a
- * socket is tried again at least once a minute. Once the login has ended, the page sends one poll each half
- * minute and nothing else.
+ * If sockets do not open, or bring no frames, the page polls the threads (`polling.ts`) and tries a
+ * socket again at least once a minute. After the end of the login, the page sends only one poll each half
+ * minute.
  *
- * Owns the socket and its timers. Both end 10 s after the last follower, so that redrawing a cell
- * costs no handshake. Each follower subscribes again from its own cursor, so a broken socket loses
- * no event (L6). Sockets, time and randomness are passed in.
+ * Owns the socket and its timers. Both end 10 s after the last follower has left, so that redrawing a cell
+ * costs no handshake. Each follower subscribes again from its own cursor, so a broken socket loses no event
+ * (L6). Sockets, time and randomness are passed in.
  */
 import { ProtocolError, parseFrame } from '../protocol/parse';
 import { type Frame, isOfList, isOfThread } from '../protocol/records';
@@ -22,7 +22,7 @@ import { Silence } from './silence';
 
 export interface Clock {
   now(): number;
-  /** Call `action` once after `delay_ms`; the function returned cancels the call. */
+  /** Call `action` once after `delay_ms`. Returns a function that cancels the call. */
   later(action: () => void, delay_ms: number): () => void;
 }
 
@@ -30,23 +30,23 @@ interface ConnectionOptions {
   readonly openSocket: () => Socket;
   readonly poll: Poll;
   readonly clock: Clock;
-  /** Between 0 and 1: spreads the reconnects of many pages. */
+  /** A random number between 0 and 1, which spreads the reconnects of many pages. */
   readonly random: () => number;
 }
 
 const LINGER_MS = 10_000;
 const FIRST_DELAY_MS = 250;
 const LONGEST_DELAY_MS = 5_000;
-/** A socket that has brought no frame of a thread by then counts as broken: polling begins. */
+/** If a socket brings no frame of a thread within this time, it counts as broken, and polling begins. */
 const UNHEARD_MS = 4_000;
-/** So many sockets in a row that brought no frame of a thread, and polling begins. */
+/** Polling begins after this many sockets in a row have brought no frame of a thread. */
 const FAILURES_BEFORE_POLLING = 2;
-/** The delay before a new socket is tried while polling works: the first, and the longest. */
+/** The first and the longest delay before a new socket is tried while polling works. */
 const FIRST_POLLING_DELAY_MS = 5_000;
 const LONGEST_POLLING_DELAY_MS = 60_000;
 const SIGNED_OUT_MS = 30_000;
-/** How long a socket may take to answer `ping`: when the browser says that it is off the net, and
- * when the page is seen again. A socket that is replaced in vain costs a handshake, and no event. */
+/** How long a socket may take to answer `ping`: when the browser reports that it is offline, and when the
+* page becomes visible again. An unnecessary new socket costs a handshake, but no event. */
 const OFFLINE_PATIENCE_MS = 150;
 const RETURN_PATIENCE_MS = 3_000;
 
@@ -76,7 +76,7 @@ export class Connection {
     return this._isSignedOut;
   }
 
-  /** Follow a thread; `changed` is called after each step. One follower per thread. */
+  /** Follow a thread, with one follower per thread. `changed` is called after each step. */
   follow(threadId: string, changed: () => void): Follower {
     if (this._followers.has(threadId)) {
       throw new Error(`Thread ${threadId} is already followed on this connection.`);
@@ -91,7 +91,7 @@ export class Connection {
     return follower;
   }
 
-  /** Watch the list of threads. One watcher at a time; the function returned ends it. */
+  /** Watch the list of threads, with one watcher at a time. Returns a function that ends the watching. */
   watch(watcher: Watcher): () => void {
     this._watcher = watcher;
     this._openIfClosed();
@@ -106,7 +106,7 @@ export class Connection {
     };
   }
 
-  /** Ask an open socket whether it lives, drop a silent one, and make a waiting retry at once. */
+  /** Ping an open socket, drop a silent socket, and make a waiting retry at once. */
   wake(): void {
     if (this._isOpen && this._silence.isOver) {
       this._lost();
@@ -120,7 +120,7 @@ export class Connection {
     }
   }
 
-  /** The browser is off the net. A server on this machine is still there, and says so. */
+  /** Ping the socket, because the browser is offline. A server on this machine still answers. */
   offline(): void {
     this._doubt(OFFLINE_PATIENCE_MS);
   }
@@ -135,7 +135,7 @@ export class Connection {
   /** Subscribe from the follower's cursor. */
   ask(follower: Follower): void {
     if (!this._polling.isWorking) {
-      follower.subscription.asked(); // while polling works, its events stay shown as live
+      follower.subscription.asked(); // while polling works, the thread stays live
     }
     follower.opening.forEach(frame => this.send(frame));
     this._polling.wake();
@@ -148,14 +148,14 @@ export class Connection {
     }
   }
 
-  /** Replace the socket: no frame of the old one can arrive any more. */
+  /** Replace the socket, so that no frame of the old socket arrives any more. */
   restart(): void {
     if (this._isOpen) {
       this._lost();
     }
   }
 
-  /** Stop following a thread; its follower calls this when it is disposed. */
+  /** Stop following a thread. The follower calls this in `dispose`. */
   leave(follower: Follower): void {
     if (this._followers.get(follower.threadId) !== follower) {
       return;
@@ -290,7 +290,7 @@ export class Connection {
     }, this._delay_ms());
   }
 
-  /** Try a socket; while signed out, poll a thread once to see whether the login is back. */
+  /** Try a socket; while signed out, poll a thread once to check the login. */
   private _tryAgain(): void {
     if (this._isSignedOut && this._followers.size > 0) {
       this._polling.start();
@@ -379,7 +379,7 @@ export class Connection {
   private readonly _polling: Polling;
   private readonly _silence: Silence;
   private _isOpen = false;
-  /** Whether the present socket has brought a frame of a thread. */
+  /** Whether the current socket has brought a frame of a thread. */
   private _isHeard = false;
   private _isSignedOut = false;
   private _failures = 0;

@@ -1,4 +1,4 @@
-/** The folders of the contents API, as the completion of file names reads them. */
+/** Lists folders of the contents API, for the completion of file names. */
 import { type Contents } from '@jupyterlab/services';
 
 export interface FolderEntry {

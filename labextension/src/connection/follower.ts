@@ -1,4 +1,4 @@
-/** One thread that the page follows, over the socket or by polling. */
+/** Follows one thread over the socket or by polling. */
 import { type Transcript } from '../fold/transcript';
 import { type Failure, type ListFrame, type ThreadFrame } from '../protocol/records';
 import { Subscription } from './subscription';
@@ -16,10 +16,10 @@ interface Transport {
   leave(follower: Follower): void;
 }
 
-/** Whoever is told of changes in the list of threads. */
+/** A listener for changes in the list of threads. */
 export interface Watcher {
   receive(frame: ListFrame): void;
-  /** No frame arrives any more, until one does. */
+  /** Called when frames stop to arrive, until the next frame. */
   lost(): void;
 }
 
@@ -36,7 +36,7 @@ export class Follower {
   /** Set once no more events will come; `error` is null if the thread was deleted. */
   ended: { readonly error: Failure | null } | null = null;
 
-  /** The frames that begin a subscription from the present cursor. */
+  /** The frames that begin a subscription at the current cursor. */
   get opening(): readonly object[] {
     const after = this.transcript.seq;
     const preview = after === 0 ? { preview: true } : {};
@@ -58,7 +58,7 @@ export class Follower {
     return this.subscription.preview;
   }
 
-  /** What is known of the thread; while it arrives, the preview is newer. */
+  /** The thread's record. While a long thread is loading, the record of the preview is newer. */
   get thread(): Transcript['thread'] {
     return this.preview?.thread ?? this.transcript.thread;
   }

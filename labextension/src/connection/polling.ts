@@ -1,14 +1,13 @@
 /**
- * Following by long polls, for networks that let no WebSocket through.
+ * Follows threads by long polls, for networks that block WebSockets.
  *
  *     off ──start──► trying ──a response──► working
  *      ▲                │                      │
  *      └────────────────┴── no response, stop ─┘
  *
- * A browser opens six connections to a host, and the page needs some of them, so all threads share
- * two. One long poll waits for the thread that had the last news; short polls visit the others one
- * after the other. Each thread's own subscription receives the frames (L6). A response to an old
- * cursor is dropped.
+ * A browser opens six connections to a host, and the page needs some of them, so all threads share two. One
+ * long poll waits for the thread with the latest news; short polls request the other threads one after the
+ * other. Each thread's own subscription receives the frames (L6). A response to an old cursor is dropped.
  */
 import { parsePage } from '../protocol/parse';
 import { type ThreadFrame } from '../protocol/records';
@@ -35,14 +34,14 @@ interface PollingOptions {
   readonly poll: Poll;
   readonly clock: Clock;
   readonly threads: () => readonly PolledThread[];
-  /** Called at the first response of a period. */
+  /** Called with the first response after `start`. */
   readonly onWorking: () => void;
   /** Called when a poll failed and polling has stopped. */
   readonly onFailed: (error: ApiError) => void;
 }
 
 const WAIT_S = 20;
-/** The pause between two polls of the thread that has news: faster changes are not seen. */
+/** The pause between two polls of the thread with news. People do not notice faster changes. */
 const PAUSE_MS = 100;
 /** The pause between two rounds of the other threads. */
 const ROUND_MS = 1_500;
@@ -79,7 +78,7 @@ export class Polling {
     }
   }
 
-  /** Poll now: a thread was added, or must be requested again. */
+  /** Poll now, because a thread was added or must be requested again. */
   wake(): void {
     this._period?.waits.forEach(wake => wake());
   }
@@ -94,7 +93,7 @@ export class Polling {
     }
   }
 
-  /** Poll the thread that had the last news, again and again. */
+  /** Poll the thread with the latest news repeatedly. */
   private async _stay(period: PollingPeriod): Promise<void> {
     while (!period.isOver) {
       const thread = this._newest();
@@ -201,7 +200,7 @@ function deliver(thread: PolledThread, after: number, frames: readonly ThreadFra
   return thread.transcript.seq !== after;
 }
 
-/** Whether our server refused this thread: other errors concern every thread of the page. */
+/** Whether our server refused this thread; other errors concern all threads of the page. */
 function isOfThread(error: ApiError): boolean {
   return (
     [400, 403, 404, 409, 410].includes(error.status) &&

@@ -1,5 +1,5 @@
 /**
- * The REST API of our server extension, and how its responses are read.
+ * Calls the REST API of our server extension, and reads its responses.
  *
  * `ServerApi` uses JupyterLab's ServerConnection, which adds the XSRF cookie, the token and the base
  * address. Tests replace it with another implementation of `Api`.
@@ -19,9 +19,9 @@ import {
 } from './api';
 
 const BASE = 'api/chat-stream/';
-/** A request without a response by then has failed. */
+/** How long a request may take until its response. */
 const TIMEOUT_MS = 30_000;
-/** A download without its last byte by then has failed. */
+/** How long a download may take until its last byte. */
 const DOWNLOAD_TIMEOUT_MS = 300_000;
 
 export class ServerApi implements Api {
@@ -51,12 +51,12 @@ export class ServerApi implements Api {
         // Our server sends no attachment as a page, so this is a login page.
         throw new ApiError(401, 'login_ended', signedOutText(this._trans));
       }
-      await readResponse(response, this._trans); // throws the error that the response tells
+      await readResponse(response, this._trans); // throws the error of the response
       throw new ApiError(response.status, 'foreign', foreignText(response.status, this._trans));
     });
   }
 
-  /** `fetch` tells no progress of an upload, so this is a request of the older kind. */
+  /** Send bytes. `fetch` reports no progress of an upload, so this uses XMLHttpRequest. */
   async upload(upload: Upload): Promise<unknown> {
     const { baseUrl, token, init } = this._settings;
     const url = URLExt.join(baseUrl, BASE, upload.path);
@@ -108,20 +108,20 @@ export class ServerApi implements Api {
   }
 }
 
-/** An upload that moves no byte for so long has failed. */
+/** An upload without progress for this time has failed. */
 const STALL_MS = 60_000;
 
 function unreachable(trans: TranslationBundle): ApiError {
   return new ApiError(0, 'unreachable', trans.__('The server did not respond.'));
 }
 
-/** Tornado's cookie against forged requests; of several of that name, the server reads the last. */
+/** The value of Tornado's XSRF cookie. If there are several, the server uses the last one. */
 export function xsrfToken(cookies: string): string | null {
   const found = cookies.split(';').map(cookie => /^\s*_xsrf=(.*)$/.exec(cookie)?.[1]);
   return found.filter(value => value !== undefined).at(-1) ?? null;
 }
 
-/** Send bytes, and report those that were sent. */
+/** Send bytes, and report the progress. */
 function send(
   url: string,
   headers: Readonly<Record<string, string>>,
@@ -173,7 +173,7 @@ export async function readResponse(response: Response, trans: TranslationBundle)
   try {
     value = text === '' ? null : JSON.parse(text);
   } catch {
-    isJson = false; // a page of a login, of a proxy, or of a server without this extension
+    isJson = false; // a page of a login, a proxy, or a server without this extension
   }
   if (response.ok && isJson) {
     return value;
@@ -181,14 +181,14 @@ export async function readResponse(response: Response, trans: TranslationBundle)
   if (!response.ok && typeof value === 'object' && value !== null && 'error' in value) {
     throw refusal(status, asObject(value, 'A response')['error'], trans);
   }
-  // A page with status 200 in place of JSON is a login page.
+  // An HTML page with status 200 instead of JSON is a login page.
   if (response.ok || status === 401 || status === 403) {
     throw new ApiError(status, 'login_ended', signedOutText(trans));
   }
   throw new ApiError(status, 'foreign', foreignText(status, trans));
 }
 
-/** The error that our server put into its response. */
+/** Read the error from a response of our server. */
 function refusal(status: number, error: unknown, trans: TranslationBundle): ApiError {
   const { code, message } = parseFailure(error);
   if (code === 'unauthenticated' || (code === 'forbidden' && /xsrf/i.test(message))) {
@@ -198,7 +198,7 @@ function refusal(status: number, error: unknown, trans: TranslationBundle): ApiE
   return new ApiError(status, code, message, facts);
 }
 
-/** What to say when something else than our server responded. */
+/** The sentence for a response that is not from our server. */
 function foreignText(status: number, trans: TranslationBundle): string {
   if (status === 404) {
     return trans.__('jupyter-chat-stream is not enabled on this server.');

@@ -1,8 +1,8 @@
 /**
- * Notices that a socket is dead although nobody has closed it: it brings no frame.
+ * Detects a dead socket that nobody has closed, because it brings no frames.
  *
- * Owns two timers, for one socket at a time. One timer serves all frames, which is cheaper than a
- * timer for each.
+ * Owns two timers, for one socket at a time. All frames share one timer, which is cheaper than a timer for
+ * each frame.
  */
 import { type Clock } from './connection';
 
@@ -10,13 +10,13 @@ import { type Clock } from './connection';
 export const SILENCE_MS = 45_000;
 
 export class Silence {
-  /** `onDead` is called when the socket counts as dead; then whoever owns it calls `end`. */
+  /** `onDead` is called when the socket counts as dead; the socket's owner then calls `end`. */
   constructor(clock: Clock, onDead: () => void) {
     this._clock = clock;
     this._onDead = onDead;
   }
 
-  /** Whether the socket has been silent for so long that it is dead. The clock may have stood still. */
+  /** Whether the socket counts as dead. Compares times, because timers stop while the machine sleeps. */
   get isOver(): boolean {
     return this._clock.now() - this._heardAt > SILENCE_MS;
   }
@@ -36,14 +36,14 @@ export class Silence {
     this._cancelCheck = this._clock.later(check, SILENCE_MS);
   }
 
-  /** A frame has come. */
+  /** Note that a frame has arrived. */
   heard(): void {
     this._heardAt = this._clock.now();
     this._cancelDoubt?.();
     this._cancelDoubt = null;
   }
 
-  /** A frame must come within this time, because the server was asked for one. */
+  /** Expect a frame within this time, because the page has sent a ping. */
   doubt(patience_ms: number): void {
     this._cancelDoubt?.();
     this._cancelDoubt = this._clock.later(() => {

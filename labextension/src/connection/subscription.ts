@@ -1,5 +1,5 @@
 /**
- * The subscription: how a reader treats the frames of a thread. Pure: no socket, no clock.
+ * The subscription: how a reader handles the frames of a thread. Pure: no socket, no clock.
  *
  * The twin of `jupyter_chat_stream/shared/subscription.py`. Keeps L6: it accepts the event with
  * `seq = cursor + 1`, drops earlier ones, and asks again after a gap.
@@ -15,15 +15,15 @@ type Action =
   | null;
 
 /**
- * One thread as one reader follows it: frames in, actions out.
+ * The state of one reader of one thread: turns frames into actions.
  *
- * After `ask` the reader subscribes from `transcript.seq`. Until the first frame of the new
- * subscription, frames of the old one cause no second `ask`. An event that cannot be folded twice
- * ends the subscription with an error, because a third attempt would fail as well.
+ * After `ask` the reader subscribes from `transcript.seq`. Until the first frame of the new subscription,
+ * frames of the old one cause no second `ask`. If an event cannot be folded two times, the subscription
+ * ends with an error, because a third attempt would fail as well.
  */
 export class Subscription {
   transcript: Transcript = EMPTY;
-  /** The newest messages of a long thread until all of it is here; no part of the state. */
+  /** The newest messages of a long thread until it is loaded; no part of the state. */
   preview: Transcript | null = null;
   isLive = false;
 

@@ -1,10 +1,10 @@
-/** Why a thread cannot be followed, and why a command failed, in sentences for the reader. */
+/** Sentences for the person: why a thread cannot be followed, and why a command failed. */
 import { type TranslationBundle } from '@jupyterlab/translation';
 
 import { type Transcript } from '../fold/transcript';
 import { type Api, ApiError } from './api';
 
-/** Why a thread cannot be followed, or no longer. */
+/** Why a thread cannot be followed, or cannot be followed any longer. */
 export interface ThreadEnd {
   readonly why: 'missing' | 'deleted' | 'absent' | 'refused';
   readonly message: string;
@@ -34,7 +34,7 @@ export function explainEnd(
     : { why: 'refused', message: error.message };
 }
 
-/** Ask the server whether it has the API and a thread; `known` if it does not tell. */
+/** Ask the server whether it has the API and a thread; `known` if the server does not tell. */
 export async function probedEnd(
   threadId: string,
   { api, trans }: { readonly api: Api; readonly trans: TranslationBundle },
