@@ -1,1 +1,1 @@
-"""Tools of a kernel: functions of the user, and the kernel's own variables and code."""
+"""Tools that a kernel executes: functions of the user, and access to the kernel itself."""

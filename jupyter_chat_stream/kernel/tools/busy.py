@@ -1,6 +1,7 @@
 """Shows the kernel as busy while a call runs between two cells.
 
-A cell shows that itself. The messages name no cell, so that no cell seems to end with the call.
+A running cell shows the kernel as busy by itself. The messages of this module name no cell, so
+that no cell seems to end with the call.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ class _CellState:
     """Whether a cell is under way in this kernel."""
 
     def __init__(self) -> None:
-        self.is_in_cell = True  # it is made in a cell
+        self.is_in_cell = True  # the watch is created by a cell
         self._shell: Any = None
 
     def watch(self, shell: Any) -> None:
@@ -37,20 +38,20 @@ _cells = _CellState()
 
 
 def watch_cells() -> None:
-    """Begin to note when cells begin and end. Called in a cell."""
+    """Begin to track when cells begin and end. Must be called by a cell."""
     _cells.watch(shell_of_kernel())
 
 
 @contextmanager
 def shown_busy() -> Iterator[None]:
-    """Show the kernel as busy, unless a cell does so already."""
+    """Show the kernel as busy, unless a cell is running."""
     shell = shell_of_kernel()
     if shell is None or _cells.is_in_cell:
         yield
         return
     allows_input = getattr(shell.kernel, "_allow_stdin", None)
     if allows_input:
-        shell.kernel._allow_stdin = False  # `input()` has no cell to ask in: it raises
+        shell.kernel._allow_stdin = False  # without a cell, `input()` must raise
     _publish(shell.kernel, "busy")
     try:
         yield

@@ -1,11 +1,11 @@
-"""The output of one call: what its function prints and displays, for the call's card.
+"""Captures the output of one call: the texts and displays of its function, for the call's card.
 
-Texts go there as they are written. A displayed picture becomes a file of the result; its name
-stands in the text.
+The card gets each text as it is written. A displayed picture becomes a file of the result, and
+the text has the file's name.
 
-The output of other code stays where it belongs. A context variable tells them apart, which the
-tasks and threads of ``asyncio`` inherit: so a cell that runs while an async function waits prints
-into its own output. Plain threads print there, too.
+Output of other code is not captured. A context variable marks the code of the call, and the tasks
+and threads of ``asyncio`` inherit it. So a cell that runs while an async function waits prints
+into the cell's own output, and so do plain threads.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _present: ContextVar[WriteText | None] = ContextVar("chat_stream_call", default=
 
 
 class CapturedStream:
-    """Stands for ``sys.stdout`` or ``sys.stderr`` while a call is under way."""
+    """Replaces ``sys.stdout`` or ``sys.stderr`` during a call."""
 
     def __init__(self, original: Any) -> None:
         self._original = original
@@ -78,14 +78,14 @@ def captured(write: WriteText, files: CallFiles) -> Iterator[None]:
         if publisher is not None:
             publisher.unregister_hook(hook)
         for name, stream in streams.items():
-            # A cell that runs beside an async function may have put a stream of its own over this.
+            # A cell that runs beside an async function may have replaced this stream.
             if getattr(sys, name) is stream:
                 setattr(sys, name, stream._original)
         _present.reset(before)
 
 
 def shown_text(data: JsonView, files: CallFiles) -> str:
-    """Return the text of what a function displays; of a picture, the name of its file."""
+    """Return the text of a display; for a picture, the name of its file."""
     if any(type_.startswith("image/") for type_ in data):
         name = files.add_displayed(data)
         return f"[{name}]\n" if name else "[A picture that was not kept.]\n"
@@ -95,7 +95,7 @@ def shown_text(data: JsonView, files: CallFiles) -> str:
 
 
 def _draw_figures() -> None:
-    """Let matplotlib display the figures of the call now, not after the person's next cell."""
+    """Make matplotlib display the call's figures now, and not after the person's next cell."""
     backend = sys.modules.get("matplotlib_inline.backend_inline")
     pyplot = sys.modules.get("matplotlib.pyplot")
     if backend is not None and pyplot is not None and pyplot.get_fignums():

@@ -1,12 +1,13 @@
-"""The calls of a thread as its log shows them, and one call that this process has claimed.
+"""The open calls in a thread's log, and one call that this process has claimed.
 
-Everything runs on the link's loop, but ``write`` and ``finish``: the call's own thread uses them.
-Only an answer that the call is not open any more loses a claim: any other failure may pass.
+Everything runs on the link's loop, except ``write`` and ``finish``, which the call's own thread
+uses. A claim is lost only if the server answers that the call is not open any more; other
+failures may be temporary.
 
 ::
 
     open ──claim──► claimed ──finish──► output sent ──► result sent
-                       │ └─ the run ends, or the claim is lost: `lost` is called, nothing is sent
+                       │ └─ the run ends, or the claim is lost: `lost` is called, no result is sent
                        └─ renewed every third of the lease, however long the function takes
 """
 
@@ -51,7 +52,7 @@ MAX_OUTPUT_CHARS = 200_000  # of one call; the server takes 256 kB
 MORE_OUTPUT = "\n… (more output is left out)\n"
 RENEW_AT_MOST_EVERY_S = 10.0
 RENEW_AT_LEAST_EVERY_S = 0.5
-PATIENCE_S = 600.0  # how long a result is repeated while the server or its database is away
+PATIENCE_S = 600.0  # how long a result is sent again while the server or database is away
 T = TypeVar("T")
 AGAIN = Backoff(first_s=0.2, most_s=10.0, jitter=(0.5, 1.0))
 
@@ -65,7 +66,7 @@ class OpenCall:
     name: str
     input: Any
     effect: ToolEffect | None
-    """The effect that was allowed."""
+    """The effect that the consent has allowed."""
 
     @property
     def path(self) -> str:
@@ -77,7 +78,7 @@ class OpenCall:
 
 
 def open_calls(follower: Follower, names: Collection[str]) -> Iterator[OpenCall]:
-    """List the allowed calls of these tools that nobody executes."""
+    """List the allowed calls of these tools that no executor has claimed."""
     for run in follower.runs():
         if run["status"] in ENDS:
             continue
@@ -116,11 +117,11 @@ async def claim(link: Link, thread_id: str, call: OpenCall, executor: str) -> Ke
     """Claim a call for this process; None if the call is not open any more.
 
     Raises:
-        ChatStreamError: the call may still be open, and another try may succeed.
+        ChatStreamError: the claim failed, but the call may still be open for another try.
     """
     hold = await link.follow(thread_id)
     try:
-        # Not repeated: a claim whose answer was lost is held by nobody, and lapses (L14).
+        # The request is not repeated: if its answer is lost, the claim expires (L14).
         answer = await link.request(
             "POST", f"{call.path}/claim", {"executor": executor}, repeatable=False
         )
@@ -147,11 +148,11 @@ class KernelCall:
         self._executor = executor
         self._claim = answer["claim"]
         self.digest: str | None = answer.get("digest")
-        """The digest of the definition that was allowed."""
+        """The digest of the definition that the consent has allowed."""
         self._every_s = _renewal_s(answer.get("until"))
         self._concealer = Concealer()
         self._lock = threading.Lock()
-        self._text = ""  # output that was not sent yet
+        self._text = ""  # output that is not sent yet
         self._has_room_for = MAX_OUTPUT_CHARS
         self._sent = 0  # requests with output
         self._is_finished = asyncio.Event()
@@ -167,7 +168,7 @@ class KernelCall:
         return self._concealer.concealed(text)
 
     def write(self, text: str) -> None:
-        """Add output. Beyond ``MAX_OUTPUT_CHARS`` it is dropped, and one sentence tells that."""
+        """Add output. Output beyond ``MAX_OUTPUT_CHARS`` is replaced by one sentence."""
         with self._lock:
             if self._has_room_for <= 0:
                 return
@@ -178,7 +179,7 @@ class KernelCall:
                 self._text += MORE_OUTPUT
 
     def finish(self, success: bool, output: Any, files: Sequence[Content] = ()) -> None:
-        """Send the result, once all output is sent; this does not wait for it. The first counts."""
+        """Send the result after all output, without waiting. Only the first result counts."""
         if self._outcome is None:
             self._outcome, self._files = (success, output), tuple(files)
         self._link.call_soon(self._is_finished.set)
@@ -226,7 +227,7 @@ class KernelCall:
             except ChatStreamError as error:
                 if _is_over_for(error):
                     self._lose(error.code)
-                # Else the claim is kept as long as its lease lasts.
+                # Otherwise the claim stays valid until its lease ends.
 
     async def _send_output(self, *, is_last: bool) -> None:
         while not self.is_lost:
@@ -283,16 +284,16 @@ class KernelCall:
                 body["attachments"] = ids
             try:
                 await self._send("result", body)
-            except (InvalidInput, AttachmentNotFound) as error:  # the call has ended all the same
+            except (InvalidInput, AttachmentNotFound) as error:  # the call still needs a result
                 await self._send("result", self._without_files(body, error))
                 await self._delete_files(ids)
         except ChatStreamError as error:
-            # The claim is stale, or the first request arrived although its answer was lost (L12).
+            # The claim is stale, or an earlier request has arrived and only its answer was lost (L12).
             LOG.info(self.call.line("tool.result_refused", error.code))
             await self._delete_files(ids)
 
     def _without_files(self, body: JsonView, error: ChatStreamError) -> JsonObject:
-        """Return a result that was refused as it is sent once more: failed, unless files did it."""
+        """Return the second try of a refused result: without files, or as a failed result."""
         of_files = isinstance(error, AttachmentNotFound | AttachmentTooLarge)
         plain = {name: value for name, value in body.items() if name != "attachments"}
         if of_files or error.facts.get("field") == "attachments":
@@ -300,7 +301,7 @@ class KernelCall:
         return {**plain, "success": False, "output": str(error)}
 
     async def _send_files(self, ids: list[str]) -> list[str]:
-        """Upload the files of the result; returns a sentence for each that is not kept."""
+        """Upload the files of the result. Returns a sentence for each refused file."""
         notes = []
         for content in () if self.is_lost else self._files:
             try:
@@ -310,21 +311,21 @@ class KernelCall:
         return notes
 
     async def _delete_files(self, ids: Collection[str]) -> None:
-        """Delete uploads that no result holds; what is left expires by itself (L12)."""
+        """Delete uploads that no result names. After a failure they expire on the server (L12)."""
         for each in ids:
             try:
                 await self._link.request("DELETE", f"attachments/{path_of(each)}")
-            except ChatStreamError as error:  # it is held after all, or the server is away
+            except ChatStreamError as error:  # a result names the file, or the server is away
                 LOG.info(self.call.line("tool.file_left", error.code))
 
 
 def _is_over_for(error: ChatStreamError) -> bool:
-    """Return whether the server says that this claim may not go on."""
+    """Return whether a server's error means that the claim is lost."""
     return isinstance(error, ToolCallNotOpen | NotFound)
 
 
 def _renewal_s(until: object) -> float:
-    """Return how long to wait before the claim is renewed: a third of its lease."""
+    """Return the wait before the claim is renewed: a third of its lease."""
     ends = from_wire(until if isinstance(until, str) else None)
     if ends is None:
         return RENEW_AT_MOST_EVERY_S

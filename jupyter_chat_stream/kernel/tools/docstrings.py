@@ -1,7 +1,7 @@
-"""Reads what a function's docstring tells of the function and of its parameters. Pure.
+"""Reads the description of a function and of its parameters from a docstring. Pure.
 
-Three styles are read: Google's (``Args:``), numpy's (``Parameters`` over a line of dashes) and
-reStructuredText's (``:param name: …``). What is written in another way is left out.
+It knows three styles: Google (``Args:``), numpy (``Parameters`` over a line of dashes) and
+reStructuredText (``:param name: …``). It ignores text in other styles.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class DocumentedFunction:
 
 
 def read_docstring(text: str | None) -> DocumentedFunction:
-    """Return the first paragraph of a docstring, and what it says of each parameter."""
+    """Return the first paragraph of a docstring, and the text about each parameter."""
     lines = inspect.cleandoc(text or "").splitlines()
     paragraph: list[str] = []
     for line in lines:
@@ -47,7 +47,7 @@ def read_docstring(text: str | None) -> DocumentedFunction:
 
 
 def _is_section(line: str, before: Sequence[str]) -> bool:
-    """Return whether a line begins the parameters, in a docstring without an empty line."""
+    """Return whether a line begins the section of parameters, without an empty line before."""
     return line.strip().lower() in _GOOGLE_HEADS or _REST.match(line) is not None
 
 
@@ -85,7 +85,7 @@ def _numpy(lines: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
 
 
 def _deeper(lines: Sequence[str], indent: int) -> Iterator[str]:
-    """List the lines up to the first one that is not indented more."""
+    """List the lines before the first line that is not indented deeper than ``indent``."""
     for line in lines:
         if line.strip() and _indent(line) <= indent:
             return

@@ -1,7 +1,7 @@
-"""The execution of one call in the thread of its chat: the function, its output, its outcome.
+"""Executes one call in the thread of its chat: the function, its output, its outcome.
 
-A plain function runs in the thread itself. An async function runs as a task on the thread's loop,
-or, while ``chat.ask`` keeps that loop waiting, on a loop in a thread of its own.
+A plain function runs in the thread itself. An async function runs as a task on the thread's loop.
+While ``chat.ask`` blocks that loop, the function runs on a loop in another thread.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class CallExecution:
         self._write = write
         self._conceal = conceal
         self.files = CallFiles(conceal)
-        """The files of the result; whole once the execution has ended."""
+        """The files of the result; complete after the end of the execution."""
         self._guard: InterruptGuard | None = None
         self._is_stopped = False
         self._is_interrupted = False
@@ -63,7 +63,7 @@ class CallExecution:
             guard.stop()
 
     def run(self) -> CallOutcome:
-        """Execute the call while the calling thread waits for an answer."""
+        """Execute the call in a thread that waits for an answer in ``chat.ask``."""
         try:
             with captured(self._write, self.files):
                 value = self._guarded(self._called)
@@ -103,7 +103,7 @@ class CallExecution:
         return CallOutcome(success=False, output=failure_text(error, self._conceal))
 
     def _guarded(self, step: Callable[[], T]) -> T:
-        """Run code of the user that an interrupt ends."""
+        """Run code of the user; an interrupt ends it."""
         guard = self._guard = InterruptGuard()
         if self._is_stopped:
             raise KeyboardInterrupt
@@ -147,7 +147,7 @@ class CallExecution:
 
 
 class _OwnLoop:
-    """An async function on a loop in a thread of its own, for a thread whose loop waits."""
+    """Runs an async function on a loop in another thread, because the own loop is blocked."""
 
     def __init__(self, value: Awaitable[Any]) -> None:
         self._value = value
@@ -163,13 +163,13 @@ class _OwnLoop:
         return wait_in_steps(self._done)
 
     def cancel(self) -> None:
-        """Cancel the function, and give it some time to end."""
+        """Cancel the function, and wait ``ENDS_WITHIN_S`` for its end."""
         try:
             loop, task = self._started.result(ENDS_WITHIN_S)
             loop.call_soon_threadsafe(task.cancel)
             self._done.exception(ENDS_WITHIN_S)
         except (FutureTimeout, asyncio.CancelledError, RuntimeError):
-            pass  # it never began, or its loop has ended
+            pass  # the function never began, or its loop has ended
 
     def _live(self) -> None:
         try:
@@ -184,7 +184,7 @@ class _OwnLoop:
 
 
 async def _outcome_of(value: Awaitable[T]) -> tuple[T, None] | tuple[None, BaseException]:
-    """Await a value; an exception is returned, because a task that exits would end its loop."""
+    """Await a value, and return an exception: a raised ``SystemExit`` would end the loop."""
     try:
         return await value, None
     except asyncio.CancelledError:

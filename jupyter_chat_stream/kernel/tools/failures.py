@@ -1,7 +1,7 @@
-"""From an exception of a call to the text that the model reads as the failed result.
+"""Turns an exception of a call into the text of the failed result, which the model reads.
 
-The text has the exception's type and message, and the lines of the user's own functions: no values
-of variables, no frames of libraries, nothing of the environment.
+The text has the exception's type and message, and the traceback lines of the user's own functions.
+It has no values of variables, no frames of libraries, and nothing of the environment.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def _frames(trace: TracebackType | None) -> list[str]:
 
 
 def _place(filename: str) -> str:
-    """Return the name of a file without its folder, which tells who the person is."""
+    """Return the name of a file without its folder, which may contain the person's name."""
     if "ipykernel_" in filename or filename.startswith("<ipython-"):
         return "cell"
     if filename.startswith("<"):

@@ -1,8 +1,8 @@
-"""The files of one call's result: pictures, tables, and what is too long for an event.
+"""The files of one call's result: pictures, tables, and output that is too long for an event.
 
-They are made in the thread of the call, from what its function returns or displays, as attachments
-of messages are. They are uploaded with the result. A file beyond the bounds is not kept, and the
-text in its place tells that.
+The thread of the call makes the files from the values that its function returns or displays, by
+the same code as attachments of messages. They are uploaded with the result. A file beyond the
+bounds is not kept; a text in its place says so.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from ..attachments.pictures import matplotlib_figure, shows_picture
 from ..attachments.tables.frames import is_frame
 from .table_secrets import holds_secret
 
-MAX_FILES = 20  # as the server has it
-MAX_FILES_BYTES = 64 * 1024 * 1024  # as the server has it
+MAX_FILES = 20  # the server's bound
+MAX_FILES_BYTES = 64 * 1024 * 1024  # the server's bound
 SVG = "image/svg+xml"
 
 
@@ -32,8 +32,8 @@ class CallFiles:
     """Collects the files of one call.
 
     Args:
-        conceal: removes from each text what may not leave the kernel.
-        most: how many bytes one file may have.
+        conceal: removes secrets from a text before it leaves the kernel.
+        most: the most bytes of one file.
     """
 
     def __init__(self, conceal: Callable[[str], str] = str, most: int = MAX_BYTES) -> None:
@@ -41,30 +41,30 @@ class CallFiles:
         self._conceal = conceal
         self._most = most
         self._known: dict[str, str] = {}  # by the bytes' hash: the name of the file
-        self._texts: dict[int, tuple[object, str]] = {}  # by the object's id: what stands for it
+        self._texts: dict[int, tuple[object, str]] = {}  # by object id: its text in the output
         self._size = 0
 
     def text_of(self, value: Any) -> str | None:
-        """Keep an object as a file, and return the text that stands for it; None for any other.
+        """Keep a picture or a table as a file, and return its text; None for any other object.
 
-        An object that comes again gets the same text, and no second file.
+        The same object gets the same text again, and no second file.
         """
         figure = matplotlib_figure(value)
-        shown = value if figure is None else figure  # many lines and axes are in one figure
+        shown = value if figure is None else figure  # several lines and axes share one figure
         known = self._texts.get(id(shown))
         if known is not None:
             return known[1]
         if len(self.contents) >= MAX_FILES:
-            return None  # nothing is drawn that would not be kept
+            return None  # no more files: do not draw
         content = self._content_of(value)
         if content is None:
             return None
         text = self._told(figure, content)
-        self._texts[id(shown)] = shown, text  # with the object, so that no other gets its id
+        self._texts[id(shown)] = shown, text  # the reference keeps the object's id unique
         return text
 
     def add(self, content: Content) -> str | None:
-        """Keep a file; returns the name under which it is kept, None beyond the bounds.
+        """Keep a file, and return its name in the result; None beyond the bounds.
 
         Equal bytes are kept once.
         """
@@ -87,7 +87,7 @@ class CallFiles:
         return name
 
     def add_displayed(self, data: JsonView, name: str = "figure") -> str | None:
-        """Keep the picture of what was displayed; returns its name, None if there is none."""
+        """Keep the picture of a display, and return its name; None without a picture."""
         for type_ in (*IMAGES, SVG):
             raw = _bytes_of(type_, data.get(type_))
             if raw:
@@ -96,7 +96,7 @@ class CallFiles:
         return None
 
     def forget_drawn(self) -> None:
-        """Close the figures that are in the result, so that they are not displayed once more."""
+        """Close the figures of the result, so that matplotlib does not display them again."""
         pyplot = sys.modules.get("matplotlib.pyplot")
         if pyplot is None or not str(pyplot.get_backend()).endswith("inline"):
             return
@@ -133,7 +133,7 @@ class CallFiles:
         if len(content.data) > self._most:
             return "it is too large"
         if content.type == PARQUET and holds_secret(content.data, self._conceal):
-            return "it holds the value of a secret variable of the environment"
+            return "it contains the value of a secret environment variable"
         return f"a result has at most {MAX_FILES} files of {MAX_FILES_BYTES // 2**20} MB together"
 
     def _free_name(self, name: str) -> str:
@@ -145,7 +145,7 @@ class CallFiles:
 
 
 def _drawn(figure: Any) -> str:
-    """Describe a figure of matplotlib by its axes, for a model that sees no images."""
+    """Describe a figure of matplotlib by its axes, for a model that cannot read images."""
     said = []
     for axes in figure.axes[:8]:
         title, x, y = axes.get_title(), axes.get_xlabel(), axes.get_ylabel()
@@ -168,5 +168,5 @@ def _bytes_of(type_: str, shown: Any) -> bytes | None:
         return text.encode(errors="replace")
     try:
         return base64.b64decode(text)
-    except ValueError:  # binascii.Error is one; characters beyond ASCII raise another
+    except ValueError:  # also binascii.Error, and non-ASCII characters
         return None

@@ -1,6 +1,6 @@
 """A tool that a kernel offers: its definition, and the function that executes a call.
 
-A definition is what the server, the page and the model know of a tool (docs/protocol.md).
+The server, the page and the model know a tool only by its definition (docs/protocol.md).
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
 @dataclass(frozen=True, kw_only=True)
 class KernelTool:
-    """A tool whose calls this process executes."""
+    """A tool that this process executes."""
 
     definition: ToolRecord
     prepare: Callable[[Any], Callable[[], Any]]
-    """Checks the input of a call, and returns what executes the call; raises InputRefused."""
+    """Checks the input of a call and returns a function that executes it; raises InputRefused."""
 
     @property
     def name(self) -> str:
@@ -35,16 +35,16 @@ class KernelTool:
 
     @property
     def digest(self) -> str:
-        """The digest of the definition as the server has read it from its JSON."""
+        """The digest of the definition, equal to the server's digest of its JSON."""
         return digest_of(check_definition(json.loads(json.dumps(self.definition))))
 
     @property
     def is_function(self) -> bool:
-        """Whether it is a function of the user, not the tool ``kernel``."""
+        """Whether the tool is a function of the user, and not the tool ``kernel``."""
         return self.definition["source"] == "function"
 
     def effect_of(self, given: Any) -> ToolEffect:
-        """Return the effect of a call: with operations, that of the operation."""
+        """Return the effect of a call; for a tool with operations, the operation's effect."""
         operation = given.get("operation") if isinstance(given, Mapping) else None
         return self.definition.get("operations", {}).get(str(operation), self.effect)
 
@@ -64,7 +64,7 @@ def function_tool(
     """Make a tool of a function.
 
     Raises:
-        WrongCall: it is no function, or no model could call it.
+        WrongCall: ``function`` is no function, or a model cannot call it.
     """
     named = _checked_name(function, name)
     if effect not in get_args(ToolEffect):

@@ -1,8 +1,7 @@
-"""Interrupts of a call: by the person (SIGINT), or because the chat stops it.
+"""Interrupts a call, when the person sends SIGINT or the chat stops the answer.
 
-While a call runs, this module has the handler of SIGINT. ``stop`` sends the signal only while the
-call runs, and ``leave`` waits until a signal that was sent has arrived: the person's next cell
-never gets it.
+During a call, this module handles SIGINT. ``stop`` sends the signal only during the call, and
+``leave`` waits until a sent signal has arrived, so the person's next cell never gets it.
 """
 
 from __future__ import annotations
@@ -17,10 +16,10 @@ ARRIVES_WITHIN_S = 2.0
 
 
 class InterruptGuard:
-    """Lets a call be interrupted, and nothing else.
+    """Lets interrupts reach one call and no other code.
 
     Args:
-        interrupt: called for an interrupt; None raises ``KeyboardInterrupt`` in the main thread.
+        interrupt: called at an interrupt. None: raise ``KeyboardInterrupt`` in the main thread.
     """
 
     def __init__(self, interrupt: Callable[[], object] | None = None) -> None:
@@ -34,7 +33,7 @@ class InterruptGuard:
         self._is_main = False
 
     def enter(self) -> None:
-        """Begin to take interrupts. Called in the thread of the call."""
+        """Begin to handle interrupts. Must be called in the thread of the call."""
         self._is_main = threading.current_thread() is threading.main_thread()
         if self._is_main:
             self._previous = signal.signal(signal.SIGINT, self._handle)
@@ -43,15 +42,15 @@ class InterruptGuard:
             raise KeyboardInterrupt
 
     def leave(self) -> None:
-        """Take no more interrupts, and let later ones do what they did before. May be repeated."""
+        """Stop handling interrupts, and restore the earlier handler. May be called repeatedly."""
         self._is_running = False
         with self._lock:
-            pass  # a `stop` that has seen the call running has sent its signal
+            pass  # a concurrent `stop` has sent its signal by now
         deadline = time.monotonic() + ARRIVES_WITHIN_S
         while self._signals_on_the_way > 0 and time.monotonic() < deadline:
             time.sleep(0.001)
         self._signals_on_the_way = 0
-        # An async call may end while a cell has put its own handler over this one.
+        # A cell may have replaced this handler before the end of an async call.
         if self._is_main and signal.getsignal(signal.SIGINT) == self._handle:
             signal.signal(signal.SIGINT, self._previous or signal.SIG_DFL)
 
@@ -68,7 +67,7 @@ class InterruptGuard:
                 send_interrupt()
 
     def caught(self) -> None:
-        """Note that the call has got a ``KeyboardInterrupt``, whoever raised it."""
+        """Note that the call has got a ``KeyboardInterrupt``, from any source."""
         if self._signals_on_the_way:
             self._signals_on_the_way = 0
         elif not self.is_stopped:
@@ -90,7 +89,7 @@ class InterruptGuard:
 
 
 def send_interrupt() -> None:
-    """Send SIGINT to the main thread, so that it also ends a wait in the operating system."""
+    """Send SIGINT to the main thread, which also ends a blocking system call."""
     if hasattr(signal, "pthread_kill"):
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
     else:

@@ -1,7 +1,7 @@
-"""The tool ``kernel``: the kernel's variables, and code in it.
+"""The tool ``kernel``: reads the kernel's variables, and runs code in the kernel.
 
-``variables`` and ``inspect`` read. ``evaluate`` and ``run`` execute code, as a cell does: magics
-and a top-level ``await`` work, and what is printed or displayed goes to the call's card.
+``variables`` and ``inspect`` read. ``evaluate`` and ``run`` execute code like a cell: magics and a
+top-level ``await`` work, and printed and displayed output goes to the call's card.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ DEFINITION: ToolRecord = {
 
 
 def kernel_tool(space: Variables | None = None) -> KernelTool:
-    """Make the tool; ``space`` holds the variables if they are not the kernel's."""
+    """Make the tool for the variables in ``space``. None: the kernel's own variables."""
 
     def prepare(given: Any) -> Callable[[], Any]:
         operation, argument = _checked(given)
@@ -127,7 +127,7 @@ def list_variables(space: Variables) -> JsonObject:
 
 
 def _own_names(space: Variables) -> Iterator[str]:
-    """List the names that the person's cells have defined, without modules and private names."""
+    """List the names that the person's cells define, without modules and private names."""
     hidden = getattr(shell_of_kernel(), "user_ns_hidden", {})
     for name, value in list(space.items()):
         is_hidden = name in hidden and hidden[name] is value
@@ -136,7 +136,7 @@ def _own_names(space: Variables) -> Iterator[str]:
 
 
 def size_of(value: Any) -> str:
-    """Return the shape or the length of a value in words; empty if it has none."""
+    """Return the shape or the length of a value in words; empty for a value without either."""
     try:
         shape = getattr(value, "shape", None)
         if isinstance(shape, tuple) and shape and all(isinstance(n, int) for n in shape):
@@ -151,7 +151,7 @@ def size_of(value: Any) -> str:
 
 
 def inspect_variable(space: Variables, name: str) -> Any:
-    """Describe one variable in at most ``MAX_INSPECTED_CHARS`` characters; return a picture."""
+    """Describe one variable in at most ``MAX_INSPECTED_CHARS`` characters; a picture as it is."""
     name = name.strip()
     if name not in space:
         raise InputRefused(
@@ -188,7 +188,7 @@ def _called_as(name: str, value: Any) -> str:
 
 
 def execute(code: str, space: Variables, mode: str) -> Any:
-    """Execute code in the kernel's variables.
+    """Execute code with the kernel's variables as globals.
 
     Returns:
         The value of the expression, or of the last expression; a coroutine if the code awaits.
@@ -227,12 +227,12 @@ def _awaits(code: types.CodeType) -> bool:
 
 
 def _is_quiet(code: str) -> bool:
-    """Return whether the code ends with a semicolon, as a cell does that shows no value."""
+    """Return whether the code ends with a semicolon, which hides the value of a cell."""
     return code.rstrip().endswith(";")
 
 
 def _compiled(tree: Any, code: str, mode: str) -> types.CodeType:
-    """Compile a tree; its lines are shown in tracebacks."""
+    """Compile a tree, so that tracebacks show its lines."""
     filename = f"<call {abs(hash(code)) % 10**8}>"
     linecache.cache[filename] = (len(code), None, code.splitlines(keepends=True), filename)
     flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT

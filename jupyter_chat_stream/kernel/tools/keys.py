@@ -1,7 +1,7 @@
-"""Keys and passwords of the environment, which no output of a call may hold.
+"""Removes keys and passwords of the environment from the output of calls.
 
-A function may print or raise what it finds in ``os.environ``. The value of a variable whose name
-tells that it is secret is replaced in every text that leaves the kernel for a call.
+A function may print values of ``os.environ``, or raise errors with them. If a variable has the name
+of a secret, its value is replaced in every text of a call that leaves the kernel.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from ...shared.secret_names import secrets_of
 
 
 class Concealer(SecretTexts):
-    """Replaces the environment's secrets in texts; the texts of a stream come piece by piece."""
+    """Replaces the environment's secrets in texts, also in a stream that comes in pieces."""
 
     def __init__(self, environment: Mapping[str, str] | None = None) -> None:
         found = secrets_of(environment)

@@ -1,4 +1,4 @@
-"""The name of this process for people: which kernel or script executes a call."""
+"""The name of this process for people, to show which kernel or script executes a call."""
 
 from __future__ import annotations
 

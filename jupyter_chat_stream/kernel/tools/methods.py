@@ -20,13 +20,13 @@ from .kernel_tool import KERNEL, kernel_tool
 from .toolbox import Toolbox, toolbox_of
 
 LOG = logging.getLogger(__name__)
-OFFERED_WITHIN_S = 1.0  # that a chat waits for, so that its first message has the tool `kernel`
+OFFERED_WITHIN_S = 1.0  # how long a chat waits, so that its first message has the tool `kernel`
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def names_kernel(thread: ThreadRecord) -> bool:
-    """Return whether the messages of a thread have the tool ``kernel``."""
+    """Return whether a thread's messages have the tool ``kernel``."""
     tools = thread.get("tools")
     return tools is not None and KERNEL in (tools["names"] or ())
 
@@ -54,7 +54,7 @@ class OfferedTools(Mapping[str, KernelTool]):
         return f"<tools: {', '.join(shown) or 'none'}>"
 
     def remove(self, name: str) -> None:
-        """Offer a function no longer. A call of it that waits then waits for another kernel.
+        """Stop offering a function. Its open calls then wait for another kernel.
 
         Raises:
             KeyError: no function of this name is offered.
@@ -100,14 +100,14 @@ class ToolMethods:
         time. Registering the same name again replaces the function.
 
         Args:
-            name: of the tool; None: the function's name.
-            description: what a model reads of it; None: the docstring's first paragraph.
+            name: the tool's name; None: the function's name.
+            description: the description for models; None: the docstring's first paragraph.
             effect: ``"run"`` and ``"change"`` ask you before each call; ``"read"`` does not ask.
-            idempotent: whether a second call does no harm. Only such a call is repeated if the
-                kernel dies during it.
+            idempotent: whether a second execution does no harm. If the kernel dies during a
+            call, only a call of an idempotent function is repeated.
 
         Raises:
-            WrongCall: no model could call this function; the error tells why.
+            WrongCall: a model cannot call this function; the error tells why.
         """
 
         def register(function: Function) -> Function:
@@ -126,9 +126,9 @@ class ToolMethods:
         return OfferedTools(self._toolbox())
 
     def offer_kernel(self) -> None:
-        """Let the models of this thread use the tool ``kernel``: variables, and code with consent.
+        """Let the models of this thread read the kernel's variables and, with consent, run code.
 
-        Its operations ``variables`` and ``inspect`` read the kernel's variables without asking.
+        The operations ``variables`` and ``inspect`` of the tool ``kernel`` read without asking.
         ``evaluate`` and ``run`` execute code, and ask before each call.
         """
         watch_cells()
@@ -148,9 +148,9 @@ class ToolMethods:
         return toolbox_of(current(), self._thread_id, self._inbox)
 
     def _offer_kernel_here(self, is_used: bool) -> None:
-        """Offer the tool ``kernel``, which a thread uses only if its own list names it.
+        """Offer the tool ``kernel``. A thread uses it only if the thread's list names it.
 
-        A chat is made whatever becomes of this offer: ``offer_kernel`` tells what is wrong.
+        Failures are ignored, so that the chat is made anyway; ``offer_kernel`` reports them.
         """
         if shell_of_kernel() is None:
             return
@@ -159,7 +159,7 @@ class ToolMethods:
 
 
 async def _offered_soon(toolbox: Toolbox, within_s: float) -> None:
-    """Begin to offer the tool ``kernel``, and wait a moment for the server's answer."""
+    """Begin to offer the tool ``kernel``, and wait ``within_s`` for the server's answer."""
     offering = asyncio.ensure_future(toolbox.change([kernel_tool()], may_be_late=True))
     offering.add_done_callback(_note_refusal)
     await asyncio.wait([offering], timeout=within_s)

@@ -1,7 +1,7 @@
-"""The offer of one thread: which tools this process executes there.
+"""The offer in one thread: the tools that this process executes there.
 
-The offer goes over the WebSocket, and again over each new one, because the server forgets it with
-the socket. The server answers the frames in their order. Everything runs on the link's loop.
+The offer is sent over each new WebSocket, because the server forgets the offer when a socket
+closes. The server answers the frames in their order. Everything runs on the link's loop.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class KernelOffer:
         self._label = label
         self._tools: Sequence[ToolRecord] = ()
         self._version = 0
-        self._sent: deque[int] = deque()  # versions whose frames have no answer yet
+        self._sent: deque[int] = deque()  # versions of the frames without an answer
         self._answered = 0
         self._error: ChatStreamError | None = None
         self._waiting: set[asyncio.Future[None]] = set()
@@ -41,7 +41,7 @@ class KernelOffer:
         return not self._tools
 
     def opened(self) -> None:
-        """Note that the socket is new: no frame of the old one is answered any more."""
+        """Note that the socket is new, so that frames of the old socket get no answer any more."""
         self._sent.clear()
 
     def request(self) -> WireFrame:
@@ -76,7 +76,7 @@ class KernelOffer:
                 wakeup.set_result(None)
 
     async def known(self) -> None:
-        """Wait until the server has answered the present offer.
+        """Wait until the server has answered the current offer.
 
         Raises:
             ChatStreamError: the server refused the offer.

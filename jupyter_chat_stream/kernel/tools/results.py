@@ -1,9 +1,9 @@
-"""From what a function returns to the output of its call: a JSON value of at most ``MAX_BYTES``.
+"""Turns a function's result into the output of its call: JSON of at most ``MAX_BYTES``.
 
 Texts, numbers, lists, dicts, dataclasses and pydantic's models become JSON. A frame or an array
-becomes its summary, as an attachment has it; a figure or an image becomes a sentence about it.
-``CallFiles`` keeps the picture or the table itself. All else becomes its ``repr``. What is cut is
-told in the output, and the whole is kept as a file.
+becomes its summary, as in an attachment; a figure or an image becomes a sentence. ``CallFiles``
+keeps the picture or the table itself. Any other value becomes its ``repr``. If the output is cut,
+it says so, and a file keeps the complete value.
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ MAX_REPR_CHARS = 20_000
 MARGIN_CHARS = 4_096  # more than the longest secret
 MAX_DEPTH = 40
 MAX_DIMENSIONS = 2
-MAX_WHOLE_CHARS = 16 * 1024 * 1024  # of the file with what the output has no room for
+MAX_WHOLE_CHARS = 16 * 1024 * 1024  # of the file with the complete value
 _WORDS = (datetime.date, datetime.time, UUID, Decimal, Fraction, PurePath)
 
 
 def output_of(
     value: Any, conceal: Callable[[str], str] = str, files: CallFiles | None = None
 ) -> Any:
-    """Return the JSON value that a model reads for a function's result.
+    """Return the JSON value that a model reads as a function's result.
 
     Args:
-        conceal: removes from each text what no model may read.
-        files: takes the pictures and tables of the value, and the whole of what is cut.
+        conceal: removes secrets from a text.
+        files: takes the pictures and tables of the value, and the complete value after a cut.
     """
     budget = MAX_BYTES
     while True:
@@ -54,7 +54,7 @@ def output_of(
         output = writer.write(value)
         if _size(output) <= MAX_BYTES:
             break
-        budget //= 2  # characters that JSON or UTF-8 writes with several bytes
+        budget //= 2  # JSON or UTF-8 needs several bytes for some characters
     if files is not None and (writer.is_cut or budget < MAX_BYTES):
         return _with_whole(output, value, conceal, files)
     return output
@@ -78,7 +78,7 @@ def _encoded(text: str) -> bytes:
 
 
 def own_repr(value: Any, most: int = MAX_REPR_CHARS) -> str:
-    """Return the beginning of ``repr(value)``; the name of its class if that raises."""
+    """Return the beginning of ``repr(value)``; if ``repr`` raises, the class's name."""
     try:
         text = repr(value)
     except Exception as error:  # noqa: BLE001 - a user's own __repr__ may raise anything
@@ -87,7 +87,7 @@ def own_repr(value: Any, most: int = MAX_REPR_CHARS) -> str:
 
 
 def cut_text(text: str, most: int) -> str:
-    """Return the beginning of a text, with the number of characters that are left out."""
+    """Return the beginning of a text, with the number of omitted characters."""
     if len(text) <= most:
         return text
     return f"{text[:most]}… ({len(text) - most:,} more characters are left out)"
@@ -120,7 +120,7 @@ class _ValueWriter:
         self._most = max(budget, MAX_BYTES)
         self._conceal = conceal
         self._files = files
-        self._inside: set[int] = set()  # containers that are being written: a cycle ends at them
+        self._inside: set[int] = set()  # ids of the open containers, to stop at a cycle
 
     def write(self, value: Any) -> Any:
         self._left -= 2
@@ -148,8 +148,8 @@ class _ValueWriter:
         return value
 
     def _text(self, text: str) -> str:
-        # A text may be as large as the memory, so only its beginning is concealed. The margin is
-        # then cut off, because a secret may begin in it.
+        # A text may be huge, so only its beginning is concealed. The margin is then cut off,
+        # because a secret may begin in the margin.
         rest = max(0, len(text) - self._most - MARGIN_CHARS)
         piece = self._conceal(text[: self._most + MARGIN_CHARS])
         piece = piece[:-MARGIN_CHARS] if rest else piece
@@ -178,13 +178,13 @@ class _ValueWriter:
         return self.write(plain) if plain is not None else self._text(own_repr(value))
 
     def _kept(self, value: Any) -> str | None:
-        """Keep a picture or a table; returns what stands for it, None for any other value."""
+        """Keep a picture or a table, and return its text; None for any other value."""
         failure = None
         try:
             kept = None if self._files is None else self._files.text_of(value)
             if kept is not None:
                 return kept
-        except ChatStreamError as error:  # it cannot be drawn or kept; its summary may be there
+        except ChatStreamError as error:  # no picture, but perhaps a summary
             failure = f"<{type(value).__name__}: {error}>"
         except Exception as error:  # noqa: BLE001 - of a library, about the user's own object
             failure = f"<{type(value).__name__}; its picture raised {type(error).__name__}>"
@@ -226,7 +226,7 @@ class _ValueWriter:
 
 
 def _scalar(value: Any) -> Any:
-    """Return the Python number of a scalar of numpy, pandas or torch; None if it is none."""
+    """Return the Python number of a scalar of numpy, pandas or torch; None for other values."""
     try:
         if getattr(value, "shape", None) != () or not callable(getattr(value, "item", None)):
             return None

@@ -1,7 +1,7 @@
-"""From a function's signature to the schema of a tool, and from a model's input to arguments.
+"""Makes the schema of a tool from a function's signature, and arguments from a model's input.
 
-pydantic does both. It is imported when the first tool is registered, because a chat without tools
-does not need it.
+pydantic does both. It is imported with the first tool, because a chat without tools does not need
+it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _REFUSED: Mapping[Any, str] = {
 
 
 class InputRefused(ValueError):
-    """The input of a call does not fit the tool. Its text is for the model, not for a person."""
+    """The input of a call does not fit the tool. The message is for the model, not for a person."""
 
 
 class FunctionSchema:
@@ -44,7 +44,7 @@ class FunctionSchema:
         self.json = _json_schema(self._model, name)
 
     def arguments(self, given: Any) -> inspect.BoundArguments:
-        """Return the arguments for a call. A parameter that is not given keeps its own default.
+        """Return the arguments of a call. A missing parameter keeps its own default.
 
         Raises:
             InputRefused: the input does not fit.
@@ -60,12 +60,12 @@ class FunctionSchema:
             if _field(n) in made.model_fields_set:
                 bound.arguments[parameter.name] = getattr(made, _field(n))
             elif parameter.kind is inspect.Parameter.POSITIONAL_ONLY:
-                bound.arguments[parameter.name] = parameter.default  # the ones after it may be set
+                bound.arguments[parameter.name] = parameter.default  # later parameters may be set
         return bound
 
 
 def _field(n: int) -> str:
-    """Return the model's own name for a parameter: pydantic reserves some names for itself."""
+    """Return the name of a parameter in pydantic's model, because pydantic reserves some names."""
     return f"p{n}"
 
 
@@ -130,7 +130,7 @@ def _field_info(parameter: inspect.Parameter, description: str | None) -> Any:
         return Field(**options)
     if isinstance(default, PLAIN_DEFAULTS):
         return Field(default, **options)
-    # The function's own default is used; the schema need not hold it, and it is never copied.
+    # The call uses the function's own default, so pydantic must not copy it into the schema.
     return Field(default_factory=lambda: None, **options)
 
 
@@ -154,13 +154,13 @@ def _json_schema(model: Any, name: str) -> JsonObject:
     for part in (schema, *schema.get("$defs", {}).values()):
         for described in part.get("properties", {}).values():
             if isinstance(described, dict):
-                described.pop("title", None)  # only the name again
+                described.pop("title", None)  # it only repeats the name
     schema.setdefault("properties", {})
     return schema
 
 
 def _told(error: Any, name: str, schema: JsonView) -> str:
-    """Write for the model what does not fit, and what the tool takes."""
+    """Tell the model which input does not fit, and which parameters the tool takes."""
     lines = [f"The input does not fit the tool {name!r}, which was not called:"]
     found = error.errors(include_url=False, include_context=False)
     for each in found[:MAX_NAMED_ERRORS]:

@@ -1,4 +1,4 @@
-"""The texts of a Parquet file, to look for secrets in them: its bytes are compressed."""
+"""Looks for secrets in a Parquet file, whose compressed bytes do not show its texts."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Any
 
 
 def holds_secret(data: bytes, conceal: Callable[[str], str]) -> bool:
-    """Return whether a text in a Parquet file is one that may not leave the kernel."""
+    """Return whether a Parquet file contains a text that must not leave the kernel."""
     return any(conceal(text) != text for text in _texts(data))
 
 
 def _texts(data: bytes) -> Iterator[str]:
-    """Yield the different texts of each column; of a nested value, its ``repr``."""
+    """Yield the different texts of each column; for a nested value, its ``repr``."""
     if "pyarrow" in sys.modules:
         parquet: Any = importlib.import_module("pyarrow.parquet")
         types: Any = importlib.import_module("pyarrow.types")

@@ -5,9 +5,9 @@
     the log shows an open call ──► a job in the inbox of the chat's thread
     the thread is free         ──► claim ──► execute ──► result
 
-A call is claimed only when the thread is free to begin it: meanwhile another kernel may take it.
-All chats of a thread share its toolbox. It keeps following the thread while it has functions; the
-tool ``kernel`` alone is offered only as long as a chat follows the thread.
+A call is claimed only when the chat's thread is free, so until then another kernel may take it.
+All chats of a thread share its toolbox. The toolbox follows the thread as long as it offers
+functions; if it offers only the tool ``kernel``, it ends with the last chat of the thread.
 """
 
 from __future__ import annotations
@@ -38,15 +38,15 @@ from .offers import KernelOffer
 from .schema import InputRefused
 
 LOG = logging.getLogger(__name__)
-_EXECUTOR = secrets.token_hex(8)  # with the process's id: a forked child is another executor
+_EXECUTOR = secrets.token_hex(8)  # the process's id is added: a forked child is another executor
 
-ClaimedTool = tuple[KernelTool, KernelCall]  # what executes a call, and the claim
+ClaimedTool = tuple[KernelTool, KernelCall]  # the tool of a call, and the claim
 
 T = TypeVar("T")
 
 
 class Toolbox:
-    """What this process offers in one thread. Its state belongs to the link's loop."""
+    """The tools that this process offers in one thread. Its state belongs to the link's loop."""
 
     def __init__(self, link: Link, thread_id: str, inbox: Inbox) -> None:
         self.thread_id = thread_id
@@ -54,11 +54,11 @@ class Toolbox:
         self.label = label_of_process()
         self._link = link
         self._inbox = inbox
-        self.hold: Hold | None = None  # while there are functions
+        self.hold: Hold | None = None  # set while the toolbox offers functions
         self._follower: weakref.ref[Follower] | None = None
         self._offer = KernelOffer(thread_id, f"{_EXECUTOR}-{os.getpid()}", self.label)
         self.under_way: set[str] = set()  # calls that have a job here
-        self.seen: dict[str, int] = {}  # calls that had a claim, with the seq before that
+        self.seen: dict[str, int] = {}  # the seq before the claim of a call
         self._tries: dict[str, int] = {}  # failed claims of open calls
         self._changing = asyncio.Lock()
 
@@ -71,13 +71,13 @@ class Toolbox:
         *,
         may_be_late: bool = False,
     ) -> None:
-        """Offer other tools, and wait until the server knows that.
+        """Replace the offered tools, and wait until the server has accepted them.
 
         Args:
-            may_be_late: whether the offer is kept, and sent again, if no answer comes in time.
+            may_be_late: whether the offer stays, and is sent again, if no answer comes in time.
 
         Raises:
-            ChatStreamError: the server refused them. The offer is then as it was before.
+            ChatStreamError: the server refused the tools. The old offer stays.
         """
         async with self._changing:
             await self._change(add, remove, may_be_late)
@@ -104,7 +104,7 @@ class Toolbox:
             self._keep(hold)
 
     def _keep(self, hold: Hold) -> None:
-        """Hold the follower if there are functions; release the hold before this one."""
+        """Keep ``hold`` if there are functions, and release the earlier hold."""
         has_functions = any(tool.is_function for tool in self.tools.values())
         before, self.hold = self.hold, hold if has_functions else None
         for released in (before, None if has_functions else hold):
@@ -112,7 +112,7 @@ class Toolbox:
                 released.leave()
 
     def use(self, follower: Follower) -> None:
-        """See the calls of a follower, which is another one after a thread was followed anew."""
+        """Watch the calls of a follower; called again when the thread gets a new follower."""
         if self._follower is None or self._follower() is not follower:
             self._follower = weakref.ref(follower)
             follower.listen(self._changed)  # the follower keeps the toolbox alive
@@ -160,7 +160,7 @@ class Toolbox:
         return self._link.start(work)
 
     async def begin(self, call: OpenCall) -> ClaimedTool | None:
-        """Claim a call whose turn has come; None if it cannot be had now."""
+        """Claim a call when the thread is free; None if the claim fails."""
         follower = self._follower() if self._follower is not None else None
         tool = self.tools.get(call.name)
         if follower is None or tool is None or is_over(follower, call):
@@ -179,7 +179,7 @@ class Toolbox:
         return tool, claimed
 
     def _try_again(self, call: OpenCall) -> None:
-        """Let the call have another job after a pause, if it is open then."""
+        """Make another job for the call after a pause, if the call is still open."""
         self.under_way.discard(call.tool_call_id)
         self.seen.pop(call.tool_call_id, None)
         tries = self._tries.get(call.tool_call_id, 0)
@@ -187,11 +187,11 @@ class Toolbox:
         asyncio.get_running_loop().call_later(AGAIN.pause_s(tries), self.look)
 
     def ended(self, call: OpenCall) -> None:
-        """Allow the call to be taken again, if the log opens it again. Any thread may call this."""
+        """Allow another job for the call, if the log opens it again. Any thread may call this."""
         self._link.call_soon(self._note_end, call)
 
     def _note_end(self, call: OpenCall) -> None:
-        # The events since the claim may have opened the call again: its process was stopped, say.
+        # The call may be open again since the claim, for example after its process was stopped.
         self.under_way.discard(call.tool_call_id)
         self.look()
 
@@ -203,8 +203,8 @@ class CallJob:
         self._toolbox = toolbox
         self._call = call
         self._claiming: Future[ClaimedTool | None] | None = None
-        self._is_taken_over = False  # from `arun`
-        self._in_loop: tuple[KernelCall, CallExecution] | None = None  # what `arun` executes
+        self._is_taken_over = False  # whether `take_over` has replaced `arun`
+        self._in_loop: tuple[KernelCall, CallExecution] | None = None  # set by `arun`
 
     def run(self) -> None:
         """Claim and execute the call while the thread waits in ``watch``."""
@@ -222,7 +222,7 @@ class CallJob:
             outcome = execution.run()
             claimed.finish(outcome.success, outcome.output, execution.files.contents)
         if outcome.is_interrupted:
-            raise KeyboardInterrupt  # the person means the cell, too
+            raise KeyboardInterrupt  # the person wants to interrupt the cell, too
 
     async def arun(self) -> None:
         """Claim and execute the call on the thread's running loop."""
@@ -245,7 +245,7 @@ class CallJob:
             LOG.warning(self._call.line("tool.failed", type(error).__name__))
 
     def take_over(self, is_long: bool) -> None:
-        """Go on instead of ``arun``: execute what has not begun, and end what needs the loop."""
+        """Replace ``arun``: execute a call that has not begun, and stop one that needs the loop."""
         if self._is_taken_over:
             return
         if self._in_loop is None:
@@ -255,7 +255,7 @@ class CallJob:
             self._is_taken_over = True
             claimed, execution = self._in_loop
             claimed.finish(False, BY_WAIT)
-            execution.stop()  # the function gets it as soon as the loop is free
+            execution.stop()  # the function is cancelled when the loop is free
 
     def _claim(self) -> Future[ClaimedTool | None]:
         if self._claiming is None:
@@ -303,7 +303,7 @@ class CallJob:
 
 
 def _refuse_changed(given: Any) -> NoReturn:
-    """Refuse a call that was allowed as another one: what it does now, nobody allowed (L13)."""
+    """Refuse a call whose function has changed since the consent (L13)."""
     raise InputRefused(
         "The function was registered again with another effect or definition after this call was "
         "allowed, so it was not called. Call it once more."
@@ -316,7 +316,7 @@ _guard = threading.RLock()
 
 
 def toolbox_of(link: Link, thread_id: str, inbox: Inbox) -> Toolbox:
-    """Return the toolbox of a thread in this process; it lives while the thread is followed."""
+    """Return the toolbox of a thread, which exists while this process follows the thread."""
     with _guard:
         known = _toolboxes.setdefault(link, weakref.WeakValueDictionary())
         box = known.get(thread_id)
