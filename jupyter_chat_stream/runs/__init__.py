@@ -1,1 +1,1 @@
-"""The making of one answer."""
+"""Makes one answer: from the context to the last event."""

@@ -1,9 +1,9 @@
-"""Writing the events of an attempt: one append at a time, while the next chunks gather.
+"""Writes the events of an attempt: one append at a time, while it collects the next chunks.
 
-The next append starts when the last is committed, so its size follows the load: a slow model gets
-one event for each chunk, a fast one gets larger deltas. While more than ``MAX_PENDING_CHARS`` wait,
-the provider is not read; so it is while the database is away. ``Saving`` decides when the message
-row is saved.
+The next append starts when the last one is committed, so its size follows the load: a slow model
+gets one event for each chunk, a fast model gets larger deltas. While more than
+``MAX_PENDING_CHARS`` wait, for example because the database is away, the provider is not read.
+``Saving`` decides when the message's row is saved.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ STORE_BACKOFF = Backoff(first_s=0.05, factor=3.0, most_s=8.0)
 
 
 class Saving:
-    """Decides when an unfinished message's row is worth saving, at most once an interval.
+    """Decides when to save the row of an unfinished message: at most once an interval.
 
     A row is saved when its text has grown by a quarter, or when the commits since the last save
-    have written four times the size of the row. So saves add at most a quarter to all writing, and
+    have written four times the size of the row. So saves add at most a quarter to all writes, and
     a reader who opens the thread folds at most about two events for each kB of text.
     """
 
@@ -68,7 +68,7 @@ class Saving:
 
 
 class Appender:
-    """Writes the chunks of one attempt. Used on the event loop only."""
+    """Writes the chunks of one attempt. Must be used on the event loop only."""
 
     def __init__(
         self,
@@ -93,7 +93,7 @@ class Appender:
         self._max_delay_s = max_delay_s
         self._loop = asyncio.get_running_loop()
         self._saving = Saving(interval_s=save_interval_s, now_s=self._loop.time(), chars=kept_chars)
-        self._kept_chars = kept_chars  # of earlier attempts, whose text the row also holds
+        self._kept_chars = kept_chars  # text of earlier attempts in the row
         self._under_way = False
         self._timer: asyncio.TimerHandle | None = None
         self._moved = asyncio.Event()
@@ -101,19 +101,19 @@ class Appender:
         self._failures = 0
         self._chars = 0
         self._has_tools = False
-        self._calls: set[str] = set()  # of executors, in this attempt
+        self._calls: set[str] = set()  # ids of this attempt's calls for executors
         self._parts: list[Part] = []
         self.is_joined = is_joined  # whether the upstream can be joined again
-        self.cursor: int | None = None  # the last one written in this attempt
+        self.cursor: int | None = None  # the last cursor that this attempt has written
 
     @property
     def parts(self) -> Sequence[Part]:
-        """The parts of this attempt, in the detail that ``content_of`` needs."""
+        """The parts of this attempt, with the fields that ``content_of`` needs."""
         return self._parts
 
     @property
     def next_part(self) -> int:
-        """The index of the part that comes after those of this attempt."""
+        """The index after the last part of this attempt."""
         return self._coalescer.parts
 
     @property
@@ -122,9 +122,9 @@ class Appender:
         return self._chars > 0 or self._has_tools
 
     def add(self, chunk: Chunk, status: StatusChanged | None = None) -> None:
-        """Take a chunk, after the status that it begins, if any.
+        """Add a chunk; if it begins a new status, the status comes first.
 
-        The chunk is committed as soon as the append before it has ended.
+        The chunk is committed after the append that is under way.
         """
         if status is not None:
             self._coalescer.add_body(status)
@@ -134,7 +134,7 @@ class Appender:
 
     @property
     def has_calls(self) -> bool:
-        """Whether the model has made calls in this attempt that a round is for."""
+        """Whether the model has made calls for executors in this attempt."""
         return bool(self._calls)
 
     def _note_call(self, chunk: Chunk) -> None:
@@ -145,16 +145,16 @@ class Appender:
             self._calls.discard(chunk.tool_call_id)
 
     def note(self, text: str) -> None:
-        """Tell something about the answer, in the answer."""
+        """Add a note to the answer."""
         self._coalescer.add_body(NoteAdded(text=text))
         self._schedule()
 
     def drop_uncovered(self) -> None:
-        """Drop the chunks after the last cursor: the next attempt gets them again (L15)."""
+        """Drop the chunks after the last cursor, which the next attempt gets again (L15)."""
         self._coalescer.drop_uncovered()
 
     async def room(self) -> None:
-        """Wait until the provider may be read again, because little enough is pending.
+        """Wait until few enough characters are pending to read the provider again.
 
         Raises:
             StaleAttempt: this attempt may write no more.
@@ -174,10 +174,10 @@ class Appender:
     ) -> None:
         """Write all pending events and then ``bodies`` in one transaction; wait for the commit.
 
-        A function is called when ``parts`` is whole.
+        If a body is a function, it is called when ``parts`` is complete.
 
         Args:
-            spent: the usage of all rounds, if these events end one.
+            spent: the usage of all rounds, if these events end a round.
             told: the tokens of the thread's runs that may end with this one, by the run's id.
 
         Raises:
@@ -193,7 +193,7 @@ class Appender:
         await self._idle()
 
     async def recover(self) -> None:
-        """Drop the events that the log refused, so that at least the run's end can be written."""
+        """Drop the events that the log has refused, so that the run's end can be written."""
         while self._under_way:
             await self._wait()
         if self._failure is not None:
@@ -201,7 +201,7 @@ class Appender:
             self._coalescer.finish()
 
     def close(self) -> None:
-        """Stop the timer; chunks that are not committed are dropped."""
+        """Stop the timer, and drop the chunks that are not committed."""
         self._cancel_timer()
 
     def _schedule(self) -> None:
@@ -268,14 +268,14 @@ class Appender:
             self._ended(closed)
 
     def received(self, append: Append, _: list[Event], error: BaseException | None) -> None:
-        # The writer has already waited minutes for a database that is away. A file that was moved
-        # away and back may already hold these events: the next attempt reads it.
+        # The writer has already waited minutes for the database. A file that was moved away and
+        # back may already contain these events, so the next attempt reads it.
         lasting = (DatabaseGone, DatabaseUnreachable)
         is_final = not isinstance(error, StoreError) or isinstance(error, lasting)
         if is_final or self._failures >= MAX_STORE_RETRIES:
             self._ended(error)
             return
-        # The database refused (full, locked) and wrote nothing: the same append is tried again.
+        # The database has refused the append (full, locked) and written nothing, so try it again.
         delay_s = STORE_BACKOFF.pause_s(self._failures)
         self._failures += 1
         again = replace(append, done=self.received)

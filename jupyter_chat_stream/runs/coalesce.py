@@ -1,11 +1,12 @@
-"""From chunks to events: chunks close together become one delta. Pure, no clock.
+"""Turns chunks into events; chunks that arrive close together become one delta. Pure, no clock.
 
-After the first ``UpstreamChunk`` of an attempt, a chunk is only taken when an ``UpstreamChunk``
-covers it: what is committed ends exactly at the committed cursor, so no text comes twice (L15).
+After the first ``UpstreamChunk`` of an attempt, a chunk is only taken when a later
+``UpstreamChunk`` covers it. So the committed text ends exactly at the committed cursor, and no
+text comes twice (L15).
 
-A delta has one part and one kind, is at most ``max_chars`` long, and holds no U+0000 and no lone
-surrogate: half of a pair waits for its other half. An attempt adds its parts after those of earlier
-attempts and never changes them. A part is opened by its first text.
+A delta has one part and one kind, and at most ``max_chars`` characters. It contains no U+0000 and
+no lone surrogate: the first half of a pair waits for the second. An attempt adds its parts after
+the parts of earlier attempts, and never changes those. The first text of a part opens the part.
 """
 
 from __future__ import annotations
@@ -45,12 +46,12 @@ MAX_UNCOVERED_CHARS = 8_000_000  # in memory, of one answer
 
 @dataclass(frozen=True, kw_only=True)
 class Taken:
-    """Events that can be written now, with what belongs to the same transaction."""
+    """Events that can be written now, with further data for the same transaction."""
 
     bodies: Sequence[Body] = ()
     upstream: UpstreamChunk | None = None
     data: Sequence[tuple[int, JsonView]] = ()
-    """The blocks that the provider gets back, each with the index of its part."""
+    """Blocks for the provider's next prompts, each with the index of its part."""
 
 
 class Coalescer:
@@ -64,27 +65,27 @@ class Coalescer:
         is_joined: bool = False,
         facts_of: Callable[[ToolCallChunk], CallFacts | None] = lambda _: None,
     ) -> None:
-        self._parts = parts  # how many the message has, including opened ones
+        self._parts = parts  # the number of the message's parts, including opened ones
         self._max_chars = max_chars
         self._open: tuple[DeltaKind, str] | None = None  # kind and tool call
-        self._part: int | None = None  # its part, once it has any text
+        self._part: int | None = None  # the index of the open part, once it has text
         self._pieces: list[str] = []
         self._held = ""  # the first half of a surrogate pair
         self._ready: list[Body] = []
         self._tool_parts: dict[str, int] = {}
         self._broken: list[ToolCallChunk] = []  # calls whose input is no JSON object
-        self._facts_of = facts_of  # where a call is made, what it does, when it expires
+        self._facts_of = facts_of  # looks up executor, effect and expiry of a call
         self._upstream: UpstreamChunk | None = None
         self._data: list[tuple[int, JsonView]] = []
         self._is_joined = is_joined  # the upstream can be joined again
-        self._uncovered: list[Callable[[], None]] = []  # what adds them
+        self._uncovered: list[Callable[[], None]] = []  # functions that add the uncovered chunks
         self._uncovered_chars = 0
-        self._cuts_pair = False  # the last of them ends within a surrogate pair
+        self._cuts_pair = False  # the last uncovered chunk ends within a surrogate pair
         self.pending_chars = 0
 
     @property
     def parts(self) -> int:
-        """How many parts the message has with those that were taken."""
+        """The number of the message's parts, including the parts of taken events."""
         return self._parts
 
     @property
@@ -109,11 +110,11 @@ class Coalescer:
         if self._uncovered_chars > MAX_UNCOVERED_CHARS:
             raise BadRequest(
                 f"The provider gave more than {MAX_UNCOVERED_CHARS} characters without a cursor, "
-                "although its answers can be joined again. Please report it to its author."
+                "although its answers can be joined again. Report this to the provider's author."
             )
 
     def _cover(self, place: UpstreamChunk) -> None:
-        """Take the chunks up to this place, unless it lies within a surrogate pair."""
+        """Take the chunks up to this place, unless the place is within a surrogate pair."""
         if self._cuts_pair:
             return
         self._add_uncovered()
@@ -165,7 +166,7 @@ class Coalescer:
         return taken
 
     def drop_uncovered(self) -> None:
-        """Drop the chunks after the last cursor: the upstream sends them again."""
+        """Drop the chunks after the last cursor, which the upstream sends again."""
         self._uncovered, self._uncovered_chars, self._cuts_pair = [], 0, False
 
     def finish(self) -> Taken:
@@ -197,10 +198,9 @@ class Coalescer:
         self._ready.append(self._started(chunk))
 
     def _fail_broken(self) -> None:
-        """Add the calls with a broken input, each with its failed result.
+        """Add the calls with an invalid input, each with a failed result.
 
-        They come last and in one append: nobody makes such a call, and no result stands between
-        the calls of one round.
+        They come last and in one append, so that no result stands between the calls of a round.
         """
         broken, self._broken = self._broken, []
         if broken:
@@ -224,7 +224,7 @@ class Coalescer:
 
     def _return_tool(self, chunk: ToolResultChunk, reason: FailedFor | None = None) -> None:
         self._end_part()
-        self._next_part()  # the fold appends one
+        self._next_part()  # the fold appends a part, too
         self._ready.append(
             ToolReturned(
                 tool_call_id=clean_text(chunk.tool_call_id),

@@ -1,9 +1,9 @@
-"""Gathering the context: the text that a model reads before it answers.
+"""Gathers the context: the text that a model reads before it answers.
 
-The context follows the branch (``parent_id``), not the order of events: the newest whole turns that
-fit the model's budget. ``turns`` makes turns of messages. Before a turn is left out, long results
-of tools are shortened. The size in tokens is estimated from characters (``CHARS_PER_TOKEN``, low on
-purpose). If a prompt is too long after all, the provider refuses it.
+The context follows the branch (``parent_id``), not the order of events. It contains the newest
+whole turns that fit the model's budget. ``turns`` makes turns from messages. Before a turn is left
+out, long results of tools are shortened. The size in tokens is estimated from characters
+(``CHARS_PER_TOKEN`` is low on purpose). If a prompt is too long anyway, the provider refuses it.
 """
 
 from __future__ import annotations
@@ -33,12 +33,11 @@ ANSWER_TOKENS = 32_000  # reserved for an answer unless the request asks for ano
 
 @dataclass(frozen=True, kw_only=True)
 class Gathered:
-    """The prompt's data from log and settings; ``begun_ms`` is when work on the run began.
+    """The prompt's data from log and settings. ``begun_ms``: the time when work on the run began.
 
-    ``provider_data`` holds the blocks that their provider gets back, by the run's id. ``tools`` are
-    the definitions that were resolved for the run; None stands for those of its parameters.
-    ``offers`` and ``chosen`` are what they are resolved from, ``spent`` is the usage of the rounds
-    that have ended.
+    ``provider_data``: by run id, the blocks that only their provider gets back. ``tools``: the
+    definitions that were resolved for the run; None before that. ``offers`` and ``chosen``: the
+    input of that resolution. ``spent``: the usage of the ended rounds.
     """
 
     reply: MessageRecord
@@ -74,7 +73,7 @@ async def gather(store: ChatStore, run: RunRef, system: str | None) -> Gathered:
 
 
 async def gather_round(store: ChatStore, run: RunRef, gathered: Gathered) -> Gathered:
-    """Read what the last round of tool calls has added; the messages before the reply stay."""
+    """Read the reply again after a round of tool calls; the messages before it stay."""
     found = await store.runs.reply_context(run)
     return replace(
         gathered,
@@ -88,7 +87,7 @@ async def gather_round(store: ChatStore, run: RunRef, gathered: Gathered) -> Gat
 
 @dataclass(frozen=True, kw_only=True)
 class PromptDraft:
-    """A prompt before the bytes of its files are read, and what to tell about it."""
+    """A prompt before the bytes of its files are read, with notes for the answer."""
 
     base: Prompt
     drafts: tuple[Draft, ...]
@@ -97,7 +96,7 @@ class PromptDraft:
     owner: str
 
     async def prompt(self, store: ChatStore) -> Prompt:
-        """Return the prompt, with the bytes of the files that its turns hold."""
+        """Read the bytes of the files, and return the prompt."""
         files: dict[str, bytes] = {}
         for block in (block for draft in self.drafts for block in draft.blocks):
             if isinstance(block, FileBlock) and block.attachment_id not in files:
@@ -117,11 +116,11 @@ def draft_prompt(
     """Build the prompt within the model's budget, newest whole turns first.
 
     Args:
-        endpoint: the provider that gets the prompt: it gets back only its own blocks.
+        endpoint: the provider that gets the prompt; it gets back only its own blocks.
 
     Raises:
-        PromptTooLong: not even the newest turn fits.
-        BadRequest: a parameter has no meaning.
+        PromptTooLong: the newest turn alone does not fit.
+        BadRequest: a parameter is invalid.
     """
     system = "\n\n".join(gathered.systems) or None
     options = _options(params, model, gathered.reply)
@@ -164,7 +163,8 @@ def draft_prompt(
 def _options(params: Params, model: Model, reply: MessageRecord) -> JsonObject:
     """Return the parameters of this round.
 
-    A tool is forced in the first round only: a model that must call one in each round never ends.
+    A tool is forced in the first round only, because a model that must call a tool in each round
+    never ends.
     """
     defaults = parameters.taken_by(model, params.get("defaults") or {})
     options = {**defaults, **(params.get("params") or {})}
@@ -180,16 +180,16 @@ def _upstream(place: UpstreamPlace | None) -> Upstream | None:
 
 
 def answer_room(model: Model) -> int:
-    """Return how many tokens of the context are left for an answer, unless the request says so."""
-    # A canned answer has its fixed length: cutting it gains nothing.
+    """Return how many tokens are reserved for an answer, unless the request sets a length."""
+    # A canned answer has a fixed length, so a bound would gain nothing.
     most = model.max_output_tokens
     return most if model.canned else min(most, ANSWER_TOKENS)
 
 
 def _answers(reply: MessageRecord) -> tuple[Answered, ...]:
-    """Return the reply's answered questions; a question without an answer is left out.
+    """Return the reply's answered questions.
 
-    The questions of tool calls are left out, too: the provider has not asked them.
+    The questions about tool calls are left out, because the provider has not asked them.
     """
     return tuple(
         Answered(prompt=part["prompt"], value=part["value"], by=part["by"])
@@ -213,10 +213,10 @@ def _max_tokens(wanted: Any, model: Model) -> int:
 
 
 def _fitting(drafts: Sequence[Draft], budget: float) -> list[Draft]:
-    """Return the newest turns that fit, from a person's turn on.
+    """Return the newest turns that fit, beginning with a person's turn.
 
-    Results of tools are shortened before a turn is left out: old ones first, and those since the
-    last person's turn only if that turn would not fit otherwise.
+    Results of tools are shortened before a turn is left out: the oldest first. Results after the
+    person's last turn are shortened only if that turn does not fit otherwise.
     """
     last = max((index for index, draft in enumerate(drafts) if draft.is_persons), default=0)
     newest = _shortened(drafts[last:], budget)
@@ -230,12 +230,12 @@ def _fitting(drafts: Sequence[Draft], budget: float) -> list[Draft]:
     kept.reverse()
     while kept and not kept[0].is_persons:  # a prompt begins with a person's turn
         kept.pop(0)
-    # A result without its call is no part of a prompt.
+    # A prompt must not contain a result without its call.
     return [kept[0].without_results(), *kept[1:]] if kept else []
 
 
 def _shortened(drafts: Sequence[Draft], budget: float) -> list[Draft]:
-    """Shorten results of tools and leave out their files, oldest first, until the turns fit."""
+    """Shorten results of tools and omit their files, oldest first, until the turns fit."""
     made = list(drafts)
     excess = _total(made) - budget
     for index, draft in enumerate(made):

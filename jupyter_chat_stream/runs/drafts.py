@@ -1,7 +1,8 @@
 """Turns of a prompt before the bytes of their files are read. Pure.
 
-A file of a tool's result stands right after the result, and goes with it. It becomes part of the
-result once its bytes are there (``given``), or a remark in the result if the model does not get it.
+A file of a tool's result stands right after the result, and is left out with it. When its bytes are
+read (``give``), the file becomes part of the result; if the model does not get the file, a remark
+in the result says so.
 """
 
 from __future__ import annotations
@@ -33,9 +34,9 @@ class FileBlock:
     type: str
     size: int
     chars: int
-    """The size that the budget counts for it."""
+    """The size of the file in the budget, in characters."""
     result_of: str | None = None
-    """The call whose result has the file; None of a file that a person attached."""
+    """The call whose result has the file; None for a file that a person attached."""
 
 
 DraftBlock = Block | FileBlock
@@ -43,7 +44,7 @@ DraftBlock = Block | FileBlock
 
 @dataclass(frozen=True, kw_only=True)
 class Draft:
-    """A turn before the bytes of its files are there."""
+    """A turn before the bytes of its files are read."""
 
     role: Role
     blocks: tuple[DraftBlock, ...]
@@ -57,16 +58,16 @@ class Draft:
 
     @property
     def is_persons(self) -> bool:
-        """Whether the turn holds what a person sent, beside results of tools."""
+        """Whether the turn has blocks of a person, and not only results of tools."""
         return self.role == "user" and not all(map(_is_of_result, self.blocks))
 
     def without_results(self) -> Draft:
-        """Return a person's turn without the results before it: their calls are left out."""
+        """Return a person's turn without results, because their calls are left out."""
         kept = (block for block in self.blocks if not _is_of_result(block))
         return Draft(role=self.role, blocks=tuple(kept))
 
     def shortened(self, most: int) -> Draft:
-        """Return the turn with results of at most about so many characters each."""
+        """Return the turn with each result cut to about ``most`` characters."""
         blocks = (
             shortened(block, most) if isinstance(block, ToolResultBlock) else block
             for block in self.blocks
@@ -74,7 +75,7 @@ class Draft:
         return Draft(role=self.role, blocks=tuple(blocks))
 
     def without_result_files(self) -> Draft:
-        """Return the turn without the files of its results, each of which tells that."""
+        """Return the turn without the files of its results; a remark replaces each file."""
         blocks: list[DraftBlock] = []
         for block in self.blocks:
             if isinstance(block, FileBlock) and block.result_of is not None:
@@ -85,24 +86,24 @@ class Draft:
 
 
 class FileRoom:
-    """Leaves out the files for which a prompt has no room. It sees the newest turn first.
+    """Leaves out the files for which a prompt has no space. It gets the newest turn first.
 
     Args:
-        size: of all files in bytes.
-        of_results: how many files of results stay.
+        size: the most bytes of all files.
+        of_results: the most files of results.
     """
 
     def __init__(self, size: int, of_results: int) -> None:
         self.gone: list[str] = []
-        """The names of files that a person attached and that were left out."""
+        """The names of a person's attached files that were left out."""
         self._size = size
         self._of_results = of_results
 
     def fitting(self, draft: Draft) -> Draft:
-        """Return a turn with the files that fit, and a sentence for each other one."""
+        """Return a turn with the files that fit, and a sentence for each other file."""
         blocks: list[DraftBlock] = []
         remarks: list[tuple[str, str]] = []
-        newest_first = not draft.is_persons  # of one message of a person, the first ones stay
+        newest_first = not draft.is_persons  # of a person's message, the first files stay
         for block in reversed(draft.blocks) if newest_first else draft.blocks:
             if not isinstance(block, FileBlock) or self._takes(block):
                 blocks.append(block)
@@ -136,7 +137,7 @@ def remark(blocks: list[DraftBlock], tool_call_id: str, text: str) -> None:
 
 
 def give(blocks: list[DraftBlock], tool_call_id: str, made: Block) -> None:
-    """Add a file that was read to the result of its call; a text becomes a remark."""
+    """Add a file, whose bytes were read, to the result of its call; a text becomes a remark."""
     if isinstance(made, TextBlock):
         remark(blocks, tool_call_id, made.text)
     elif isinstance(made, (ImageBlock, DocumentBlock)):
@@ -145,7 +146,7 @@ def give(blocks: list[DraftBlock], tool_call_id: str, made: Block) -> None:
 
 
 def joined(blocks: Iterable[B | TextBlock]) -> Iterator[B | TextBlock]:
-    """Join neighbouring texts into one, and leave out blank ones."""
+    """Join neighbouring texts into one, and leave out blank texts."""
     texts: list[str] = []
     for block in blocks:
         if isinstance(block, TextBlock):
@@ -162,7 +163,7 @@ def joined(blocks: Iterable[B | TextBlock]) -> Iterator[B | TextBlock]:
 def _results_of(
     blocks: Sequence[DraftBlock], tool_call_id: str
 ) -> list[tuple[int, ToolResultBlock]]:
-    """Return the result of a call with its place; nothing if the blocks do not have it."""
+    """Yield the result of a call with its index, if the blocks have it."""
     return [
         (place, block)
         for place, block in enumerate(blocks)

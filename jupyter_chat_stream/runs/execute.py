@@ -1,7 +1,7 @@
-"""Executing a run. The log is the only record of how far the run has come.
+"""Executes a run. The log is the only record of the run's progress.
 
-An attempt reads from the log how far the text is, continues from there, and appends. After a crash,
-a cut stream or a failure, the same function is called again under the next attempt.
+An attempt reads the text so far from the log, continues the text, and appends. After a crash, a cut
+stream or a failure, the same function is called again for the next attempt.
 
 ::
 
@@ -12,8 +12,8 @@ a cut stream or a failure, the same function is called again under the next atte
          └─ next attempt ◄─┤ short pause: wait here; long: released, a sweep takes it
                            └─ not retryable, or too often: error, finalized failed
 
-Another process may fence this attempt, by Stop or a takeover. The next append then fails with
-StaleAttempt, and the attempt ends silently: the other process has written to the log (L5).
+Another process may fence this attempt, by Stop or by a takeover. The next append then fails with
+StaleAttempt, and the attempt ends silently, because the other process has written to the log (L5).
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ Why = Literal["cancelled", "shutdown"]
 
 @dataclass(frozen=True, kw_only=True)
 class RunServices:
-    """The store, models and settings of an execution: the same for every run of a process."""
+    """The store, models and settings of an execution, shared by all runs of a process."""
 
     store: ChatStore
     registry: Registry
@@ -90,20 +90,20 @@ class Execution:
         self._spent = SpentTokens()
         self._build = Build.of(claimed.params)
         self._rounds: ToolRounds
-        self._last_round: Gathered | None = None  # of this attempt, once its round has ended
+        self._last_round: Gathered | None = None  # set at the end of this attempt's round
 
     @property
     def attempt(self) -> int:
         return self._claimed.attempt
 
     def stop(self, why: Why) -> None:
-        """End early and keep the text; the run is cancelled, or left due for another process."""
+        """End early and keep the text: cancel the run, or leave it due for another process."""
         self._why = self._why or why
         if self._step is not None:
             self._step.cancel()
 
     async def run(self) -> None:
-        """Work until the run has ended, waits, or was fenced."""
+        """Work until the run ends, waits, or is fenced."""
         run, model, services = self._claimed.run, self._claimed.model, self._services
         try:
             try:
@@ -114,11 +114,11 @@ class Execution:
                 await services.store.claims.fail_damaged(run, self.attempt, damage)
         except StaleAttempt:
             log.info(Line("run.fenced", run=run.id, attempt=self.attempt))
-        except StoreError as error:  # nothing can be written now: a sweep claims the run again
+        except StoreError as error:  # the store refuses writes now: a sweep claims the run again
             log.warning(Line("run.left", code=error.code, run=run.id, attempt=self.attempt))
 
     async def _attempt(self) -> bool:
-        """Make one attempt, or one more round of it; True if another follows at once."""
+        """Make one attempt, or one round of it; True if the next one follows at once."""
         run = self._claimed.run
         gathered = await self._gather()
         if gathered is None:
@@ -136,7 +136,7 @@ class Execution:
                 await self._leave(appender)
             elif isinstance(end, EndChunk):
                 return await self._end(gathered, appender, end)
-            else:  # it asks or sleeps, and no process holds it after that commit (L10)
+            else:  # the run asks or sleeps, and has no holder after that commit (L10)
                 appender.drop_uncovered()
                 await appender.finish((end,))
             return False
@@ -155,7 +155,7 @@ class Execution:
             appender.close()
 
     async def _gather(self) -> Gathered | None:
-        """Read what the prompt is made of; None if a tool call has to come first, or ``stop``.
+        """Read the prompt's data; None if the run waits for a tool call, or was stopped.
 
         While the upstream can be joined, its round has not ended, and no call is reviewed.
         """
@@ -185,7 +185,7 @@ class Execution:
         return goes_on
 
     async def _unless_stopped(self, work: Coroutine[Any, Any, T]) -> T | None:
-        """Do a step of the attempt; None if ``stop`` came before its end."""
+        """Do a step of the attempt; None if ``stop`` was called before its end."""
         if self._is_stopped():
             work.close()
             return None
@@ -228,21 +228,21 @@ class Execution:
             await appender.finish(lambda: _completion(gathered, appender, end, total))
             return False
         most = self._services.config.max_tool_rounds
-        taken_over = self._claimed.params.get(TAKEN_OVER, 0)  # a person has let it go on
+        taken_over = self._claimed.params.get(TAKEN_OVER, 0)  # a person has continued the answer
         if count_rounds(gathered.reply["parts"][taken_over:]) >= most:
             note = NoteAdded(text=TOO_MANY_ROUNDS.format(rounds=most))
             await appender.finish(lambda: (note, *_completion(gathered, appender, end, total)))
             return False
         await appender.finish((), release=False, spent=total)
         self._spent.end_round(total)
-        self._claimed = replace(self._claimed, retries=0)  # only failures of one round add up
+        self._claimed = replace(self._claimed, retries=0)  # failures are counted per round
         self._last_round = gathered
         return True
 
     async def _end_version(
         self, build: Build, gathered: Gathered, appender: Appender, spent: Usage
     ) -> bool:
-        """Call the test of a version that was written, in the transaction of its last text."""
+        """Add the test call of a build's version, in the transaction of the version's last text."""
         book = self._rounds.book(gathered)
         await appender.finish(
             lambda: build.after_version(gathered, appender, book, spent), release=False, spent=spent
@@ -252,7 +252,7 @@ class Execution:
         return bool(build.code_in(gathered, appender))
 
     async def _stream(self, gathered: Gathered, appender: Appender) -> EndChunk | Pause | None:
-        """Read the provider to its end or to a pause; None if ``stop`` came first."""
+        """Read the provider to its end or to a pause; None if ``stop`` was called first."""
         reading: StreamReading | None = None
 
         async def work() -> None:
@@ -280,7 +280,7 @@ class Execution:
         return reading.end
 
     async def _ask(self, gathered: Gathered, appender: Appender) -> StreamReading:
-        """Begin a stream of the provider; asking it for the model's sizes may take a while."""
+        """Begin a stream of the provider. It may take a while to get the model's sizes."""
         services = self._services
         provider, model = await services.registry.look_up(self._claimed.model)
         asked = gathered if self._build is None else self._build.prompt(gathered)
@@ -298,22 +298,22 @@ class Execution:
         if self._why == "cancelled":
             told = await self._services.tokens.of_thread(self._claimed.run.thread.id)
             await appender.finish((await self._finalized("cancelled"),), told=told)
-        else:  # the server stops: the run is due again, for another process
+        else:  # the server stops, so the run is due again for another process
             appender.drop_uncovered()
             await appender.finish((StatusChanged(phase="queued", detail="the server stopped"),))
 
     async def _go_on(self, failure: ProviderError, gathered: Gathered, appender: Appender) -> bool:
-        """Begin the next attempt now or later, or end the run; True for now."""
+        """After a failure, begin the next attempt now (True) or later, or end the run."""
         has_text = appender.has_written or bool(gathered.reply["parts"])
         if isinstance(failure, UpstreamLost) and gathered.upstream is not None:
             return await self._leave_upstream(has_text=has_text)
-        if _has_come_further(gathered, appender):  # only failures without progress add up
+        if _has_come_further(gathered, appender):  # only failures without progress are counted
             self._claimed = replace(self._claimed, retries=0)
-        # An upstream that can be joined again goes on: the answer is not broken (L15).
+        # If the upstream can be joined again, the answer is not broken (L15).
         return await self._fail(failure, appender, visible=has_text and not appender.is_joined)
 
     async def _leave_upstream(self, *, has_text: bool) -> bool:
-        """Begin the next attempt without the upstream, and tell it in the answer."""
+        """Begin the next attempt without the upstream, and add a note to the answer."""
         claims, claimed = self._services.store.claims, self._claimed
         await claims.leave_upstream(claimed, UPSTREAM_LOST_NOTE if has_text else None)
         again = await claims.retry(claimed)
@@ -344,7 +344,7 @@ class Execution:
         return True
 
     async def _sleep(self, wait_s: float, appender: Appender) -> bool:
-        """Wait here; False if ``stop`` came first, and the run was left."""
+        """Wait in this process; False if ``stop`` was called first, and the run was left."""
         if self._why is None:
             self._step = cast("asyncio.Task[None]", asyncio.ensure_future(asyncio.sleep(wait_s)))
             try:
@@ -374,13 +374,13 @@ def _completion(
 
 
 def _has_come_further(gathered: Gathered, appender: Appender) -> bool:
-    """Return whether this attempt has joined an upstream and committed a later place of it."""
+    """Return whether this attempt has joined an upstream and committed a later cursor."""
     before, now = gathered.upstream, appender.cursor
     return before is not None and now is not None and now > before.cursor
 
 
 def _tell(notes: Sequence[str], gathered: Gathered, appender: Appender) -> None:
-    """Add the notes that an earlier attempt has not added."""
+    """Add the notes that no earlier attempt has added."""
     told = [part["text"] for part in gathered.reply["parts"] if part["kind"] == "note"]
     for note in notes:
         if note not in told:

@@ -1,8 +1,8 @@
-"""The parameters of a thread: which of them a model takes, and whether their values fit.
+"""Checks the parameters of a thread against a model.
 
-A thread keeps its parameters when its model changes. A run passes on those that its model offers
-(``Model.parameters``) with values that fit, and leaves out the others: the provider would refuse
-each message of the thread.
+A thread keeps its parameters when its model changes. A run passes on only the parameters that its
+model offers (``Model.parameters``) and whose values fit. With other parameters, the provider would
+refuse each message of the thread.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ..shared.spelling import did_you_mean
 
 
 def taken_by(model: Model, given: JsonView) -> JsonObject:
-    """Return the parameters that a model offers, without values that do not fit it."""
+    """Return the parameters that a model offers and whose values fit."""
     return {
         parameter.name: given[parameter.name]
         for parameter in model.parameters
@@ -28,7 +28,7 @@ def check(model: Model, given: JsonView) -> None:
     """Check the parameters of a thread against its model.
 
     Raises:
-        InvalidInput: the model does not offer one of them, or its value does not fit.
+        InvalidInput: the model does not offer a parameter, or a value does not fit.
     """
     offered = {parameter.name: parameter for parameter in model.parameters}
     for name, value in given.items():

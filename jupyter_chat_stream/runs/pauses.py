@@ -1,7 +1,8 @@
-"""Pauses: the event of a provider's question or sleep.
+"""Makes the event of a provider's question or sleep.
 
-The transaction that writes the event also releases the run (L10); the answer, or the time, makes
-the run due again. Questions are bounded, because a model writes them and every reader gets them.
+The transaction that writes the event also releases the run (L10). The answer, or the end of the
+sleep, makes the run due again. Questions are bounded, because a model writes them and every reader
+gets them.
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ Pause = InputRequested | StatusChanged
 
 
 def pause_of(chunk: AskChunk | SleepChunk, *, now_ms: int, request_id: str) -> Pause | None:
-    """Return the event of the chunk; None for a sleep whose time has passed.
+    """Return the event of the chunk; None for a sleep that has ended already.
 
     Raises:
-        BadRequest: the chunk is over a limit.
+        BadRequest: the chunk exceeds a limit.
     """
     if isinstance(chunk, AskChunk):
         return _question(chunk, now_ms, request_id)

@@ -1,4 +1,4 @@
-"""Reading a provider's stream into the appender, to its end or to a pause."""
+"""Reads a provider's stream into the appender, to its end or to a pause."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from .appender import Appender
 from .pauses import Pause, pause_of
 from .spent import SpentTokens
 
-IDLE_PLACE_S = 5.0  # how often a place is committed while the upstream sends no text
+IDLE_PLACE_S = 5.0  # the interval for committing the upstream's cursor while no text comes
 
 
 class StreamReading:
-    """Reads a provider's stream into the appender, and raises ``Stalled`` after a silence."""
+    """Reads a provider's stream into the appender; raises ``Stalled`` after a long silence."""
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class StreamReading:
         self._heard_at = self._loop.time()
         self._stalled = False
         self._timer: asyncio.TimerHandle | None = None
-        self._placed_at: float | None = None  # since then, nothing but places has come
+        self._placed_at: float | None = None  # since then, only cursors have come
 
     async def run(self) -> None:
         reading = asyncio.ensure_future(self._read())
@@ -60,7 +60,7 @@ class StreamReading:
                 reading.cancel()
                 await asyncio.gather(reading, return_exceptions=True)
                 raise
-            raise Stalled(f"The provider said nothing for {self._stall_timeout_s:g} s.") from None
+            raise Stalled(f"The provider sent nothing for {self._stall_timeout_s:g} s.") from None
         finally:
             if self._timer is not None:
                 self._timer.cancel()
@@ -91,7 +91,7 @@ class StreamReading:
                 await self._appender.room()
 
     def _is_news(self, chunk: Chunk) -> bool:
-        """Return whether a chunk is worth a commit: a place that covers nothing new seldom is."""
+        """Return whether to commit a chunk: a cursor without new text is committed rarely."""
         if not isinstance(chunk, UpstreamChunk):
             self._placed_at = None
             return True
@@ -102,7 +102,7 @@ class StreamReading:
         return True
 
     def _watch(self, reading: asyncio.Task[None], timeout_s: float) -> None:
-        """Cancel the reading at the end of a silence of ``timeout_s``."""
+        """Cancel the reading after a silence of ``timeout_s``."""
         silent_until = self._heard_at + timeout_s
         if self._loop.time() < silent_until:
             self._timer = self._loop.call_at(silent_until, self._watch, reading, timeout_s)

@@ -1,12 +1,12 @@
-"""From the parts of a reply to the blocks of a prompt: its rounds of tool calls. Pure.
+"""Turns the parts of a reply, with its rounds of tool calls, into blocks of a prompt. Pure.
 
 ::
 
     text, calls, results, text, calls, results, text
     └─ assistant ─┘ └user─┘ └ assistant ─┘ └user─┘ └ assistant, or the prompt's partial text
 
-A round ends with the results of its calls. The next round begins with the first part of the model
-after a result. Calls of tools that the provider runs itself belong to no round.
+A round ends with the results of its calls. The next round begins with the model's first part after
+a result. Calls of tools that the provider itself executes belong to no round.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ MIN_RESULT_CHARS = 1_000  # a shorter result is never shortened
 
 @dataclass(frozen=True, kw_only=True)
 class ReplyTurn:
-    """The blocks of one role in a reply, in their order."""
+    """The blocks of one turn in a reply, in their order."""
 
     role: Role
     blocks: tuple[Block, ...]
@@ -42,12 +42,12 @@ class ReplyTurn:
 def reply_turns(
     parts: Sequence[Part], data: Sequence[ProviderData], *, is_ended: bool
 ) -> list[ReplyTurn]:
-    """Return the turns of a reply: its assistant's blocks, and after calls their results.
+    """Return the turns of a reply: the assistant's blocks, and after calls the results.
 
     Args:
-        data: the blocks of its provider that go back to it.
-        is_ended: whether no more results come; a call without one is then told as interrupted, or
-            as not made. Otherwise such a call is left out.
+        data: the provider's own blocks, which it gets back.
+        is_ended: whether no more results come. If so, a call without a result counts as
+            interrupted or not made; otherwise such a call is left out.
     """
     return _Rounds(parts, is_ended=is_ended).reply_turns(data)
 
@@ -60,7 +60,7 @@ def unfinished(parts: Sequence[Part]) -> int:
 
 
 def shortened(block: ToolResultBlock, most: int) -> ToolResultBlock:
-    """Return a result whose output is at most about so many characters, with a mark."""
+    """Return a result with its output cut to about ``most`` characters, and a mark."""
     text = replace(block, remarks=()).output_text
     if len(text) <= max(most, MIN_RESULT_CHARS):
         return block
@@ -68,7 +68,7 @@ def shortened(block: ToolResultBlock, most: int) -> ToolResultBlock:
 
 
 class _Rounds:
-    """The state of going through the parts of one reply."""
+    """The state while iterating over the parts of one reply."""
 
     def __init__(self, parts: Sequence[Part], *, is_ended: bool) -> None:
         self._parts = parts
@@ -80,8 +80,8 @@ class _Rounds:
         self._blocks: list[Block] = []
         self._calls: list[ToolCallPart] = []
         self._own: set[str] = set()
-        self._text_from = 0  # the index of the first part whose text is in no block yet
-        self._has_result = False  # whether a result of this round was met
+        self._text_from = 0  # the first part whose text is in no block yet
+        self._has_result = False  # whether this round has a result already
 
     def reply_turns(self, data: Sequence[ProviderData]) -> list[ReplyTurn]:
         for item in data:
@@ -135,7 +135,7 @@ class _Rounds:
             yield ToolResultBlock(tool_call_id=id_, name=name, success=success, output=output)
 
     def _end_text(self, index: int) -> None:
-        """Make one block of the texts since the last block."""
+        """Make one block from the texts since the last block."""
         text = content_of(self._parts[self._text_from : index])
         self._text_from = index
         if text.strip():
@@ -147,12 +147,12 @@ class _Rounds:
 
 
 def has_rounds(parts: Sequence[Part]) -> bool:
-    """Return whether a reply has called a tool whose calls an executor of ours makes."""
+    """Return whether a reply has a call for one of our executors."""
     return any(map(_is_own_call, parts))
 
 
 def _is_own_call(part: Part) -> TypeGuard[ToolCallPart]:
-    """Return whether a part is a whole call that an executor of ours makes."""
+    """Return whether a part is a complete call for one of our executors."""
     return part["kind"] == "tool_call" and "where" in part and "input" in part
 
 

@@ -1,8 +1,8 @@
-"""The files of a server tool's result, stored before the result names them.
+"""Stores the files of a server tool's result, before the result that names them is written.
 
-The reply holds them from the transaction on that writes the result, so a result that is refused
-leaves nothing behind (L12): its files are deleted, or expire if this process ends before. A file
-that cannot be kept fails no call; the output tells it.
+The files belong to the reply from the transaction that writes the result. If the result is refused,
+its files are deleted, or they expire if this process ends before that (L12). If a file cannot be
+kept, the call does not fail; the output names the file and the reason.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ from ..store.front import (
 from .tools.base import NewFile, ToolDone
 from .uploads import Upload
 
-MARGIN_BYTES = 16 * 1024  # of an output, for the sentences about its files
+MARGIN_BYTES = 16 * 1024  # space in an output for sentences about its files
 MAX_NAME_CHARS = 120
 
 
 @dataclass(frozen=True, kw_only=True)
 class KeptResult:
-    """A result as it is written: its output, and the ids of its files."""
+    """A result with the ids of its stored files."""
 
     success: bool
     output: Any
@@ -54,10 +54,10 @@ class ResultFiles:
         self._store = store
         self._most = config.max_attachment_bytes
         self._owner = owner
-        self._size = 0  # of the files that were stored
+        self._size = 0  # of the stored files
 
     async def keep(self, done: ToolDone) -> KeptResult:
-        """Store the files of a result, and its whole output if it is too large for an event."""
+        """Store the files of a result, and also an output that is too large for an event."""
         try:
             given, success = clean_json(done.output), done.success
             room = MAX_PER_RESULT - (bounded(given)[1] is not None)
@@ -66,7 +66,7 @@ class ResultFiles:
         ids: list[str] = []
         lost = await self._store_all(done.attachments[:room], ids)
         if len(done.attachments) > room:
-            lost.append(f"Files that were not kept: {len(done.attachments) - room}, too many.")
+            lost.append(f"{len(done.attachments) - room} more files were not kept: too many.")
         output, whole = bounded(with_notes(given, lost))
         if whole is not None:
             lost = await self._store_all([whole], ids)
@@ -76,7 +76,7 @@ class ResultFiles:
         return KeptResult(success=success, output=output, attachment_ids=tuple(ids))
 
     async def _store_all(self, files: Sequence[NewFile], ids: list[str]) -> list[str]:
-        """Store some files and add their ids; returns a sentence for each that was not kept."""
+        """Store files and add their ids. Returns a sentence for each refused file."""
         lost = []
         try:
             for file in files:
@@ -97,9 +97,9 @@ class ResultFiles:
             try:
                 await self._store.attachments.delete(self._owner, each)
             except (AttachmentNotFound, AttachmentInUse):
-                pass  # it has gone, or the reply holds it after all
+                pass  # the file is gone, or a reply has it
             except StoreError:
-                return  # the database is away; they expire after a day
+                return  # the database is away; the files expire after a day
 
     async def _store_one(self, file: NewFile) -> str:
         name, size = _name(file), len(file.data)
@@ -126,12 +126,12 @@ class ResultFiles:
 
 
 def without_files(output: Any, error: ChatStreamError) -> Any:
-    """Return the output of a result whose files the store refuses."""
+    """Return the output of a result after the store has refused its files."""
     return bounded(with_notes(output, [f"No file was kept: {error.message}"]))[0]
 
 
 def bounded(output: Any) -> tuple[Any, NewFile | None]:
-    """Return an output that fits into an event; with the whole as a file, if it was cut."""
+    """Return an output that fits into an event, and the complete output as a file if cut."""
     is_text = isinstance(output, str)
     raw = (output if is_text else canonical(output)).encode("utf-8", "replace")
     if len(raw) <= MAX_OUTPUT_BYTES // 8 or _size(output) <= MAX_OUTPUT_BYTES:
@@ -141,7 +141,7 @@ def bounded(output: Any) -> tuple[Any, NewFile | None]:
     data = text.encode("utf-8", "replace")
     room = MAX_OUTPUT_BYTES - MARGIN_BYTES
     head = raw[:room].decode(errors="ignore")
-    while _size(head) > room:  # characters that JSON writes with several bytes
+    while _size(head) > room:  # JSON needs several bytes for some characters
         head = head[: len(head) // 2]
     type_ = "text/plain" if is_text else "application/json"
     return head, NewFile(name=name, type=type_, data=data)
@@ -152,6 +152,6 @@ def _size(output: Any) -> int:
 
 
 def _name(file: NewFile) -> str:
-    """Return a name of one line, without a folder."""
+    """Return the file's name in one line, without a folder."""
     plain = "".join(char for char in clean_text(file.name) if char.isprintable())
     return plain.replace("\\", "/").rpartition("/")[2].strip()[:MAX_NAME_CHARS] or "file"

@@ -52,7 +52,7 @@ from .toolset import ToolBook, known_tools, plan_calls, resolve_tools, wanted_na
 
 log = logging.getLogger("jupyter_chat_stream.runs")
 
-GONE = "This tool is not there any more. The call was not made."
+GONE = "This tool does not exist any more. The call was not made."
 TOO_MANY_ROUNDS = "The answer ends here: the model has called tools {rounds} times in a row."
 
 
@@ -74,21 +74,21 @@ class ToolRounds:
         self._tokens = tokens
         self._digests: dict[str, str] = {}  # of the calls that are reviewed, by their ids
         self.notes: tuple[str, ...] = ()
-        """What to tell in the answer of tools that are not there."""
+        """Notes for the answer about missing tools."""
 
     async def resolve(self, gathered: Gathered) -> Gathered:
-        """Return the gathered data with the run's tools, which are kept from the first time on."""
+        """Return the gathered data with the run's tools, which are resolved once and then kept."""
         if gathered.tools is not None:
             return gathered
         tools: Sequence[ToolDefinition] = ()
-        if not gathered.reply["parts"]:  # an answer that has begun without tools goes on without
+        if not gathered.reply["parts"]:  # an answer that began without tools continues without
             tools = await self._resolved(gathered)
         if tools:
             await self._store.tools.keep(self._claimed.run, self._claimed.attempt, tools)
         return replace(gathered, tools=tuple(tools))
 
     async def _resolved(self, gathered: Gathered) -> Sequence[ToolDefinition]:
-        """Resolve the run's tools; of the server's, only those that may be on are asked for."""
+        """Resolve the run's tools. Sources are asked only for tools that may be on."""
         requested = self._claimed.params.get("tools")
         names = wanted_names(requested, gathered.chosen, self._config)
         listing = await self._server.of(gathered.owner).named(names)
@@ -97,7 +97,7 @@ class ToolRounds:
         return resolve_tools(requested, gathered.chosen, known, self._config)
 
     def book(self, gathered: Gathered) -> ToolBook:
-        """Return what the log tells of the calls that the model makes now."""
+        """Return the facts for the log about calls that the model makes now."""
         expires_ms = int(self._config.tool_expires_s * 1000)
         return ToolBook(gathered.tools or (), lambda: self._store.now_ms() + expires_ms)
 
@@ -105,7 +105,7 @@ class ToolRounds:
         """Review the calls of the reply, and make those in place.
 
         Returns:
-            Whether the attempt goes on: False once the run waits, and nobody holds it.
+            Whether the attempt continues: False if the run waits and was released.
 
         Raises:
             StaleAttempt: another attempt or an end came first.
@@ -120,7 +120,7 @@ class ToolRounds:
             await self._make_all(reviewed.in_place)
 
     async def _plans(self, gathered: Gathered) -> dict[str, CallPlan]:
-        """Check the calls without a result in another thread: schemas come from outside."""
+        """Check the calls without a result, in another thread because schemas are untrusted."""
         calls = list(open_calls(gathered.reply["parts"]))
         if not calls:
             return {}
@@ -130,7 +130,7 @@ class ToolRounds:
         return plans
 
     async def _make_all(self, calls: Sequence[CallInPlace]) -> None:
-        """Make some calls side by side; if one may write no more, the others end, too."""
+        """Make calls concurrently. If the attempt is fenced, all of them end."""
         tasks = [asyncio.ensure_future(self._make(call)) for call in calls]
         try:
             await asyncio.gather(*tasks)
@@ -152,7 +152,7 @@ class ToolRounds:
             await self._end(call, outcome)
 
     async def _call(self, call: CallInPlace) -> ToolOutcome:
-        """Call the tool; an error of the tool fails the call."""
+        """Call the tool; an exception of the tool becomes a failed result."""
         try:
             tool = await self._server.of(call.owner).find(call.name)
             if tool is None:
@@ -208,7 +208,7 @@ class ToolRounds:
         if isinstance(pause, InputRequested):
             question = replace(pause, tool_call_id=call.tool_call_id)
             await store.tools.pause(run, attempt, call.tool_call_id, question)
-        elif pause is None or pause.until is None:  # the time has passed meanwhile: call it again
+        elif pause is None or pause.until is None:  # the time has passed: call the tool again
             await store.tools.pause(run, attempt, call.tool_call_id, store.now_ms())
         else:
             await store.tools.pause(run, attempt, call.tool_call_id, from_iso(pause.until))
@@ -229,7 +229,7 @@ class ToolRounds:
 
 
 class ThreadBuilds:
-    """The builds of one thread, for its tools."""
+    """The builds of one thread, as its tools see them."""
 
     def __init__(self, store: ChatStore, thread: ThreadRef, tokens: TokensHere) -> None:
         self._store = store
@@ -245,7 +245,7 @@ class ThreadBuilds:
 
 
 def count_rounds(parts: Sequence[Part]) -> int:
-    """Count the rounds of calls of a reply: each begins with a call after a result."""
+    """Count the rounds of a reply; a call after a result begins a new round."""
     rounds, is_in_round = 0, False
     for part in parts:
         if part["kind"] == "tool_call" and "where" in part:

@@ -1,8 +1,8 @@
-"""The tokens of the attempts that brought no whole answer, as far as the provider counted them.
+"""Counts the tokens of attempts without a complete answer, as the provider reports them.
 
-An answer that is stopped, fails or is refused has cost tokens, too: its last event tells them. The
-attempts of other processes are left out; they have told theirs to nobody. If somebody else ends a
-run that this process works on, ``TokensHere`` tells them its tokens.
+An answer that is stopped, fails or is refused has cost tokens, too, and its last event reports
+them. Tokens of attempts in other processes are not known. If another task ends a run that this
+process works on, it gets the run's tokens from ``TokensHere``.
 """
 
 from __future__ import annotations
@@ -24,26 +24,26 @@ class SpentTokens:
     """The tokens of one run while this process works on it."""
 
     def __init__(self) -> None:
-        self._told: UsageChunk | None = None  # the newest of the attempt that is being made
+        self._told: UsageChunk | None = None  # the latest report of the current attempt
         self._ended: list[UsageChunk] = []
-        self.rounds: Usage | None = None  # of the rounds that have ended, in any process
+        self.rounds: Usage | None = None  # of all ended rounds, in any process
 
     def tell(self, chunk: UsageChunk) -> None:
-        """Take the tokens of this attempt so far; they replace those told before."""
+        """Take the tokens of this attempt so far, which replace its earlier report."""
         self._told = chunk
 
     def begin_attempt(self, *, is_joined: bool) -> None:
-        """Keep what the attempt before has told.
+        """Add the tokens of the attempt before to the sum, before a new attempt.
 
         Args:
-            is_joined: the attempt joins the same upstream again, which tells its tokens again.
+            is_joined: whether the attempt joins the same upstream, which reports its tokens again.
         """
         if self._told is not None and not is_joined:
             self._ended.append(self._told)
             self._told = None
 
     def end_round(self, spent: Usage) -> None:
-        """Take the usage of all rounds so far, with that of the stream that has just ended."""
+        """Take the usage of all rounds so far, including the stream that has just ended."""
         self._told, self.rounds = None, spent
 
     async def end(self, status: EndStatus, registry: Registry, model: str) -> Finalized:
@@ -51,7 +51,7 @@ class SpentTokens:
         return Finalized(status=status, usage=await self.total(registry, model))
 
     async def total(self, registry: Registry, model: str) -> Usage | None:
-        """Return all tokens so far and their known cost; None if nobody has counted any."""
+        """Return all tokens so far and their known cost; None if none were counted."""
         told = [*self._ended, *([self._told] if self._told else [])]
         counted = [chunk for chunk in told if counts_of(chunk.usage) is not None]
         if not counted:
@@ -66,14 +66,14 @@ class TokensHere:
     """The tokens of the runs that this process works on."""
 
     def __init__(self) -> None:
-        # By the run's id: the thread's, and a function that adds up.
+        # By run id: the thread's id, and a function that adds up the tokens.
         self._runs: dict[str, tuple[str, Callable[[], Awaitable[Usage | None]]]] = {}
 
     @contextmanager
     def hold(
         self, run: RunRef, spent: SpentTokens, registry: Registry, model: str
     ) -> Iterator[None]:
-        """Hold the tokens of a run while the block works on it."""
+        """Register the tokens of a run while the block works on it."""
         mine = self._runs[run.id] = (run.thread.id, partial(spent.total, registry, model))
         try:
             yield
@@ -82,7 +82,7 @@ class TokensHere:
                 del self._runs[run.id]
 
     async def of_thread(self, thread_id: str) -> dict[str, Usage]:
-        """Return the tokens so far of a thread's runs, by the run's id."""
+        """Return the tokens of a thread's runs so far, by the run's id."""
         found: dict[str, Usage] = {}
         for run_id, (thread, add_up) in list(self._runs.items()):
             usage = await add_up() if thread == thread_id else None
@@ -92,12 +92,12 @@ class TokensHere:
 
 
 def with_rounds(rounds: Usage | None, usage: Usage) -> Usage:
-    """Add the usage of earlier rounds to that of the last stream."""
+    """Add the usage of earlier rounds to the usage of the last stream."""
     return usage if rounds is None else _added([rounds, usage])
 
 
 def _added(usages: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """Add up; a cost counts only if each attempt has told its own."""
+    """Add up usages; the cost counts only if each attempt has reported one."""
     total: dict[str, float] = {}
     for usage in usages:
         for name, value in usage.items():

@@ -1,7 +1,7 @@
-"""Which tools a run has, and what can be told of a call before any consent. Pure.
+"""Chooses the tools of a run, and checks calls before a consent is asked for. Pure.
 
-The tools of a run are resolved once, when its first attempt begins, and kept with the run: a later
-attempt, in another process and without the kernel, sees the same definitions.
+The tools of a run are resolved once, at the begin of its first attempt, and stored with the run. So
+a later attempt, in another process and without the kernel, has the same definitions.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from ..shared.tool_records import ThreadTools, ToolCallPart, ToolEffect, ToolRec
 from ..store.front import CallPlan
 
 MAX_MISFIT_CHARS = 500
-# Of the checks of one round. An input that needs more fits: the tool checks its own input besides.
+# Bound for the checks of one round. Beyond it an input counts as valid: its tool checks it, too.
 MAX_STEPS = 20_000
 MAX_CHECK_S = 0.25
-STEPS_PER_TURN = 50  # then the other threads have a turn: the event loop is one of them
-# A pattern from outside can take for ever, and comparing all items with each other takes long.
+STEPS_PER_TURN = 50  # then other threads may run, such as the event loop
+# A foreign pattern can take for ever, and comparing all items with each other takes long.
 _NOT_CHECKED = ("pattern", "patternProperties", "uniqueItems")
 INVALID_INPUT = "The input of this call is no JSON object. Send the call again with an object."
 
@@ -40,15 +40,15 @@ def is_admitted(name: str, config: ChatStream) -> bool:
 def known_tools(
     server: Sequence[ToolRecord], offers: Sequence[ToolRecord]
 ) -> dict[str, ToolRecord]:
-    """Return the tools that a thread could have, by name; an offer does not replace the server's.
+    """Return the tools that a thread could have, by name.
 
-    An offer cannot take a tool's place: the server's own definition stands.
+    An offer cannot replace a server tool of the same name.
     """
     return {tool["name"]: tool for tool in (*offers, *server)}
 
 
 def is_on(tool: ToolRecord, chosen: ThreadTools | None, config: ChatStream) -> bool:
-    """Return whether a thread's messages have a tool unless they name others."""
+    """Return whether a thread's messages have a tool by default."""
     if not is_admitted(tool["name"], config):
         return False
     if tool["source"] == "function":
@@ -63,14 +63,14 @@ def resolve_tools(
     known: Mapping[str, ToolRecord],
     config: ChatStream,
 ) -> list[ToolDefinition]:
-    """Return the tools of a run: those of its message, or those of its thread.
+    """Return the tools of a run: its message's own tools, or the tools of its thread.
 
-    A name that nobody offers any more is left out, and so is a tool that no list admits.
+    Tools that nobody offers any more, and tools that the settings do not admit, are left out.
 
     Args:
-        requested: names of tools, and definitions of the Messages API; None: the thread's.
-        chosen: what the thread has on.
-        known: the tools that there are now, by name.
+        requested: names of tools, and definitions of the Messages API; None: the thread's tools.
+        chosen: the thread's choice of tools.
+        known: the existing tools, by name.
     """
     if requested is None:
         return [tool for tool in known.values() if is_on(tool, chosen, config)]
@@ -87,7 +87,7 @@ def wanted_names(
     chosen: ThreadTools | None,
     config: ChatStream,
 ) -> frozenset[str]:
-    """Return the names that ``resolve_tools`` looks for among the server's tools."""
+    """Return the names that ``resolve_tools`` needs from the server's tools."""
     if requested is not None:
         return frozenset(item for item in requested if isinstance(item, str))
     return frozenset(config.default_tools if chosen is None else chosen["names"] or ())
@@ -95,7 +95,7 @@ def wanted_names(
 
 @dataclass(frozen=True, kw_only=True)
 class CallFacts:
-    """What the log tells of a call from its start on."""
+    """The facts about a call that the log has from its start."""
 
     where: ToolWhere
     effect: ToolEffect
@@ -103,11 +103,11 @@ class CallFacts:
 
 
 class ToolBook:
-    """The tools of a run while the model answers.
+    """The tools of a run, during the model's answer.
 
     Args:
         tools: the definitions that the model has.
-        expires_ms: returns the time at which a call that begins now fails.
+        expires_ms: returns the expiry time of a call that begins now.
     """
 
     def __init__(self, tools: Sequence[ToolDefinition], expires_ms: Callable[[], int]) -> None:
@@ -116,9 +116,9 @@ class ToolBook:
         self._expires_ms = expires_ms
 
     def facts_of(self, call: ToolCallChunk) -> CallFacts | None:
-        """Return what to tell of a call; None of a tool that the provider or the sender executes.
+        """Return the facts of a call; None if the provider or the sender executes its tool.
 
-        A name that the model has made up counts as the server's, which tells it so.
+        A name that does not exist counts as a server tool; the server then fails the call.
         """
         if not self._ours or call.is_hosted or call.name in self._others:
             return None
@@ -133,7 +133,7 @@ class ToolBook:
 def plan_calls(
     calls: Sequence[ToolCallPart], tools: Sequence[ToolDefinition], config: ChatStream
 ) -> dict[str, CallPlan]:
-    """Return what the tools of a run, the settings and its input tell of each call, by its id.
+    """Check each call against its tool and the settings. Returns the plans by call id.
 
     This may take ``MAX_CHECK_S`` of CPU.
     """
@@ -195,8 +195,8 @@ def schema_misfit(schema: JsonView, input: JsonView, steps: _CheckSteps) -> str 
 class _CheckSteps:
     """Counts the keywords that the checks of a round look at, and ends them after too many.
 
-    A schema of some hundred characters can take for ever. A step may write its part of the input
-    into a sentence, so large inputs also cost time.
+    A schema of some hundred characters can make a check endless. A step may copy its part of the
+    input into a sentence, so large inputs also cost time.
     """
 
     def __init__(self) -> None:

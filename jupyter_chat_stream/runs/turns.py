@@ -1,13 +1,13 @@
-"""From the messages of a branch to the turns of a prompt. Pure: the bytes of files come later.
+"""Turns the messages of a branch into turns of a prompt. Pure: the bytes of files come later.
 
 ::
 
     messages ─► drafts (text, and files that the model can read) ─► those that fit ─► turns
 
-A refused reply is left out with its question, and a reply that was cut is marked. A reply that has
-called tools has several turns (``reply_turns``); a prompt without tools gets their calls and
-results as text. A file that the model cannot read becomes a sentence; ``notes`` tells the person.
-Of the files of results a model gets images and documents: their output tells of all else.
+A refused reply is left out with its question, and an incomplete reply gets a mark. A reply with
+tool calls becomes several turns (``reply_turns``); in a prompt without tools, the calls and results
+become text. A file that the model cannot read becomes a sentence, and ``notes`` tells the person.
+Of the files of results, a model gets images and documents; the output describes the other files.
 """
 
 from __future__ import annotations
@@ -40,17 +40,17 @@ from .drafts import DraftBlock, FileRoom, give, joined
 from .drafts import FileBlock as FileBlock
 from .reply_turns import has_rounds, reply_turns, unfinished
 
-# A text file that is longer is cut, so that one file leaves room for the conversation.
+# Longer text files are cut, so that one file leaves space for the conversation.
 MAX_FILE_SHARE = 0.25  # of the model's context
 # The newest files of a chat are sent again with each message, up to this size. Base64 adds a third,
 # and Anthropic's API takes requests of 32 MB.
 MAX_PROMPT_BYTES = 20 * 2**20
-# Of files of results, which nobody chose to send: an API refuses the whole prompt for one large
-# image, or for many.
+# Bounds for files of results, which no person has chosen: an API refuses the whole prompt because
+# of one large image, or because of too many images.
 MAX_RESULT_FILE_BYTES = 3_900_000  # base64 makes them 5.2 MB, just below Anthropic's 5 MB
-MAX_RESULT_FILES = 20  # with the person's images: beyond that, smaller sides are allowed
+MAX_RESULT_FILES = 20  # with the person's images; with more, an API allows only smaller images
 MAX_RESULT_SIDE_PX = 8000
-# What the budget counts for a file that a model reads as it is; most cost less.
+# The size in the budget of a file that a model reads unchanged; most files cost less.
 IMAGE_CHARS = 4_800
 MIN_DOCUMENT_CHARS = 9_000
 MAX_DOCUMENT_CHARS = 300_000
@@ -66,11 +66,11 @@ class TurnMaker:
     """Makes the turns of one prompt.
 
     Args:
-        model: what it can read decides what becomes of a file.
+        model: decides which files can be sent.
         endpoint: the provider that gets the prompt; it gets back only its own blocks.
         provider_data: the blocks that providers get back, by the run's id.
-        context_chars: about how many characters the model reads at once.
-        has_tools: whether the prompt has tools; without them no API takes calls and results.
+        context_chars: about how many characters fit into the model's context.
+        has_tools: whether the prompt has tools; without tools, APIs refuse calls and results.
     """
 
     def __init__(
@@ -92,10 +92,10 @@ class TurnMaker:
     def drafts(
         self, branch: Sequence[MessageRecord], reply: MessageRecord | None = None
     ) -> list[Draft]:
-        """Make the drafts of all messages that are not blank; neighbours of one role are joined.
+        """Make the drafts of all messages that are not blank, and join neighbours of one role.
 
         Args:
-            reply: the reply that is being made; its rounds come last.
+            reply: the reply in progress, whose rounds come last.
         """
         found = [it for message in _without_refused(branch) for it in self._message(message)]
         if reply is not None:
@@ -111,9 +111,9 @@ class TurnMaker:
         return drafts
 
     def within_bytes(self, drafts: Sequence[Draft]) -> tuple[list[Draft], list[str]]:
-        """Leave out old files beyond ``MAX_PROMPT_BYTES``; returns what to tell about them.
+        """Leave out old files beyond ``MAX_PROMPT_BYTES``. Returns the drafts, and notes.
 
-        Of the files of results, the newest stay: with those of the person, ``MAX_RESULT_FILES``.
+        The newest files of results stay, up to ``MAX_RESULT_FILES`` together with the person's.
         """
         files = [it for draft in drafts for it in draft.blocks if isinstance(it, FileBlock)]
         persons = sum(it.result_of is None and it.type in IMAGES for it in files)
@@ -143,7 +143,7 @@ class TurnMaker:
         return Turn(role=draft.role, blocks=tuple(joined(blocks)))
 
     def _tool(self, block: DraftBlock) -> Iterator[Block]:
-        """Yield a block; a call or a result as text if the prompt has no tools."""
+        """Yield a block; without tools in the prompt, a call or a result becomes text."""
         if isinstance(block, FileBlock):
             return
         if isinstance(block, (ToolUseBlock, ToolResultBlock)) and not self._has_tools:
@@ -153,9 +153,9 @@ class TurnMaker:
             yield block
 
     def notes(self, branch: Sequence[MessageRecord], others: Sequence[str] = ()) -> list[str]:
-        """Return what to tell the person about files that this model does not get.
+        """Return notes for the person about files that this model does not get.
 
-        A note that an earlier answer of this model has is repeated for the newest message only.
+        A note of an earlier answer by this model is repeated only for files of the newest message.
 
         Args:
             others: further notes.
@@ -179,12 +179,12 @@ class TurnMaker:
         ]
 
     def _message(self, message: MessageRecord) -> Iterator[Draft]:
-        """Yield the drafts of one message: more than one if it has called tools."""
+        """Yield the drafts of one message; a message with tool calls has several."""
         if not has_rounds(message["parts"]):
             role: Role = "user" if message["role"] == "user" else "assistant"
             yield Draft(role=role, blocks=tuple(joined(self._blocks(message))))
             return
-        # Only a build is still open: it goes on beside this answer.
+        # Only a build may still be open: it continues beside this answer.
         is_ended = message.get("status", "completed") in ENDS
         for turn in reply_turns(message["parts"], self._own_data(message), is_ended=is_ended):
             yield self._draft(turn.role, turn.blocks, message["parts"])
@@ -193,7 +193,7 @@ class TurnMaker:
             yield Draft(role="assistant", blocks=(TextBlock(text=mark),))
 
     def _rounds_so_far(self, reply: MessageRecord) -> Iterator[Draft]:
-        """Yield the drafts of a reply that is being made, up to its last result."""
+        """Yield the drafts of the reply in progress, up to its last result."""
         count = unfinished(reply["parts"])
         data = [item for item in self._own_data(reply) if item.part < count]
         for turn in reply_turns(reply["parts"][:count], data, is_ended=False):
@@ -204,7 +204,7 @@ class TurnMaker:
         return Draft(role=role, blocks=made).shortened(self._max_file_chars)
 
     def _with_files(self, blocks: Sequence[Block], parts: Sequence[Part]) -> Iterator[DraftBlock]:
-        """Yield the blocks, and after each result its files that the model reads."""
+        """Yield the blocks, and after each result the files that the model can read."""
         for block in blocks:
             if not isinstance(block, ToolResultBlock):
                 yield block
@@ -318,7 +318,7 @@ def _kind_of(part: AttachmentPart) -> str:
 
 
 def _unread_file(part: AttachmentPart) -> str:
-    """Return a sentence for the model about a file of a result that it does not get."""
+    """Return a sentence for the model about a result's file that the model does not get."""
     size = size_in_words(part.get("size", 0))
     known = f"{part['name']!r} ({part.get('type', '')}, {size})"
     return f"[The person sees the file {known} with this result; you do not get it.]"
@@ -329,7 +329,7 @@ def _title(part: AttachmentPart) -> str:
 
 
 def _without_refused(branch: Sequence[MessageRecord]) -> list[MessageRecord]:
-    """Leave out each refused reply and its question: a model that reads them refuses again."""
+    """Leave out refused replies with their questions, so that the model does not refuse again."""
     kept: list[MessageRecord] = []
     for message in branch:
         if not is_refused(message):
@@ -340,7 +340,7 @@ def _without_refused(branch: Sequence[MessageRecord]) -> list[MessageRecord]:
 
 
 def _mark_of(message: MessageRecord) -> str:
-    """Return the mark that tells the model that an earlier answer is incomplete."""
+    """Return the mark of an earlier incomplete answer, for the model."""
     if message["role"] != "assistant" or "status" not in message:
         return ""
     if message["status"] not in ENDS:

@@ -1,10 +1,10 @@
-"""The bytes of one attachment on their way into the store: a client's, or a server tool's.
+"""Stores the bytes of one attachment, from a client or from a server tool.
 
-An upload holds one piece in memory. The caller waits for each piece's commit before it reads more
+An upload keeps one piece in memory. The caller waits for each piece's commit before it reads more
 of the body, so a fast client cannot fill the memory or the writer's queue. After each piece the
-upload pauses for as long as the piece took, so that other commits have the writer at least half of
-the time. Beside live answers each upload takes at most ``LIVE_BYTES_PER_S``: what it writes must go
-through the write-ahead log into the file, and each time that the log is cut, answers wait.
+upload pauses for as long as the commit took, so that other commits get the writer at least half of
+the time. During live answers, each upload writes at most ``LIVE_BYTES_PER_S``, because its bytes go
+through the write-ahead log, and answers wait at each checkpoint of the log.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ class Upload:
     If the process ends before, housekeeping deletes the pieces after an hour.
 
     Args:
-        check: of the claimed type.
-        size: how many bytes the upload may have.
-        most: how many bytes the owner may have that no message holds.
+        check: checks the bytes against the claimed type.
+        size: the most bytes of the upload.
+        most: the most bytes that the owner may have in attachments without a message.
         is_live: whether answers are being written now.
     """
 
@@ -57,10 +57,10 @@ class Upload:
         self._pieces = 0
         self._ref: UploadRef | None = None
         self._is_over = False
-        self._turn = asyncio.Lock()  # a client may disconnect while a piece is being written
+        self._turn = asyncio.Lock()  # a client may disconnect during a write
 
     async def write(self, chunk: bytes) -> None:
-        """Take the next bytes; wait for the commit of each whole piece.
+        """Take the next bytes, and wait for the commit of each complete piece.
 
         Raises:
             AttachmentTooLarge, AttachmentTypeRefused, TooMuchUnsent, UploadLost
@@ -101,7 +101,7 @@ class Upload:
             )
 
     async def abandon(self) -> None:
-        """Delete the pieces that were written, unless the attachment is made."""
+        """Delete the written pieces, unless the attachment is complete."""
         async with self._turn:
             self._is_over = True
             self._held.clear()

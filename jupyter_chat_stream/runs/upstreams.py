@@ -22,7 +22,7 @@ STOP_UPSTREAM_WITHIN_S = 10.0
 
 
 class UpstreamStops:
-    """The stops under way, each in a task of its own: a slow provider keeps nobody waiting."""
+    """The stops under way, each in its own task, so that nobody waits for a slow provider."""
 
     def __init__(self, store: ChatStore, registry: Registry) -> None:
         self._store = store
@@ -33,7 +33,7 @@ class UpstreamStops:
         self._has_ended = False
 
     def begin(self, run_id: str) -> None:
-        """Stop what the provider of a cancelled run still does; the caller need not wait."""
+        """Begin to stop the upstream of a cancelled run; the caller need not wait."""
         if self._has_ended or run_id in self._tasks:
             return
         self._tried = self._tried | {run_id}
@@ -56,7 +56,7 @@ class UpstreamStops:
         self._tried, self._left = self._tried & left, left
 
     async def end(self, within_s: float) -> None:
-        """Wait for the stops, and give up those that take longer; no other begins."""
+        """Wait for the stops, give up slower ones, and begin no further stop."""
         self._has_ended = True
         tasks = dict(self._tasks)
         if not tasks:
@@ -69,9 +69,9 @@ class UpstreamStops:
 
 
 async def stop_upstream(store: ChatStore, registry: Registry, run_id: str) -> None:
-    """Stop the upstream of a run if the run was cancelled and its provider can be joined again.
+    """Stop the upstream of a run if the run was cancelled and the upstream can be joined.
 
-    A failure is logged: the run has ended in any case.
+    A failure is only logged, because the run has ended anyway.
     """
     try:
         place = await store.runs.cancelled_upstream(run_id)

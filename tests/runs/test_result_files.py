@@ -141,7 +141,7 @@ async def test_a_tool_of_the_server_returns_files_and_is_told_which_are_not_kept
     (said,) = found["a"]["output"]["not_kept"]
     assert said.startswith("The file 'a.exe' was not kept: Attachments of type")
     assert len(found["b"]["attachments"]) == holding.MAX_PER_RESULT
-    assert found["b"]["output"] == "all\n[Files that were not kept: 5, too many.]"
+    assert found["b"]["output"] == "all\n[5 more files were not kept: too many.]"
     assert (await harness.reply(run))["status"] == "completed"
 
 

@@ -288,7 +288,7 @@ class KernelCall:
                 await self._send("result", self._without_files(body, error))
                 await self._delete_files(ids)
         except ChatStreamError as error:
-            # The claim is stale, or an earlier request has arrived and only its answer was lost (L12).
+            # The claim is stale, or an earlier request has arrived but its answer was lost (L12).
             LOG.info(self.call.line("tool.result_refused", error.code))
             await self._delete_files(ids)
 

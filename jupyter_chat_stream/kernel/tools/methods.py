@@ -104,7 +104,7 @@ class ToolMethods:
             description: the description for models; None: the docstring's first paragraph.
             effect: ``"run"`` and ``"change"`` ask you before each call; ``"read"`` does not ask.
             idempotent: whether a second execution does no harm. If the kernel dies during a
-            call, only a call of an idempotent function is repeated.
+                call, only a call of an idempotent function is repeated.
 
         Raises:
             WrongCall: a model cannot call this function; the error tells why.

@@ -1,1 +1,1 @@
-"""Building components: writing a cell with a model, and trying it in a kernel of its own."""
+"""Builds components: a model writes a cell, and a scratch kernel tries it."""

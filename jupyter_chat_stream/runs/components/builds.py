@@ -6,9 +6,9 @@
          ▲   (a model's stream)   (asks first) │
          └──────── the traceback ◄─────────────┴─ fails; after MAX_TRIES the run ends
 
-Everything that a build knows is in its reply: the versions are the inputs of its calls, and the
-tracebacks are their results. So after a crash the next attempt goes on behind the last commit, and
-a version that was written is not written again.
+A build keeps all its data in its reply: the versions are the inputs of its calls, and the
+tracebacks are the results. So after a crash the next attempt continues after the last commit, and
+does not write a finished version again.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _FENCE = re.compile(
 
 
 class Version(Protocol):
-    """What an attempt has written: an ``Appender``, whose stream has ended."""
+    """The text that an attempt has written; an ``Appender`` whose stream has ended is one."""
 
     @property
     def parts(self) -> Sequence[Part]: ...
@@ -51,16 +51,16 @@ class Version(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Build:
-    """What a run builds."""
+    """The build of a run."""
 
     description: str
     name: str
     taken_over: int
-    """How many parts of the reply are those of a run that this one continues."""
+    """The number of the reply's parts that come from a run before this one."""
 
     @classmethod
     def of(cls, params: Params) -> Build | None:
-        """Return what a run with these params builds; None if it is an answer."""
+        """Return the build of a run with these params; None if the run makes an answer."""
         found = params.get(BUILD)
         if not isinstance(found, Mapping):
             return None
@@ -71,9 +71,9 @@ class Build:
         )
 
     def prompt(self, gathered: Gathered) -> Gathered:
-        """Return what the next version's prompt is made of: the description, and earlier tries.
+        """Return the data for the next version's prompt: the description, and the earlier tries.
 
-        A version that was cut is begun anew, unless its upstream goes on.
+        An incomplete version is begun anew, unless its upstream can be joined.
         """
         reply = gathered.reply
         if gathered.upstream is None:
@@ -89,7 +89,7 @@ class Build:
         )
 
     def end(self, gathered: Gathered) -> tuple[Body, ...] | None:
-        """Return the last events of a build that has come to its end; None if it goes on."""
+        """Return the last events of a build that is finished; None if the build continues."""
         own = self._own(gathered.reply["parts"])
         results = [part for part in own if part["kind"] == "tool_result"]
         if not results:
@@ -102,14 +102,14 @@ class Build:
         return _ending(gathered, gathered.spent, NO_VERSION_WORKS.format(tries=len(results)))
 
     def code_in(self, gathered: Gathered, version: Version) -> str:
-        """Return the code of the version that an attempt has written; empty if there is none."""
+        """Return the code of an attempt's version; empty if the model wrote no code."""
         kept = gathered.reply["parts"] if gathered.upstream is not None else []
         return code_of(content_of([*kept[unfinished(kept) :], *version.parts]))
 
     def after_version(
         self, gathered: Gathered, version: Version, book: ToolBook, usage: Usage
     ) -> tuple[Body, ...]:
-        """Return the events after a version was written: its test, or the end without code."""
+        """Return the events after a version: its test, or the build's end if there is no code."""
         code = self.code_in(gathered, version)
         if not code:
             return _ending(gathered, usage, NO_CODE, version.parts)
@@ -128,7 +128,7 @@ class Build:
 
 
 def code_of(text: str) -> str:
-    """Return the longest code block of an answer; without one, the answer if it may be code."""
+    """Return the longest code block of an answer; without a block, the answer if it is code."""
     found = [match["code"] for match in _FENCE.finditer(text)]
     if found:
         code = max(found, key=len)

@@ -1,7 +1,7 @@
-"""The environment of a scratch kernel: only what a kernel needs, so no secret of the server.
+"""The environment of a scratch kernel: only the variables that a kernel needs, no secrets.
 
-A list of what may pass, and not of what may not: nobody knows all names of secrets. A secret under
-one of the passing names is dropped, too.
+This module lists the allowed names, because nobody knows all names of secrets. A secret under an
+allowed name is dropped, too.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ _SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSW|CREDENTIAL|AUTH", re.IGNORECASE)
 def scratch_environment(given: Mapping[str, str], folder: Path) -> dict[str, str]:
     """Return the environment of a kernel whose home is ``folder``.
 
-    Settings, histories and files of keys in the person's home are out of the way; packages that
-    are installed for the person are not.
+    So the kernel does not find settings, histories and key files in the person's home, but it
+    still finds packages that are installed for the person.
     """
     passed = {
         name: value

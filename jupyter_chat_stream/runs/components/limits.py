@@ -1,8 +1,8 @@
-"""A script that starts a scratch kernel: it limits its own process, which then becomes the kernel.
+"""A script that starts a scratch kernel: it limits its own process, then executes the kernel.
 
-The limits also hold for each process that the kernel starts. On Linux, the kernel ends with the
-process that started it, even if that process is killed. Elsewhere ipykernel itself checks whether
-its parent lives, and ends.
+The limits also apply to each process that the kernel starts. On Linux, the kernel ends with the
+process that started it, even if that process is killed. On other systems ipykernel itself checks
+whether its parent is alive.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ DIES_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
 
 
 def main(argv: list[str]) -> None:
-    """Limit this process, and replace it with the command.
+    """Limit this process, and execute the command in it.
 
     Args:
         argv: CPU time in s, bytes of memory, bytes of a file, the parent's process id, the command.
@@ -45,7 +45,7 @@ def _limit(name: str, most: int) -> None:
     try:
         resource.setrlimit(kind, (most, most))
     except (ValueError, OSError):
-        # macOS refuses some limits. The time limit of the test ends the kernel in any case.
+        # macOS refuses some limits. The time limit of the try still ends the kernel.
         pass
 
 

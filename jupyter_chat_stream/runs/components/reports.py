@@ -1,6 +1,6 @@
-"""What trying a cell has shown: the messages of a kernel, as they come, become a report. Pure.
+"""Makes a report of trying a cell from the kernel's messages. Pure.
 
-The kernel and the code are not trusted: every text is bounded here, and nothing is executed.
+The kernel and the code are not trusted, so every text is bounded, and no data is executed.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 WIDGETS = "jupyter.widget"  # the target of the messages that make widgets
-MAX_BYTES = 4 * 1024 * 1024  # that a cell may write, show and send altogether
+MAX_BYTES = 4 * 1024 * 1024  # of all that a cell writes, shows and sends
 MAX_TEXT = 4_000  # characters of the printed text, and of a traceback, in a report
 MAX_WIDGETS = 40  # names in a report
 
@@ -32,7 +32,7 @@ class CellReport:
     error: str
     printed: str
     widgets: tuple[str, ...]
-    """The kinds of widgets that the cell has made."""
+    """The class names of the widgets that the cell has made."""
     seconds: float
 
     @property
@@ -46,7 +46,7 @@ class CellWatch:
 
     msg_id: str
     conceal: Callable[[str], str] = str
-    """Removes from a text what no report may hold."""
+    """Removes secrets from a text."""
     is_idle: bool = False
     shows_widget: bool = False
     error: str = ""
@@ -60,7 +60,7 @@ class CellWatch:
         return self._bytes > MAX_BYTES
 
     def take(self, message: Mapping[str, Any]) -> None:
-        """Take one message, of this cell or of another."""
+        """Take one message; a message of another cell is ignored."""
         content = message.get("content")
         content = content if isinstance(content, Mapping) else {}
         self._bytes += _size(content, message.get("buffers") or ())
@@ -81,7 +81,7 @@ class CellWatch:
             self.is_idle = content.get("execution_state") == "idle"
 
     def report(self, seconds: float, error: str = "") -> CellReport:
-        """Return the report; ``error`` is what happened beside the kernel's own messages."""
+        """Return the report; ``error`` is a failure that the kernel's messages do not show."""
         found = error or self.error or ("" if self.shows_widget else NO_WIDGET)
         return CellReport(
             error=bounded(found, self.conceal),
@@ -105,7 +105,7 @@ class CellWatch:
 
 
 def bounded(text: str, conceal: Callable[[str], str] = str) -> str:
-    """Return a text without colours and secrets, and without its middle if it is long."""
+    """Remove colours and secrets from a text, and the middle if the text is long."""
     plain = conceal(_ANSI.sub("", text))
     if len(plain) <= MAX_TEXT:
         return plain

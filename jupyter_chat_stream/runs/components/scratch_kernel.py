@@ -1,9 +1,9 @@
-"""Trying a cell in a kernel of its own, which ends with the try, whatever the cell does.
+"""Tries a cell in a kernel of its own, which always ends with the try.
 
 The kernel is no sandbox: it runs as the server's user, with that user's network. It is a fresh
-process in a temporary folder, without the server's secrets, and bounded in time, memory, output and
-number. A report has no secret that code has found elsewhere. A try changes nothing that lasts, so
-it may be repeated after a crash (L14).
+process in a temporary folder, without the server's secrets. Its time, memory, output and number
+are bounded. Secrets that the code finds elsewhere are removed from the report. A try leaves no
+lasting changes in its folder, so it may be repeated after a crash (L14).
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ if TYPE_CHECKING:
     from jupyter_client.manager import AsyncKernelManager
 
 PREFIX = "chat-stream-scratch-"
-MAX_KERNELS = 2  # of one process at the same time; further tries wait
+MAX_KERNELS = 2  # at the same time, for one process; further tries wait
 START_S = 60.0
-POLL_S = 0.5  # how often it is looked whether the kernel still lives
-MAX_MESSAGE_BYTES = 16 * 1024 * 1024  # a larger message of a kernel is not received
+POLL_S = 0.5  # the interval of checks whether the kernel is alive
+MAX_MESSAGE_BYTES = 16 * 1024 * 1024  # larger messages of a kernel are not received
 MAX_FILE_BYTES = 256 * 1024 * 1024  # of each file that the cell writes
 STALE_S = 86_400.0  # a folder of this age belongs to a process that was killed
 
@@ -46,7 +46,7 @@ DIED = "The cell ended its kernel: it called os._exit, crashed it, or used too m
 
 @dataclass(frozen=True, kw_only=True)
 class KernelLimits:
-    """The bounds of one try, and the name of the kernel; empty stands for the default one."""
+    """The bounds of one try, and the kernel's name; an empty name means the default kernel."""
 
     kernel_name: str = ""
     timeout_s: float = 30.0
@@ -54,7 +54,7 @@ class KernelLimits:
 
     @property
     def cpu_s(self) -> int:
-        """The seconds of CPU of a kernel that nobody ends; a library may use all cores."""
+        """The CPU time after which the system ends the kernel; a library may use all cores."""
         return int(60 + 8 * self.timeout_s)
 
 
@@ -68,10 +68,10 @@ class ScratchKernels:
         self._ending: set[asyncio.Task[None]] = set()
 
     async def try_cell(self, code: str) -> CellReport:
-        """Run a cell in a fresh kernel, and return what it has shown.
+        """Run a cell in a fresh kernel, and return the report.
 
         Raises:
-            ScratchKernelFailed: there is no kernel to try it in; the code has not run.
+            ScratchKernelFailed: no kernel could be started, so the code has not run.
         """
         async with self._free:
             folder = Path(await asyncio.to_thread(_new_folder))
@@ -83,7 +83,7 @@ class ScratchKernels:
                 return await kernel.run(code)
             finally:
                 kernel.kill()
-                # A second cancellation must not keep the kernel and its folder from going away.
+                # A second cancellation must not prevent the cleanup of the kernel and its folder.
                 ending = asyncio.ensure_future(kernel.close())
                 self._ending.add(ending)
                 ending.add_done_callback(self._ending.discard)
@@ -134,32 +134,32 @@ class _Kernel:
                     return watch.report(time.monotonic() - begun, DIED)
             if watch.is_too_much:
                 return watch.report(time.monotonic() - begun, TOO_MUCH)
-            await asyncio.sleep(0)  # a message that is there already would not let others run
+            await asyncio.sleep(0)  # without it, waiting messages would block the event loop
         return watch.report(time.monotonic() - begun)
 
     async def _is_alive(self) -> bool:
         return self._process is not None and await self._process.is_alive()
 
     def kill(self) -> None:
-        """End the kernel and all that it has started, at once."""
+        """Kill the kernel and all processes that it has started."""
         group, self._group = self._group, None
         if group is not None:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(group, signal.SIGKILL)
 
     async def close(self) -> None:
-        """Free all that the kernel has used."""
+        """Free all resources of the kernel."""
         if self._client is not None:
             self._client.stop_channels()
         if self._process is not None and self._process.has_kernel:
-            with suppress(Exception):  # it is dead already; its files go with the folder
+            with suppress(Exception):  # the kernel is dead already; the folder has its files
                 await self._process.shutdown_kernel(now=True)
         if self._context is not None:
             self._context.destroy(linger=0)
         await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
 
     def _make_process(self) -> AsyncKernelManager:
-        # Imported late: few servers ever build anything.
+        # Imported late, because few servers ever build components.
         import zmq.asyncio
         from jupyter_client.manager import AsyncKernelManager
 
@@ -178,7 +178,7 @@ class _Kernel:
 
 
 def _limited(command: list[str], bounds: KernelLimits) -> list[str]:
-    """Return the command that sets the limits first, where the system has any."""
+    """Return the command with the limits, on systems that support limits."""
     if os.name != "posix":
         return command
     numbers = (bounds.cpu_s, bounds.memory_bytes, MAX_FILE_BYTES, os.getpid())
@@ -189,11 +189,11 @@ def _limited(command: list[str], bounds: KernelLimits) -> list[str]:
 def _check_language(manager: AsyncKernelManager) -> None:
     spec = manager.kernel_spec
     if spec is None or spec.language != "python":
-        raise ScratchKernelFailed("the kernel is not one of Python")
+        raise ScratchKernelFailed("the kernel is not a Python kernel")
 
 
 def _group_of(manager: AsyncKernelManager) -> int | None:
-    """Return the process group of a kernel that is not our own."""
+    """Return the kernel's process group; None if it is our own."""
     pid = getattr(manager.provisioner, "pid", None)
     if os.name != "posix" or pid is None:
         return None
@@ -202,7 +202,7 @@ def _group_of(manager: AsyncKernelManager) -> int | None:
 
 
 def _new_folder() -> str:
-    """Make a folder for a kernel, and remove those that killed processes have left."""
+    """Make a folder for a kernel, and remove the folders of processes that were killed."""
     parent = Path(tempfile.gettempdir())
     for left in parent.glob(f"{PREFIX}*"):
         with suppress(OSError):

@@ -1,1 +1,1 @@
-"""The tools that the process of a run executes itself (where = server)."""
+"""The server's tools, which the process of a run executes itself (where = server)."""

@@ -1,7 +1,7 @@
-"""The tool ``ask_person``: a question of the model to the person, who may answer days later.
+"""The tool ``ask_person``: the model asks the person a question, and waits, maybe for days.
 
-It asks with the same question as a provider does, so any tab, kernel or ``curl`` can answer, and
-the first answer wins. Asking changes nothing, so the call may be made again (L14).
+The question is the same event as a provider's question, so any tab, kernel or ``curl`` can answer,
+and the first answer wins. Asking changes nothing, so the call may be repeated (L14).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ ASK_PERSON: ToolRecord = {
     "description": (
         "Ask the person who reads this chat a question, and wait for the answer, which may take "
         "minutes or days. Use it for a decision or a fact that only the person has. Do not use it "
-        "to ask whether another tool may run: that is asked by itself. The answer comes as "
+        "to ask whether another tool may run: the chat asks that itself. The answer comes as "
         '{"answer": …, "by": name}; with choices, it is one of them.'
     ),
     "input_schema": {
@@ -53,7 +53,7 @@ class AskPerson:
     definition = ASK_PERSON
 
     async def call(self, input: ToolInput, context: CallContext) -> ToolOutcome:
-        """Ask, or return the answer once there is one."""
+        """Ask the question, or return the answer if there is one."""
         answer = context.answer
         if answer is not None:
             return ToolDone(output={"answer": answer.value, "by": answer.by})
@@ -65,7 +65,7 @@ class AskPerson:
 
 
 def _wrong(input: JsonView) -> str:
-    """Return why a question cannot be asked, as a sentence for the model; empty if it can."""
+    """Return why the input is invalid, as a sentence for the model; empty if it is valid."""
     question, choices = input.get("question"), input.get("choices")
     if not isinstance(question, str) or not question.strip():
         return "'question' must be a text that is not blank."

@@ -1,8 +1,8 @@
-"""The interface of a tool that the process of a run executes in place.
+"""The interface of a server tool, which the process of a run executes.
 
-A call is made under a claim in the database, before a commit that no other process can share: a
-call that was cut is made again only if its definition is ``idempotent`` (L14). A tool that raises
-fails its call and nothing else.
+The process claims a call in the database before it makes the call, so only one process makes it. A
+call that was interrupted is repeated only if its definition is ``idempotent`` (L14). If a tool
+raises, only its call fails.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from ...store.front import BuildState, NewBuild
 
 @dataclass(frozen=True, kw_only=True)
 class NewFile:
-    """A file of a result: an image, a document, a table or a text."""
+    """A file for a result: an image, a document, a table or a text."""
 
     name: str
     type: str
-    """A media type; empty if the bytes and the name tell it. The bytes are checked against it."""
+    """The media type, which must fit the bytes; empty: derive it from the bytes and the name."""
     data: bytes = field(repr=False)
 
 
@@ -32,8 +32,8 @@ class NewFile:
 class ToolDone:
     """The result of a call; ``output`` is a JSON value for the model.
 
-    An output of more than 256 kB is cut, and the whole becomes a file. ``attachments`` become
-    attachments of the reply. A model that reads images or documents gets the images or documents.
+    An output of more than 256 kB is cut, and a file keeps the complete output. ``attachments``
+    become attachments of the reply. A model gets the images and documents that it can read.
     """
 
     output: Any
@@ -43,13 +43,14 @@ class ToolDone:
 
 @dataclass(frozen=True, kw_only=True)
 class BuildWait:
-    """The call waits for a build of its thread, and is made again when that has ended."""
+    """The call waits for a build of its thread, and is repeated after the build's end."""
 
     job_id: str
 
 
-# A question, a sleep or a build: the run lets go, and calls the tool again with the answer, at that
-# time, or after that. A new build begins; its call waits for it, or ends with its id.
+# After a question, a sleep or a wait for a build, the run is released. It calls the tool again with
+# the answer, at that time, or after the build. ``NewBuild`` begins a build; its call waits for the
+# build, or ends with the build's id.
 ToolOutcome = ToolDone | AskChunk | SleepChunk | NewBuild | BuildWait
 
 
@@ -62,12 +63,12 @@ class Builds(Protocol):
     async def find(self, job_id: str) -> BuildState: ...
 
     async def cancel(self, job_id: str) -> bool:
-        """Cancel a build; False if it had ended."""
+        """Cancel a build; False if it has ended already."""
         ...
 
 
 class NoBuilds:
-    """The builds of a thread that has none."""
+    """The builds of a thread without builds."""
 
     async def find(self, job_id: str) -> BuildState:
         raise BuildNotFound(job_id)
@@ -78,51 +79,51 @@ class NoBuilds:
 
 @dataclass(frozen=True, kw_only=True)
 class CallContext:
-    """What a call may know and do besides its input."""
+    """Everything except the input that a call may know and use."""
 
     owner: str
     thread_id: str
     run_id: str
     tool_call_id: str
     started_ms: int
-    """When the call was allowed; the same however often the tool is called for it."""
+    """The time when the call was allowed; the same at each repetition of the call."""
     now_ms: int
     answer: Answered | None
-    """The person's answer to the question that this call has asked."""
+    """The person's answer to this call's question; None without one."""
     write: Callable[[str], Awaitable[None]]
-    """Show a text in the call's card while the call works."""
+    """Shows a text in the call's card during the call."""
     digest: str = ""
-    """That of the definition which was kept with the run and allowed."""
+    """The digest of the allowed definition, which was stored with the run."""
     builds: Builds = field(default_factory=NoBuilds)
     job_id: str | None = None
-    """The build that this call has begun and waits for."""
+    """The id of the build for which this call waits; None without one."""
 
 
 class ServerTool(Protocol):
-    """A tool of the server. Its instance serves all runs of the process."""
+    """A tool of the server. One instance serves all runs of the process."""
 
     definition: ToolRecord
 
     async def call(self, input: ToolInput, context: CallContext) -> ToolOutcome:
-        """Make one call. The input fits the definition, and a consent stands where one is needed.
+        """Make one call. The input fits the definition, and a needed consent was given.
 
-        A tool may be cancelled at any await, because a person stopped the answer.
+        The call may be cancelled at any await, when a person stops the answer.
         """
         ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class ToolListing:
-    """Some tools, and what is wrong with those that are missing."""
+    """A list of tools, and the problems that explain missing tools."""
 
     tools: Sequence[ToolRecord] = ()
     problems: Sequence[ToolProblem] = ()
 
 
 class ToolSource(Protocol):
-    """Tools that are known only when somebody asks: the parts of the process that run them.
+    """A part of the process with tools that are known only on request, such as MCP servers.
 
-    A source does nothing before it is asked, and then only what the question needs.
+    A source does nothing before a request, and then only the necessary work.
     """
 
     async def list_all(self) -> ToolListing:
@@ -130,19 +131,19 @@ class ToolSource(Protocol):
         ...
 
     async def named(self, names: Collection[str]) -> ToolListing:
-        """Return those of the named tools that the source has."""
+        """Return the tools of the source that have one of these names."""
         ...
 
     async def find(self, name: str) -> ServerTool | None:
-        """Return a tool, as it is now. May raise a ChatStreamError."""
+        """Return the current version of a tool. May raise a ChatStreamError."""
         ...
 
     async def close(self) -> None:
-        """End whatever the source has started."""
+        """End all processes and connections of the source."""
         ...
 
 
-# Tools that use nothing of the process which makes their calls, so any process may make them.
+# Tools that use no resources of their process, so any process may make their calls.
 EVERYWHERE = frozenset({"ask_person", "wait_until"})
 NOT_YOURS = (
     "The server that makes this answer belongs to another person. Its files, its MCP servers and "
@@ -151,10 +152,10 @@ NOT_YOURS = (
 
 
 class ServerTools:
-    """The tools of a process, by their names: its own, and those of its sources.
+    """The tools of a process by name: its own tools, and the tools of its sources.
 
     Args:
-        owners: the people whose runs may use what belongs to the process; None: everybody's.
+        owners: the people whose runs may use the files and tokens of the process; None: all.
     """
 
     def __init__(
@@ -170,8 +171,8 @@ class ServerTools:
     def of(self, owner: str) -> ServerTools:
         """Return the tools for the runs of one person (L16).
 
-        Several servers may share a database, and each executes the runs of all. A run must not
-        read the files of whoever's server had a free slot, or act with that person's tokens.
+        Servers that share a database execute each other's runs. A run must not read the files of
+        another person's server, or act with that person's tokens.
         """
         if self._owners is None or owner in self._owners:
             return self
@@ -188,7 +189,7 @@ class ServerTools:
         return self._joined(self.definitions(), found)
 
     async def named(self, names: Collection[str]) -> ToolListing:
-        """Return those tools of some names that are there; only their sources are asked."""
+        """Return the existing tools with these names; only their sources are asked."""
         own = [tool for tool in self.definitions() if tool["name"] in names]
         others = {name for name in names if name not in self._by_name}
         if not others:
@@ -197,10 +198,10 @@ class ServerTools:
         return self._joined(own, found)
 
     async def find(self, name: str) -> ServerTool | None:
-        """Return the tool of a name; None if nobody has it now.
+        """Return the tool with a name; None if there is none now.
 
         Raises:
-            ChatStreamError: a source that may have it cannot be asked now.
+            ChatStreamError: a source that may have the tool is not available.
         """
         tool = self._by_name.get(name)
         for source in self._sources:
@@ -209,11 +210,11 @@ class ServerTools:
         return tool
 
     async def close(self) -> None:
-        """End whatever the sources have started."""
+        """End all processes and connections of the sources."""
         await asyncio.gather(*(source.close() for source in self._sources))
 
     def _joined(self, own: Sequence[ToolRecord], found: Sequence[ToolListing]) -> ToolListing:
-        """Join listings; of two tools of a name, the first stands."""
+        """Join listings; of two tools with the same name, keep the first."""
         by_name = {tool["name"]: tool for tool in own}
         for tool in (tool for listing in found for tool in listing.tools):
             by_name.setdefault(tool["name"], tool)
@@ -222,7 +223,7 @@ class ServerTools:
 
 
 class _OthersTools(ServerTools):
-    """What is left of a process's tools for a person whom it does not serve."""
+    """The tools of a process for the runs of a person who is not one of its owners."""
 
     def __init__(self, *tools: ServerTool, hidden: frozenset[str]) -> None:
         super().__init__(*tools)
@@ -230,7 +231,7 @@ class _OthersTools(ServerTools):
 
     async def named(self, names: Collection[str]) -> ToolListing:
         found = await super().named(names)
-        # The names of MCP tools are not looked up: that would ask the other person's servers.
+        # Names of MCP tools are not looked up, because that would contact the owner's servers.
         if not any(name in self._hidden or "__" in name for name in names):
             return found
         return ToolListing(

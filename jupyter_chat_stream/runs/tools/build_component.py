@@ -1,8 +1,8 @@
-"""The tool ``build_component``: an ipywidgets component from a description, as a cell that works.
+"""The tool ``build_component``: makes a tested cell with widgets from a description.
 
-``build`` begins a build: a run of its own, in which the model writes versions and each is tried
-with ``test`` (``components.builds``). ``test`` runs code, so it needs a consent, which shows this
-code (L13). Its kernel is a scratch one: nothing lasts, so the call may be made again (L14).
+``build`` begins a build: a separate run in which the model writes versions, and ``test`` tries each
+version (``components.builds``). ``test`` runs code, so it needs a consent that shows the code
+(L13). It uses a scratch kernel and leaves no changes, so the call may be repeated (L14).
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ BUILD_COMPONENT: ToolRecord = {
     },
     "where": "server",
     "effect": "run",
-    # A build itself runs nothing: each of its versions is a 'test'.
+    # A build itself runs no code: a 'test' tries each version.
     "operations": {"build": "read", "test": "run", "status": "read", "cancel": "read"},
     "idempotent": True,
     "source": "builtin",
@@ -120,7 +120,7 @@ class BuildComponent:
 
 
 def product_of(job_id: str, state: BuildState) -> ToolOutcome:
-    """Return the result of a call that waits for a build: its product, or why there is none."""
+    """Return the result of a call that waits for a build: the file, or the build's error."""
     if not state.has_ended:
         return BuildWait(job_id=job_id)
     output = _state_output(job_id, state)
@@ -132,7 +132,7 @@ def product_of(job_id: str, state: BuildState) -> ToolOutcome:
 
 
 def file_name(given: Any, otherwise: str) -> str:
-    """Return a name for a file, in the letters that a Python module may have."""
+    """Return a file name with only the characters of a Python module name."""
     text = given if isinstance(given, str) and given.strip() else otherwise
     text = text.strip().removesuffix(".py")
     words = re.findall(r"[A-Za-z0-9]+", text.lower())[:5]
@@ -141,7 +141,7 @@ def file_name(given: Any, otherwise: str) -> str:
 
 
 def _state_output(job_id: str, state: BuildState) -> dict[str, Any]:
-    """Return how far a build has come, for the model."""
+    """Return the progress of a build, for the model."""
     told: dict[str, Any] = {"job_id": job_id, "status": "building", "tries": state.tries}
     result = state.result
     if not state.has_ended:
@@ -158,14 +158,14 @@ def _state_output(job_id: str, state: BuildState) -> dict[str, Any]:
 
 
 def _report_output(report: CellReport) -> dict[str, Any]:
-    """Return a report for the model, without what is empty."""
+    """Return a report for the model, without empty fields."""
     told = {"error": report.error, "printed": report.printed, "widgets": list(report.widgets)}
     kept = {name: value for name, value in told.items() if value}
     return {"works": report.works, "seconds": report.seconds, **kept}
 
 
 def _told(report: CellReport) -> str:
-    """Return a report in a line for people."""
+    """Return a report as one line for people."""
     if not report.works:
         return f"It does not work.\n{report.error}\n"
     shown = f": {', '.join(report.widgets)}" if report.widgets else ""

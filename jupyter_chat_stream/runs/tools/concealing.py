@@ -1,8 +1,8 @@
-"""Secrets that no output of a server's tool may hold: of its environment, and of ``mcp.json``.
+"""Removes the secrets of the environment and of ``mcp.json`` from outputs of server tools.
 
-A file may hold the server's key, and an MCP server may repeat what it got: in an error ("401 for
-…?token=…"), or in a tool that prints its environment. Code of a scratch kernel may find the
-server's environment, too. Events are kept and shared, so the values are replaced before.
+A file may contain the server's key. An MCP server may repeat its secrets: in an error ("401 for
+…?token=…"), or in a tool that prints its environment. Code in a scratch kernel may find the
+server's environment. Events are kept and shared, so the values are replaced before a write.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ CONCEALED = "[secret of the server]"
 
 
 class SecretConcealer:
-    """Replaces the secrets of the server's environment, and others, in JSON values."""
+    """Replaces the server environment's secrets, and further secrets, in JSON values."""
 
     def __init__(self, secrets: Collection[str] = ()) -> None:
         self.texts = SecretTexts(dict.fromkeys({*secrets, *secrets_of()}, CONCEALED))
 
     def concealed(self, value: Any) -> Any:
-        """Return a JSON value whose texts have no secret."""
+        """Return a JSON value with all secrets in its texts replaced."""
         if isinstance(value, str):
             return self.texts.concealed(value)
         if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""The tools of the server, as its settings choose them."""
+"""Makes the server's tools from the settings."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .wait_until import WaitUntil
 
 
 def make_server_tools(config: ChatStream) -> ServerTools:
-    """Return the tools that a process with these settings executes."""
+    """Make the tools of a process with these settings."""
     tools: list[ServerTool] = [AskPerson(), WaitUntil(), _builder(config)]
     if config.files_root:
         tools.append(FilesTool(_below_root(config.files_root, config)))
@@ -27,7 +27,7 @@ def make_server_tools(config: ChatStream) -> ServerTools:
 
 
 def _below_root(root: str, config: ChatStream) -> BelowRoot:
-    """Return the files that models may read; those of Jupyter itself are none."""
+    """Return access to the files that models may read, without Jupyter's own files."""
     from jupyter_core.paths import jupyter_config_path, jupyter_data_dir, jupyter_runtime_dir
 
     names = ("chat-stream", "notebook_secret", "nbsignatures.db")
@@ -48,13 +48,13 @@ def _below_root(root: str, config: ChatStream) -> BelowRoot:
 
 
 def _database_files(config: ChatStream) -> list[str]:
-    """Return the files of an SQLite database, and the folder with the marks of its processes."""
+    """Return the files of an SQLite database, and the folder of its process marks."""
     if not config.database_url:
-        return []  # it is in our data folder
+        return []  # the default database is in our data folder, which is private already
     try:
         url = parse_url(config.database_url)
     except DatabaseUnreadable:
-        return []  # it cannot be opened, so there are no chats
+        return []  # the database cannot be opened, so there are no chats
     path = url.database if url.get_backend_name() == "sqlite" else None
     if not path:
         return []

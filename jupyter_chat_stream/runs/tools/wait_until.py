@@ -1,7 +1,7 @@
-"""The tool ``wait_until``: the model waits for a time, and nothing runs meanwhile (L10).
+"""The tool ``wait_until``: the model waits until a time; no process is needed meanwhile (L10).
 
-The end of the wait is a function of the input and of the time at which the call was allowed. So a
-call that is made again after a crash waits for the same time (L14).
+The end of the wait depends only on the input and on the time when the call was allowed. So a
+repeated call after a crash waits until the same time (L14).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _DAY_S = 86_400
 WAIT_UNTIL: ToolRecord = {
     "name": "wait_until",
     "description": (
-        "Wait until a time, or for some seconds, and then go on. Nothing runs meanwhile, and the "
+        "Wait until a time, or for some seconds, then continue. Nothing runs meanwhile, and the "
         "wait survives restarts, so it may last days. Use it before you look at something again "
         "that takes a while. Give either 'until' or 'seconds'. The result tells the time after "
         "the wait."
@@ -50,12 +50,12 @@ WAIT_UNTIL: ToolRecord = {
 
 
 class WaitUntil:
-    """Sleeps until the time of its input."""
+    """Sleeps until the time in the input."""
 
     definition = WAIT_UNTIL
 
     async def call(self, input: ToolInput, context: CallContext) -> ToolOutcome:
-        """Sleep, or return once the time has come."""
+        """Sleep, or return if the time has come."""
         until_ms = _until_ms(input, context.started_ms)
         if isinstance(until_ms, str):
             return ToolDone(success=False, output=until_ms)

@@ -1,11 +1,10 @@
-"""Files and folders below one folder, the root; nothing outside of it is opened or told of.
+"""Opens files and folders below one folder, the root, and never reveals anything outside.
 
-A path comes from a model. Symbolic links are resolved first, and the resolved path must lie below
-the root. Its parts are then opened one by one, without following links: whoever puts a link in
-place meanwhile gets an error, not a file from elsewhere. Hidden files, the places of keys, and
-Jupyter's own folders with keys, tokens and chats, are treated as files that do not exist. What is
-private is compared by its place on the disk, too: a file may have several names. All functions
-block.
+Paths come from a model. Symbolic links are resolved first, and the resolved path must be below the
+root. Then its parts are opened one by one without following links, so that a link that was made
+meanwhile causes an error and never opens a file elsewhere. Hidden files, key files, and Jupyter's
+own folders with keys, tokens and chats are treated as missing. Private files are also compared by
+device and inode, because a file may have several names. All functions block.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from ....shared.errors import FileNotReadable
 
 MAX_PATH_CHARS = 4096
 BY_PARTS = os.open in os.supports_dir_fd and hasattr(os, "O_NOFOLLOW")
-# Without O_NONBLOCK, opening a FIFO waits for a writer; with O_NOCTTY a terminal stays another's.
+# O_NONBLOCK: opening a FIFO must not wait for a writer. O_NOCTTY: do not take over a terminal.
 FLAGS = (
     os.O_RDONLY
     | getattr(os, "O_CLOEXEC", 0)
@@ -34,9 +33,9 @@ FLAGS = (
     | getattr(os, "O_NOCTTY", 0)
     | getattr(os, "O_BINARY", 0)
 )
-# The system's inside, such as the environments of processes, and the secrets of containers.
+# System folders, with data such as the environments of processes and the secrets of containers.
 _SYSTEM = ("/proc", "/sys", "/dev", "/run")
-# Where programs keep keys, in small letters: they stay closed also where hidden files are shown.
+# Files and folders with keys, in lower case. They stay closed even if hidden files are shown.
 _KEYS = frozenset(
     """
     .ssh .gnupg .aws .azure .kube .docker .jupyter .netrc .pgpass .pypirc .npmrc .git-credentials
@@ -53,12 +52,12 @@ FileId = tuple[int, int]  # a file's disk, and its number there
 
 
 def _never() -> None:
-    """Let a look go on."""
+    """Never end the operation: the default of ``check``."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class FoundEntry:
-    """One entry of a folder: a file or a folder, never anything special."""
+    """One entry of a folder: a regular file or a folder."""
 
     name: str
     is_folder: bool
@@ -71,8 +70,8 @@ class BelowRoot:
     """The readable part of a folder.
 
     Args:
-        root: the folder, which every path is relative to.
-        shows_hidden: whether hidden files are read, as Jupyter's ``allow_hidden``.
+        root: the folder to which all paths are relative.
+        shows_hidden: whether hidden files can be read, like Jupyter's ``allow_hidden``.
         private: folders and files that stay unreadable wherever they are.
     """
 
@@ -89,7 +88,7 @@ class BelowRoot:
         """Open a regular file.
 
         Raises:
-            FileNotReadable: there is none at this path, as far as a model may know.
+            FileNotReadable: there is no file at this path that a model may know of.
         """
         descriptor = self._open(path, FLAGS)
         try:
@@ -104,10 +103,10 @@ class BelowRoot:
             os.close(descriptor)
 
     def entries(self, path: str, most: int, check: Callable[[], None] = _never) -> list[FoundEntry]:
-        """List at most so many readable entries of a folder, in the order of the disk.
+        """List at most ``most`` readable entries of a folder, in the order of the disk.
 
         Args:
-            check: raises when the look has to end; it is called for each entry.
+            check: called for each entry; raises to end the operation.
 
         Raises:
             FileNotReadable: there is no such folder.
@@ -138,7 +137,7 @@ class BelowRoot:
                 break
             try:
                 found_entry = self._entry(path, entry, private)
-            except (OSError, ValueError, FileNotReadable):  # gone, or a link that leads out
+            except (OSError, ValueError, FileNotReadable):  # deleted, or a link to the outside
                 continue
             if found_entry is not None:
                 found.append(found_entry)
@@ -148,7 +147,7 @@ class BelowRoot:
         self, path: str, entry: os.DirEntry[str], private: Collection[FileId]
     ) -> FoundEntry | None:
         """Describe an entry; None if a model may not know of it."""
-        entry.name.encode()  # a name that is no text cannot be named by a path
+        entry.name.encode()  # raises for a name that is no valid text
         if not self._shows_hidden and entry.name.startswith("."):
             return None
         about = entry.stat()
@@ -184,7 +183,7 @@ class BelowRoot:
                 os.close(folder)
 
     def _open_and_compare(self, path: str, parts: tuple[str, ...], flags: int) -> int:
-        """Open a file of a system that cannot open by parts, and check where it lies afterwards."""
+        """Open a file on a system that cannot open by parts, and check its location afterwards."""
         descriptor = os.open(os.path.join(self._root, *parts), flags)
         try:
             if self.resolved(path) == parts:
@@ -195,7 +194,7 @@ class BelowRoot:
         raise FileNotReadable(path)
 
     def resolved(self, path: str) -> tuple[str, ...]:
-        """Return the parts below the root that a path leads to; none for the root itself."""
+        """Resolve a path, and return its parts below the root; empty for the root itself."""
         asked = self._checked(path)
         try:
             real = os.path.realpath(os.path.join(self._root, *asked), strict=True)
@@ -206,12 +205,12 @@ class BelowRoot:
                 raise FileNotReadable(path)
             if not self._shows_hidden and any(_is_hidden(self._root, it) for it in (asked, parts)):
                 raise FileNotReadable(path)
-        except (OSError, ValueError):  # also of a place outside: nothing is told of it
+        except (OSError, ValueError):  # a path outside gets the same error
             raise FileNotReadable(path) from None
         return parts
 
     def _is_private(self, real: str, parts: tuple[str, ...]) -> bool:
-        """Return whether a place is private, or lies within one that is, under whatever name."""
+        """Return whether a path is private or within a private folder, under any name."""
         folded = _folded(real)
         if any(_is_within(folded, _folded(place)) for place in self._private):
             return True
@@ -224,7 +223,7 @@ class BelowRoot:
         return {id_ for id_ in ids if id_ is not None}
 
     def _checked(self, path: str) -> tuple[str, ...]:
-        """Return the parts of a path as a model wrote it; ``""`` and ``.`` are the root."""
+        """Return the parts of a model's path; ``""`` and ``.`` mean the root."""
         if len(path) > MAX_PATH_CHARS:
             raise FileNotReadable(path[:100], "Its path is too long.")
         text = path.replace(os.sep, "/").rstrip("/")
@@ -241,7 +240,7 @@ class BelowRoot:
 
 @contextmanager
 def _telling(path: str) -> Iterator[None]:
-    """Turn an error of the system into one that tells nothing but the path."""
+    """Turn an error of the system into an error that reveals only the path."""
     try:
         yield
     except NotADirectoryError:
@@ -253,7 +252,7 @@ def _telling(path: str) -> Iterator[None]:
 
 
 def _folded(path: str) -> str:
-    """Return a path as its system compares it: some take large and small letters as equal."""
+    """Normalize a path as its system compares it: some systems ignore upper and lower case."""
     return path.casefold() if sys.platform in ("darwin", "win32") else path
 
 
@@ -270,7 +269,7 @@ def _file_id_in(about: os.stat_result) -> FileId | None:
 
 
 def _holds_keys(parts: Sequence[str]) -> bool:
-    """Return whether a path goes through a place where programs keep keys."""
+    """Return whether a path contains a file or folder with keys of programs."""
     names = [unicodedata.normalize("NFKC", part).casefold() for part in parts]
     ways = (names[at:end] for end in range(1, len(names) + 1) for at in range(max(0, end - 3), end))
     return any("/".join(way) in _KEYS for way in ways)
@@ -279,12 +278,12 @@ def _holds_keys(parts: Sequence[str]) -> bool:
 def _is_within(path: str, folder: str) -> bool:
     try:
         return os.path.commonpath((path, folder)) == folder
-    except ValueError:  # other drives
+    except ValueError:  # the paths are on different drives
         return False
 
 
 def _is_hidden(root: str, parts: tuple[str, ...]) -> bool:
-    """Return whether a part of a path is hidden, by its name or by its system's mark."""
+    """Return whether a part of a path is hidden, by its name or by a system attribute."""
     from jupyter_core.paths import is_file_hidden
 
     folder = root

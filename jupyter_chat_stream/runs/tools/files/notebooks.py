@@ -1,7 +1,7 @@
-"""Reading the cells of a notebook's file, as it stands on the disk.
+"""Reads the cells of a notebook's file on the disk.
 
-The JSON is read leniently: a model that looks at a broken notebook must see it, too. Outputs are
-shown as text; pictures, widgets and the like are named by their types.
+The JSON is read leniently, so that a model can read a broken notebook, too. Outputs become text;
+for pictures, widgets and similar outputs, the text is the type.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from .limits import LookLimit
 from .reading import MAX_TEXT_BYTES
 
 SUFFIX = ".ipynb"
-MAX_NOTEBOOK_BYTES = 16 * 1024 * 1024  # its JSON takes twenty times as much memory
-MAX_ID_CHARS = 64  # as in nbformat
+MAX_NOTEBOOK_BYTES = 16 * 1024 * 1024  # the parsed JSON takes twenty times as much memory
+MAX_ID_CHARS = 64  # nbformat's bound
 MAX_OUTPUT_CHARS = 4000  # of the outputs of one cell
 DEFAULT_CELLS = 50
 
@@ -28,10 +28,10 @@ _COLOUR = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 def read_cells(
     path: str, file: BinaryIO, start: int, count: int | None, limit: LookLimit
 ) -> JsonObject:
-    """Read cells of a notebook, which are counted from 1.
+    """Read cells of a notebook, counted from 1.
 
     Raises:
-        FileNotReadable: it is no notebook, or a large one.
+        FileNotReadable: the file is no notebook, or is too large.
     """
     limit.check()
     cells = notebook_cells(path, file)
@@ -52,7 +52,7 @@ def notebook_cells(path: str, file: BinaryIO) -> list[JsonView]:
     """Return the cells of a notebook's file.
 
     Raises:
-        FileNotReadable: it is no notebook, or a large one.
+        FileNotReadable: the file is no notebook, or is too large.
     """
     text = file.read(MAX_NOTEBOOK_BYTES + 1)
     if len(text) > MAX_NOTEBOOK_BYTES:
@@ -86,7 +86,7 @@ def _cell(number: int, cell: JsonView) -> JsonObject:
 
 
 def _outputs(outputs: Any) -> list[str]:
-    """Return the outputs of a cell as texts, within ``MAX_OUTPUT_CHARS`` in all."""
+    """Return the outputs of a cell as texts of at most ``MAX_OUTPUT_CHARS`` together."""
     texts: list[str] = []
     left = MAX_OUTPUT_CHARS
     for text in filter(None, map(_output, outputs if isinstance(outputs, list) else ())):
@@ -115,7 +115,7 @@ def _output(output: Any) -> str:
 
 
 def _joined(value: Any) -> str:
-    """Return a text of nbformat, which may be a list of its lines."""
+    """Return a text of nbformat, which may be a list of lines."""
     return value if isinstance(value, str) else "".join(_lines(value))
 
 

@@ -1,4 +1,4 @@
-"""Reading a part of a text file. All functions block."""
+"""Reads a part of a text file. All functions block."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from ....shared.errors import FileNotReadable
 from ....shared.json_objects import JsonObject
 from .limits import LookLimit
 
-MAX_TEXT_BYTES = 100_000  # of one result: a prompt has to hold it
+MAX_TEXT_BYTES = 100_000  # of one result, so that it fits into a prompt
 MAX_LINE_CHARS = 4000
-MAX_FILE_BYTES = 64 * 1024 * 1024  # of one file that is looked through
+MAX_FILE_BYTES = 64 * 1024 * 1024  # read from one file
 DEFAULT_LINES = 500
 _PEEKED_BYTES = 8192
 _LINES_BETWEEN_CHECKS = 1000
@@ -22,10 +22,10 @@ _LINES_BETWEEN_CHECKS = 1000
 def read_lines(
     path: str, file: BinaryIO, start: int, count: int | None, limit: LookLimit
 ) -> JsonObject:
-    """Read lines of a text file, which are counted from 1.
+    """Read lines of a text file, counted from 1.
 
     Raises:
-        FileNotReadable: it is no text, or it takes too long.
+        FileNotReadable: the file is no text, or reading takes too long.
     """
     most = DEFAULT_LINES if count is None else count
     lines: list[str] = []
@@ -46,10 +46,10 @@ def read_lines(
 
 
 def text_lines(path: str, file: BinaryIO, limit: LookLimit) -> Iterator[tuple[int, str]]:
-    """Yield the lines of a text file with their numbers, up to ``MAX_FILE_BYTES`` of it.
+    """Yield numbered lines from the first ``MAX_FILE_BYTES`` of a text file.
 
     Raises:
-        FileNotReadable: its beginning has a byte that no text has, or it takes too long.
+        FileNotReadable: the file begins with bytes that are no text, or reading takes too long.
     """
     head = file.read(_PEEKED_BYTES)
     if b"\0" in head:
@@ -68,5 +68,5 @@ def text_lines(path: str, file: BinaryIO, limit: LookLimit) -> Iterator[tuple[in
 
 
 def shortened(line: str, most: int = MAX_LINE_CHARS) -> str:
-    """Return a line that is cut to so many characters."""
+    """Cut a line to ``most`` characters."""
     return line if len(line) <= most else f"{line[:most]}… ({len(line)} characters)"

@@ -1,7 +1,7 @@
-"""Searching the files below a folder, for a text or for names. All functions block.
+"""Searches the files below a folder for a text or for names. All functions block.
 
-A search looks at files one after the other, breadth first, and ends at the first of its limits. It
-tells the model when it has not seen everything.
+A search reads the files one after the other, breadth first, and ends when it reaches a limit. It
+tells the model if the search is incomplete.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ MAX_ENTRIES = 20_000
 MAX_SEARCHED_BYTES = 128 * 1024 * 1024
 MAX_SEARCHED_FILE_BYTES = 16 * 1024 * 1024
 MAX_HIT_CHARS = 300
-# Of a long line, so much on each side of a hit is looked at for secrets: a key is shorter.
+# Secrets are searched within this distance of a hit in a long line; keys are shorter.
 _CONCEALED_CHARS = 20_000
-# Folders of copies and of others' code, which drown every hit.
+# Folders with copies and foreign code, whose hits would hide all other hits.
 _LEFT_OUT = ("node_modules", "__pycache__", "site-packages")
 
 
 @dataclass(frozen=True, kw_only=True)
 class FileSearch:
-    """What to look for: a text, names, or both."""
+    """The criteria of a search: a text, names, or both."""
 
     text: str | None
     name: str | None
-    """A pattern such as ``*.csv``, compared with the names of files."""
+    """A pattern for file names, such as ``*.csv``."""
 
 
 @dataclass(kw_only=True)
@@ -59,7 +59,7 @@ def search(
     """Search the files below a folder.
 
     Args:
-        conceal: removes from a line what no model may read, before a part of it is shown.
+        conceal: removes secrets from a whole line, before a part of the line is returned.
 
     Raises:
         FileNotReadable: there is no such folder.
@@ -85,7 +85,7 @@ def search(
 def _walk(
     below: BelowRoot, path: str, found: _FileHits, limit: LookLimit
 ) -> Iterator[tuple[str, int]]:
-    """Yield the files below a folder with their sizes, nearest first; each folder once."""
+    """Yield the files below a folder with their sizes, nearest first; visit each folder once."""
     folders = deque([path.rstrip("/") or path])
     is_first = True
     while folders:
@@ -129,7 +129,7 @@ def _hits_in(
     limit: LookLimit,
     conceal: Callable[[str], str],
 ) -> Iterator[JsonObject]:
-    """Yield the places of a file that hold a text, which is in small letters."""
+    """Yield the places in a file that contain ``text``, which is in lower case."""
     try:
         with below.open_file(path) as file:
             for place, line in _lines_of(path, file, limit):
@@ -137,11 +137,11 @@ def _hits_in(
                     continue
                 begin = max(0, line.casefold().find(text) - _CONCEALED_CHARS)
                 line = conceal(line[begin : begin + 2 * _CONCEALED_CHARS + len(text)])
-                if text in line.casefold():  # else it is a part of a secret
+                if text in line.casefold():  # otherwise the hit was a part of a secret
                     yield {"path": path, **place, "text": _around(line, text)}
     except TookTooLong:
         raise
-    except FileNotReadable:  # no text, or gone meanwhile
+    except FileNotReadable:  # the file is no text, or was deleted
         return
 
 
@@ -157,6 +157,6 @@ def _lines_of(path: str, file: Any, limit: LookLimit) -> Iterator[tuple[JsonObje
 
 
 def _around(line: str, text: str) -> str:
-    """Return the part of a line around a text."""
+    """Return the part of a line around the hit."""
     begin = max(0, line.casefold().find(text) - MAX_HIT_CHARS // 3)
     return ("…" if begin else "") + shortened(line[begin:], MAX_HIT_CHARS)

@@ -1,7 +1,7 @@
-"""The tool ``files``: list, read and search below the server's root.
+"""The tool ``files``: lists, reads and searches files below the server's root.
 
-It only reads, so a call may be made again (L14). Reading blocks, so it runs in a thread. It ends
-soon after its call is stopped.
+The tool only reads, so a call may be repeated (L14). Reading blocks, so it runs in a thread, which
+ends soon after the call is stopped.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from .searching import FileSearch, search
 
 MAX_LISTED = 500
 MAX_CALLS = 2  # at the same time
-MAX_SCANNED = 20_000  # entries of a folder that are read before they are sorted
+MAX_SCANNED = 20_000  # entries of a folder that are read for sorting
 MAX_PATTERN_CHARS = 200
 
 FILES: ToolRecord = {
@@ -69,11 +69,11 @@ class FilesTool:
     def __init__(self, below: BelowRoot) -> None:
         self.below = below
         self._concealer = SecretConcealer()
-        # No other thread runs while a notebook's JSON is parsed, so few are read at a time.
+        # Parsing a notebook's JSON blocks all other threads, so few calls run at a time.
         self._turns = asyncio.Semaphore(MAX_CALLS)
 
     async def call(self, input: ToolInput, context: CallContext) -> ToolOutcome:
-        """Do one operation in a thread, and return what it found or why it failed."""
+        """Do one operation in a thread, and return its result or its error."""
         wrong = _wrong(input)
         if wrong:
             return ToolDone(success=False, output=wrong)
@@ -120,7 +120,7 @@ class FilesTool:
 
 
 def modified(at_s: float) -> dict[str, str]:
-    """Return when a file was changed; empty if the time is outside of what a date can be."""
+    """Return a file's time of change; empty if it cannot be expressed as a date."""
     try:
         return {"modified": iso(int(at_s * 1000))}
     except (ValueError, OverflowError, OSError):
@@ -128,7 +128,7 @@ def modified(at_s: float) -> dict[str, str]:
 
 
 def _wrong(input: ToolInput) -> str:
-    """Return what is wrong with an input, as a sentence for the model; empty if nothing is."""
+    """Return why an input is invalid, as a sentence for the model; empty if it is valid."""
     if input.get("operation") not in FILES["operations"]:
         return "'operation' must be list, read or search."
     for name in ("path", "text", "name"):

@@ -2,8 +2,8 @@
 
 ::
 
-    servers      all servers of the file: who has which tool
-      ├─ server_file   the file, as values
+    servers      all servers of the file: which server has which tool
+      ├─ server_file   reads the file
       └─ connection    one server: connected when needed, again after a failure
            ├─ listed       its tools as definitions of ours
            ├─ results      the results of its calls

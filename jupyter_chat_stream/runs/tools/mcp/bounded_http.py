@@ -1,4 +1,4 @@
-"""The HTTP client of an MCP server, with a bound on what it sends."""
+"""The HTTP client for an MCP server, with a bound on the size of the server's messages."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from .stdio import MAX_MESSAGE_BYTES, TOO_LARGE
 
 CONNECT_S = 30.0
-READ_S = 3600.0  # a call may take long; its own time limit ends it earlier
+READ_S = 3600.0  # a call may take long; the call's own time limit is shorter
 
 _STATUS = {
     401: "It asks for a sign-in (401). Put its token into 'headers' of its entry in mcp.json.",
@@ -28,8 +28,8 @@ async def http_client(
     """Open a client of ``httpx``, or of its successor, for one server.
 
     Args:
-        on_end: a response broke off, for this reason: its call may wait for ever.
-        on_hint: what may be the reason, if the connection fails.
+        on_end: called with the reason when a response breaks off; its call would wait for ever.
+        on_hint: called with a possible reason for a failure of the connection.
     """
     bounded = _bounded_body(httpx, on_end)
 
@@ -51,7 +51,7 @@ async def http_client(
 
 
 def _bounded_body(httpx: Any, on_end: Callable[[str], None]) -> type[Any]:
-    """Return the class of a response's body whose messages are bounded."""
+    """Return a class for response bodies with bounded messages."""
 
     class Bounded(httpx.AsyncByteStream):
         def __init__(self, body: Any, *, is_events: bool) -> None:
@@ -67,7 +67,7 @@ def _bounded_body(httpx: Any, on_end: Callable[[str], None]) -> type[Any]:
                         on_end(TOO_LARGE)
                         raise httpx.ReadError("too large")
                     if self._is_events and (b"\n\n" in chunk or b"\r\n\r\n" in chunk):
-                        size = 0  # an event has ended
+                        size = 0  # the end of an event
                     yield chunk
             except Exception as error:
                 on_end(f"The connection broke ({type(error).__name__}).")

@@ -1,4 +1,4 @@
-"""One MCP server, as long as this process uses it.
+"""The connection to one MCP server.
 
 ::
 
@@ -6,8 +6,9 @@
           ▲                         │ cannot                                              │
           └──── after a pause ◄─────┴─────────────────────────────────────────────────────┘
 
-A task of its own holds the connection from its beginning to its end. Whoever waits for it can be
-cancelled without harm. A call is sent once: if the server ends meanwhile, the call fails (L14).
+A separate task holds the connection from its beginning to its end, so a task that waits for it can
+be cancelled without harm. A call is sent once: if the server ends during the call, the call fails
+(L14).
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ log = logging.getLogger("jupyter_chat_stream.mcp")
 
 START_S = 60.0  # a command may have to download its server first
 LIST_S = 10.0
-LIST_AGE_S = 300.0  # a server need not tell that its tools have changed
-LASTING_S = 60.0  # a connection that lasted so long begins its pauses anew
+LIST_AGE_S = 300.0  # list again after this, because a server need not announce changes
+LASTING_S = 60.0  # after a connection of this length, the pauses begin anew
 SHORT_PAUSE_S = 2.0
 END_S = 4.0
 WRITE_EVERY_S = 0.2
@@ -50,7 +51,7 @@ WriteProgress = Callable[[str], Awaitable[None]]
 
 @dataclass(kw_only=True)
 class _Live:
-    """An open connection; ``why`` tells why it has ended."""
+    """An open connection; ``why`` is the reason for its end."""
 
     client: McpClient
     tools: McpTools
@@ -66,7 +67,7 @@ class _Live:
 
 
 class ServerAnsweredError(Exception):
-    """A server answers a call with an error; its words are untrusted."""
+    """A server answered a call with an error, whose text is untrusted."""
 
 
 class ToolHasChanged(Exception):
@@ -77,8 +78,8 @@ class McpConnection:
     """Connects to a server when somebody needs it, and makes calls.
 
     Args:
-        is_trusted: whether the server's hints on its tools are believed.
-        timeout_s: within which time a call must be answered.
+        is_trusted: whether the server's hints about its tools count.
+        timeout_s: the time limit of a call.
     """
 
     def __init__(
@@ -113,12 +114,12 @@ class McpConnection:
     async def call(
         self, tool: ToolRecord, name: str, arguments: JsonView, write: WriteProgress
     ) -> JsonView:
-        """Call a tool by the server's name for it; ``write`` shows how far it has come.
+        """Call a tool by its name on the server; ``write`` shows the progress.
 
         Raises:
-            ToolHasChanged: the server has another definition of it now (L13).
-            McpServerUnavailable: it was not reached, or has ended or been silent meanwhile.
-            ServerAnsweredError: it answers with an error.
+            ToolHasChanged: the server has another definition of the tool now (L13).
+            McpServerUnavailable: the server was not reached, has ended, or did not answer in time.
+            ServerAnsweredError: the server answered with an error.
         """
         live = await self._connected()
         if live.tools.definitions.get(tool["name"]) != tool:
@@ -136,13 +137,13 @@ class McpConnection:
         try:
             await asyncio.wait(tasks, timeout=self.timeout_s, return_when=asyncio.FIRST_COMPLETED)
             if showing.done():
-                showing.result()  # this run may write no more
+                showing.result()  # raises, because the attempt is fenced
             if work.done() and not work.cancelled() and work.exception() is None:
                 result: JsonView = concealed(work.result())
                 return result
             if live.ended.is_set():
                 raise self._unavailable(f"{live.why} {CUT}")
-            live.is_stale = True  # the next need finds out whether it still answers
+            live.is_stale = True  # the next use checks whether the server still answers
             if work.done() and not _is_cut(work):
                 raise ServerAnsweredError(concealed(_words_of(work)))
             if work.done():
@@ -154,7 +155,7 @@ class McpConnection:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def close(self) -> None:
-        """End the connection and its process; nothing connects again afterwards."""
+        """End the connection and its process for good."""
         self._not_before_s, self._why = float("inf"), "The server stops."
         owner = self._owner
         if owner is None or owner.done():
@@ -168,7 +169,7 @@ class McpConnection:
             task.cancel()
 
     async def _connected(self) -> _Live:
-        """Return the open connection, with fresh tools; connect if there is none."""
+        """Return the open connection with fresh tools; connect if there is no connection."""
         live = self.live
         if live is not None:
             await self._relist(live)
@@ -178,7 +179,7 @@ class McpConnection:
                 await asyncio.wait({self._owner})
         if self._owner is None or self._owner.done():
             await self._pause()
-        if self._owner is None or self._owner.done():  # nobody else was faster in the pause
+        if self._owner is None or self._owner.done():  # no other task was faster
             self._opened = asyncio.get_running_loop().create_future()
             self._owner = asyncio.ensure_future(self._own(self._opened))
         assert self._opened is not None
@@ -195,7 +196,7 @@ class McpConnection:
             await asyncio.sleep(left_s)
 
     async def _relist(self, live: _Live) -> None:
-        """List the tools again if they may have changed; a server that does not answer is ended."""
+        """List the tools again if they may have changed; end a server that does not answer."""
         async with self._relisting:
             is_old = live.is_stale or self._clock() > live.listed_s + LIST_AGE_S
             if live.ended.is_set() or not is_old:
@@ -223,8 +224,8 @@ class McpConnection:
     async def _own(self, opened: asyncio.Future[_Live]) -> None:
         """Hold one connection, from its beginning to its end."""
         why, begun_s = "", self._clock()
-        ends: list[str] = []  # what was told before the connection was open
-        hints: list[str] = []  # what may be the reason if it cannot be opened
+        ends: list[str] = []  # reasons of an end before the connection was open
+        hints: list[str] = []  # possible reasons for a failure of the connection
         try:
             async with asyncio.timeout(START_S) as limit:
                 async with open_client(
@@ -261,7 +262,7 @@ class McpConnection:
             self._refuse(opened, self._unavailable(why))
 
     def _note_end(self, why: str, begun_s: float) -> None:
-        """Remember that the connection has ended, and when the next one may begin."""
+        """Remember the end of the connection, and when the next one may begin."""
         live, self.live = self.live, None
         if live is not None:
             live.end(why)
@@ -277,14 +278,14 @@ class McpConnection:
     def _refuse(self, opened: asyncio.Future[_Live], error: McpServerUnavailable) -> None:
         if not opened.done():
             opened.set_exception(error)
-            opened.exception()  # nobody may be waiting any more
+            opened.exception()  # marks the exception as retrieved, if no task is waiting
 
     def _on_change(self) -> None:
         if self.live is not None:
             self.live.is_stale = True
 
     def _on_end(self, ends: list[str]) -> Callable[[str], None]:
-        """Return a function that ends the connection to which it belongs."""
+        """Return a function that ends this connection."""
         owner = self._opened
 
         def end(why: str) -> None:
@@ -299,14 +300,14 @@ class McpConnection:
 
 
 class _ProgressLines:
-    """What a call tells of its progress: gathered, and shown a few times a second."""
+    """Collects a call's progress messages, and shows them a few times a second."""
 
     def __init__(self) -> None:
         self._lines: list[str] = []
         self._added = asyncio.Event()
 
     async def add(self, progress: float, total: float | None, message: str | None) -> None:
-        """Take a line; a server that is faster than the log loses some."""
+        """Add a message. If the server is faster than the log, messages are dropped."""
         if len(self._lines) < MAX_WAITING_LINES:
             of = "" if total is None else f"/{total:g}"
             line = message or f"{progress:g}{of}"
@@ -325,7 +326,7 @@ class _ProgressLines:
 
 
 def _is_cut(work: asyncio.Future[Any]) -> bool:
-    """Return whether an answer is the SDK's own, because the server's cannot come any more."""
+    """Return whether the SDK itself has ended the call, because the connection is closed."""
     error = None if work.cancelled() else work.exception()
     return getattr(getattr(error, "error", None), "code", None) == CONNECTION_CLOSED
 
@@ -339,7 +340,7 @@ def _words_of(work: asyncio.Future[Any]) -> str:
 
 
 def _name_of(error: BaseException | None) -> str:
-    """Return the kind of an error; of a group, that of its first."""
+    """Return the class name of an error; for a group, of its first error."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return type(error).__name__

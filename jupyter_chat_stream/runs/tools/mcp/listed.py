@@ -1,9 +1,9 @@
 """Turns the tools that an MCP server lists into tool definitions of the chat.
 
-The server is not trusted: what it says of its tools is checked as any definition from outside. It
-may say that a tool only reads, or that a call may be made again. This counts only if an
+The server is not trusted: its definitions are checked like all definitions from outside. The server
+may hint that a tool only reads, or that a call may be repeated. A hint counts only if an
 administrator trusts the server (setting ``mcp_trusted``). Otherwise the person is asked before each
-call, and no call is made a second time (L13, L14).
+call, and no call is repeated (L13, L14).
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ _NOT_IN_NAMES = re.compile(r"[^a-zA-Z0-9_-]")
 
 @dataclass(frozen=True, kw_only=True)
 class McpTools:
-    """The tools that a server lists now, by their names in the chat."""
+    """The tools that a server lists, by their names in the chat."""
 
     definitions: Mapping[str, ToolRecord]
     own_names: Mapping[str, str]
     """The names of the tools on the server, by their names in the chat."""
     left_out: str
-    """Which tools are left out, as a sentence; empty if none is."""
+    """A sentence about tools that were left out; empty if there are none."""
 
 
 def tools_of(
     slug: str, listed: Sequence[JsonView], *, is_trusted: bool, mark: str = ""
 ) -> McpTools:
-    """Read the tools that a server lists, and say which of them cannot be used.
+    """Read the tools that a server lists, with a sentence about unusable tools.
 
     Args:
-        mark: differs for each entry in the file of servers, and is a part of each tool's source.
-            So a consent to a tool of one server never holds for another server of the same name.
+        mark: a part of each tool's source that differs for each entry of ``mcp.json``. So a
+            consent to a tool of one server never holds for another server of the same name.
     """
     definitions: dict[str, ToolRecord] = {}
     own_names: dict[str, str] = {}
@@ -54,17 +54,17 @@ def tools_of(
         except InvalidInput as error:
             reasons.append(error.message)
             continue
-        if record["name"] not in definitions:  # of two tools with one name, the first is taken
+        if record["name"] not in definitions:  # of two tools with the same name, keep the first
             definitions[record["name"]] = record
             own_names[record["name"]] = str(tool.get("name"))
     if len(listed) > MAX_LISTED_TOOLS:
-        reasons.append(f"It lists more than {MAX_LISTED_TOOLS}.")
+        reasons.append(f"The server lists more than {MAX_LISTED_TOOLS} tools.")
     told = f"Some tools of the MCP server {slug!r} are left out: {' '.join(reasons[:3])}"
     return McpTools(definitions=definitions, own_names=own_names, left_out=told if reasons else "")
 
 
 def tool_name(slug: str, name: str) -> str:
-    """Return a tool's name in the chat. If its own name cannot be kept, a hash is added."""
+    """Return a tool's name in the chat. If the server's name is not valid here, add a hash."""
     plain = f"{slug}{SEPARATOR}{_NOT_IN_NAMES.sub('_', name)}"
     if plain == f"{slug}{SEPARATOR}{name}" and len(plain) <= _MAX_NAME_CHARS:
         return plain
@@ -87,7 +87,7 @@ def _definition(slug: str, tool: JsonView, source: str, *, is_trusted: bool) -> 
             "input_schema": tool.get("inputSchema"),
             "where": "server",
             "effect": "read" if only_reads else "run",
-            # A tool that only reads may always be called again.
+            # A call of a tool that only reads may always be repeated.
             "idempotent": only_reads or trusted.get("idempotentHint") is True,
             "source": source,
         }

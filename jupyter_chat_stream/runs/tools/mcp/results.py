@@ -1,8 +1,8 @@
-"""The result of a call to an MCP server, as output for the model.
+"""Turns the result of a call to an MCP server into output for the model.
 
-The model gets the texts of the result, and its pictures and files as files of the result. A result
-without texts is its structured content: servers repeat that as text for models. Everything in it is
-untrusted; what is too large is cut where the result is written.
+The model gets the result's texts as output, and its pictures and files as files of the result. If
+there are no texts, the output is the structured content, which servers otherwise repeat as text.
+All content is untrusted. Large outputs are cut later, when the result is written.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ NOTHING = "The tool returned nothing."
 
 
 def done_of(result: JsonView) -> ToolDone:
-    """Return what a call has brought."""
+    """Return the output of a call."""
     content = result.get("content")
     blocks = [block for block in content if isinstance(block, Mapping)] if content else []
     files: list[NewFile] = []
@@ -33,7 +33,7 @@ def done_of(result: JsonView) -> ToolDone:
 
 
 def _text_of(block: JsonView, files: list[NewFile]) -> str:
-    """Return a block of a result as a text; the bytes of one that has some become a file."""
+    """Return a block of a result as text; a block's bytes become a file."""
     kind = block.get("type")
     if kind == "text":
         return str(block.get("text", ""))
@@ -49,7 +49,7 @@ def _text_of(block: JsonView, files: list[NewFile]) -> str:
 
 
 def _kept(name: str, media_type: Any, data: Any, files: list[NewFile]) -> str:
-    """Keep the bytes of a block; returns a sentence if that is not possible, else nothing."""
+    """Keep the bytes of a block as a file. Returns a sentence if they are invalid, else empty."""
     try:
         content = base64.b64decode(data, validate=True)
     except (binascii.Error, TypeError, ValueError):

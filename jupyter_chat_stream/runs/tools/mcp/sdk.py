@@ -1,7 +1,8 @@
-"""The MCP SDK, of the first or the second generation: one client of one server.
+"""A client of one MCP server, with the first or the second generation of the MCP SDK.
 
-All that differs between the two stands here. Values leave as the objects of the wire. What a server
-sends is bounded, and the SDK's own log lines are kept back, because they quote it.
+Only this module knows the differences of the two generations. It returns the wire's JSON objects.
+The messages of a server are bounded. The SDK's own log lines are suppressed, because they quote
+messages.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ MAX_PAGES = 20  # of one listing
 RELISTEN_S = 5.0
 CANCEL_S = 1.0
 CLIENT_NAME = "jupyter-chat-stream"
-ENDED = "It has ended the connection, or sent something that is no MCP message."
+ENDED = "It has closed the connection, or sent something that is no MCP message."
 INSTALL = (
     "The package 'mcp' is not installed here. Install it: pip install 'jupyter-chat-stream[mcp]', "
     "then start the server again."
@@ -76,7 +77,7 @@ class McpClient:
         self._sdk = sdk
 
     async def list_tools(self) -> list[JsonView]:
-        """Return all tools that the server lists, as it sends them."""
+        """Return all tools that the server lists, as JSON of the server."""
         found: list[JsonView] = []
         params_type = self._sdk.module("types").PaginatedRequestParams
         cursor: str | None = None
@@ -91,9 +92,9 @@ class McpClient:
         return found
 
     async def call(self, name: str, arguments: JsonView, on_progress: OnProgress) -> JsonView:
-        """Call a tool; if the caller is cancelled, the server is told so."""
+        """Call a tool; if the caller is cancelled, notify the server."""
         with quiet():
-            # The first generation tells a server nothing of a call that was cancelled.
+            # The first generation does not notify the server of a cancelled call.
             request_id = None if self._sdk.is_second else getattr(self._inner, "_request_id", None)
             try:
                 result = await self._inner.call_tool(
@@ -122,16 +123,16 @@ async def open_client(
     on_end: Callable[[str], None],
     on_hint: Callable[[str], None],
 ) -> AsyncIterator[McpClient]:
-    """Reach a server and shake hands with it.
+    """Connect to a server and do the handshake.
 
     Args:
-        on_change: its tools have changed.
-        on_end: the connection has ended from the other side, for this reason.
-        on_hint: what may be the reason, if the connection fails.
+        on_change: called when the server's tools have changed.
+        on_end: called with the reason when the other side has ended the connection.
+        on_hint: called with a possible reason for a failure of the connection.
 
     Raises:
-        McpServerUnavailable: the package is not installed, or the command not there.
-        Exception: whatever the SDK raises.
+        McpServerUnavailable: the package is not installed, or the command does not exist.
+        Exception: any error of the SDK.
     """
     sdk = await asyncio.to_thread(_load)
     with quiet():
@@ -168,7 +169,7 @@ async def _streams(
     async with (
         http_client(httpx, server.headers, on_end, on_hint) as client,
         connect(server.url, http_client=client) as streams,
-        streams[0] as source,  # left open by the SDK if the connection fails at once
+        streams[0] as source,  # if the connection fails at once, the SDK leaves the stream open
         streams[1] as sink,
     ):
         yield source, sink
@@ -176,9 +177,9 @@ async def _streams(
 
 @asynccontextmanager
 async def _relayed(source: Any, on_end: Callable[[str], None]) -> AsyncIterator[Any]:
-    """Pass messages on, without the schemas of outputs: the SDK would check results by them.
+    """Pass messages on without output schemas, so that the SDK does not check results by them.
 
-    Such a check runs on the event loop, by a schema that can make it take for ever.
+    Such a check would run on the event loop, and a malicious schema can make it endless.
     """
     import anyio
 
@@ -258,18 +259,18 @@ async def _listen(sdk: _McpSdk, client: Any, on_change: Callable[[], None]) -> N
         except Exception:  # noqa: BLE001  a server without it, or a lost stream: try again later
             pass
         await asyncio.sleep(RELISTEN_S)
-        on_change()  # whatever has changed meanwhile was not told
+        on_change()  # changes since the last connection were not reported
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep back the log lines of the SDK within a block: they quote what a server sent."""
+    """Suppress the SDK's log lines within a block, because they quote a server's messages."""
     _hold_back()
     token = _quiet.set(True)
     try:
         yield
     finally:
-        with suppress(ValueError):  # left in another context than entered, as a generator may be
+        with suppress(ValueError):  # a generator may leave the block in another context
             _quiet.reset(token)
 
 
@@ -283,7 +284,7 @@ _silence = _Silence()
 
 
 def _hold_back() -> None:
-    """Put the filter on the loggers that the SDK and its HTTP library use, also the root's."""
+    """Add the filter to the loggers of the SDK and its HTTP library, and to the root's handlers."""
     names = [name for name in logging.root.manager.loggerDict if name.split(".")[0] in _LOGGERS]
     for logger in (logging.getLogger(), *map(logging.getLogger, names)):
         if _silence not in logger.filters:

@@ -1,9 +1,9 @@
-"""The file ``mcp.json``: which MCP servers there are, and how to reach them.
+"""Reads the file ``mcp.json``, which lists the MCP servers and how to reach them.
 
-The file lies in a folder of Jupyter's configuration, never beside a notebook: it names commands
-that the server executes. One wrong entry spoils only its own server. Values may name variables of
-the environment, ``${NAME}`` or ``${NAME:-default}``; they reach the MCP server and nobody else, so
-no sentence and no ``repr`` has them.
+The file is in a folder of Jupyter's configuration, never beside a notebook, because it names
+commands that the server executes. A wrong entry affects only its own server. Values may name
+environment variables, ``${NAME}`` or ``${NAME:-default}``. Only the MCP server gets the values, so
+no sentence and no ``repr`` contains them.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ _HTTP_TYPES = (None, "http", "streamable-http", "streamableHttp", "streamable_ht
 
 @dataclass(frozen=True, kw_only=True)
 class StdioServer:
-    """An MCP server that is a process of ours.
+    """An MCP server that runs as a child process.
 
-    ``mark`` changes with what the entry starts: another command is another server, whose tools are
-    asked about again (L13). ``secrets`` are values that may stand in no output.
+    ``mark`` changes with the command: another command is another server, whose tools need new
+    consents (L13). ``secrets`` are values that must not appear in outputs.
     """
 
     name: str
@@ -67,14 +67,14 @@ McpServer = StdioServer | HttpServer
 
 @dataclass(frozen=True, kw_only=True)
 class McpFile:
-    """The servers of a file, and what is wrong with the others."""
+    """The valid servers of a file, and the problems of the other entries."""
 
     servers: tuple[McpServer, ...] = ()
     problems: tuple[McpServerUnavailable, ...] = ()
 
 
 def find_file(config: ChatStream) -> Path | None:
-    """Return the file that names the servers; None if there is none."""
+    """Return the path of ``mcp.json``; None if the file does not exist."""
     from jupyter_core.paths import jupyter_config_path
 
     if config.mcp_config is not None:
@@ -84,7 +84,7 @@ def find_file(config: ChatStream) -> Path | None:
 
 
 def read_file(path: Path, environment: Mapping[str, str] = os.environ) -> McpFile:
-    """Read the file; whatever is wrong with it is a problem of the result. Blocks."""
+    """Read the file. Errors become problems in the result. Blocks."""
     try:
         with path.open("rb") as file:
             text = file.read(MAX_FILE_BYTES + 1)
@@ -118,10 +118,10 @@ def read_file(path: Path, environment: Mapping[str, str] = os.environ) -> McpFil
 
 
 def slug_of(name: str) -> str:
-    """Return the beginning of the names of a server's tools.
+    """Return the prefix of the names of a server's tools.
 
-    It has no ``__`` and no ``_`` at its end, so the first ``__`` of a tool's name ends it. A name
-    that had to be changed gets a hash, so that no two names become one.
+    The prefix contains no ``__`` and does not end with ``_``, so the first ``__`` of a tool's name
+    ends the prefix. A changed name gets a hash, so that two servers never have the same prefix.
     """
     plain = re.sub("_+", "_", _NOT_PLAIN.sub("_", name)).strip("_")
     if plain == name and len(name) <= MAX_SLUG_CHARS:
@@ -131,7 +131,7 @@ def slug_of(name: str) -> str:
 
 
 class _WrongEntry(ValueError):
-    """An entry of the file that is no server; the message tells why, without any value."""
+    """An entry of the file is invalid; the message tells why, without any value."""
 
 
 def _spoilt(path: Path, why: str) -> McpFile:
@@ -140,7 +140,7 @@ def _spoilt(path: Path, why: str) -> McpFile:
 
 
 def _server(name: str, entry: Any, environment: Mapping[str, str]) -> McpServer | None:
-    """Read one entry; None for a server that is turned off."""
+    """Read one entry; None for a disabled server."""
     if not isinstance(entry, Mapping):
         raise _WrongEntry("Its entry must be an object.")
     if entry.get("disabled") is True or entry.get("enabled") is False:
@@ -178,14 +178,14 @@ def _server(name: str, entry: Any, environment: Mapping[str, str]) -> McpServer 
 
 
 def _mark_of(entry: JsonView) -> str:
-    """Return a short hash of what an entry starts or reaches, with variables as written."""
+    """Return a short hash of an entry's command or address, with variables not expanded."""
     told = {name: entry.get(name) for name in ("command", "args", "cwd", "url")}
     text = json.dumps(told, sort_keys=True, default=str)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:6]
 
 
 def _long(values: set[str]) -> frozenset[str]:
-    """Leave out short values: they stand in many texts by chance."""
+    """Leave out short values, which occur in many texts by chance."""
     return frozenset(value for value in values if len(value) >= MIN_SECRET_CHARS)
 
 
@@ -199,12 +199,12 @@ def _url(entry: JsonView, expanded: _Expanded) -> str:
 
 
 class _Expanded:
-    """Reads texts of the file, with variables replaced by their values."""
+    """Reads texts of the file, and replaces variables by their values."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._environment = environment
         self.values: set[str] = set()
-        """The values that were put in, whose variables have the names of secrets."""
+        """The used values of variables that have the name of a secret."""
 
     def text(self, value: Any, where: str) -> str:
         if not isinstance(value, str) or "\0" in value:

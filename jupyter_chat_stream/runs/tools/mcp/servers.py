@@ -1,7 +1,7 @@
-"""All MCP servers of ``mcp.json``, as a source of tools.
+"""The MCP servers of ``mcp.json``, as a source of tools.
 
-The file is read when somebody first asks for tools, and again when it has changed. A server is
-contacted when somebody lists the tools of a thread, or a run has one of its tools on.
+The file is read at the first request for tools, and again after a change. A server is contacted
+when a person lists the tools of a thread, or when a run has one of the server's tools on.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from .listed import SEPARATOR
 from .results import done_of
 from .server_file import McpFile, find_file, read_file
 
-RUN_WAIT_S = 15.0  # of an answer, which then goes on without the server
-LIST_WAIT_S = 5.0  # of a list for a person, who can ask again
+RUN_WAIT_S = 15.0  # how long an answer waits for a server before it continues without
+LIST_WAIT_S = 5.0  # how long a person's list waits for a server
 CHANGED = (
-    "The MCP server has changed this tool since the answer began. The call was not made. It can "
-    "be made with the person's next message, after they have allowed it as it is now."
+    "The MCP server has changed this tool since the answer began. The call was not made. After "
+    "the person's next message you can call the changed tool, if the person allows it."
 )
-STILL_STARTING = "It is still starting. Its tools are there when it is ready: try again then."
+STILL_STARTING = "It is still starting. Try again in a moment to see its tools."
 
 
 class McpServers:
@@ -41,16 +41,16 @@ class McpServers:
         self.by_slug: dict[str, McpConnection] = {}
 
     async def list_all(self) -> ToolListing:
-        """List the tools of all servers; those that are not there in time are told of."""
+        """List the tools of all servers; a server that is not ready in time becomes a problem."""
         await self._refresh()
         listing = await self._of(tuple(self.by_slug.values()), LIST_WAIT_S)
         problems = tuple(map(_problem, self._file.problems))
         return ToolListing(tools=listing.tools, problems=(*problems, *listing.problems))
 
     async def named(self, names: Collection[str]) -> ToolListing:
-        """Return those tools of some names that servers have; other servers are not contacted.
+        """Return the tools with these names; only the servers that may have them are contacted.
 
-        A problem is told only if it may be why a tool is missing.
+        A problem is returned only if it may explain a missing tool.
         """
         slugs = _slugs(names)
         if not slugs:
@@ -67,7 +67,7 @@ class McpServers:
         )
 
     async def find(self, name: str) -> ServerTool | None:
-        """Return the tool of a name, as it is now.
+        """Return the current version of the tool with a name.
 
         Raises:
             McpServerUnavailable
@@ -86,14 +86,14 @@ class McpServers:
         return McpTool(connection, definition, tools.own_names[name])
 
     async def close(self) -> None:
-        """End all connections, side by side."""
+        """End all connections concurrently."""
         async with self._reading:
             connections = tuple(self.by_slug.values())
             self.by_slug = {}
         await asyncio.gather(*(each.close() for each in connections))
 
     async def _of(self, connections: Sequence[McpConnection], wait_s: float) -> ToolListing:
-        """List the tools of some servers, side by side."""
+        """List the tools of some servers concurrently."""
         asked = [asyncio.ensure_future(each.tools()) for each in connections]
         if asked:
             await asyncio.wait(asked, timeout=wait_s)
@@ -102,7 +102,7 @@ class McpServers:
         for connection, task in zip(connections, asked, strict=True):
             server = connection.server
             source = f"mcp:{server.slug}"
-            if not task.done():  # it goes on starting
+            if not task.done():  # the server continues to start
                 task.cancel()
                 starts = McpServerUnavailable(server.name, STILL_STARTING, slug=server.slug)
                 problems.append(_problem(starts))
@@ -116,7 +116,7 @@ class McpServers:
         return ToolListing(tools=tuple(tools), problems=tuple(problems))
 
     async def _refresh(self) -> None:
-        """Read the file if it has changed; what its servers were stays, unless it has changed."""
+        """Read the file if it has changed, and keep the connections of unchanged entries."""
         async with self._reading:
             place = await asyncio.to_thread(self._look)
             if place == self._seen:
@@ -139,7 +139,7 @@ class McpServers:
         await asyncio.gather(*(each.close() for each in before.values()))
 
     def _look(self) -> tuple[Path, int, int] | None:
-        """Return what tells whether the file has changed. Blocks."""
+        """Return the file's path, size and time, to detect changes. Blocks."""
         path = find_file(self._config)
         if path is None:
             return None
@@ -154,7 +154,7 @@ class McpServers:
 
 
 class McpTool:
-    """A tool of an MCP server, as it was when somebody asked for it."""
+    """A tool of an MCP server, as it was at the time of the request."""
 
     def __init__(self, connection: McpConnection, definition: ToolRecord, own_name: str) -> None:
         self._connection = connection
@@ -162,7 +162,7 @@ class McpTool:
         self.definition = definition
 
     async def call(self, input: ToolInput, context: CallContext) -> ToolOutcome:
-        """Make the call, if the definition is still the one that was allowed (L13)."""
+        """Make the call, if the server still has the allowed definition (L13)."""
         if digest_of(self.definition) != context.digest:
             return ToolDone(success=False, output=CHANGED)
         made = self._connection.call(self.definition, self._own_name, input, context.write)
@@ -175,7 +175,7 @@ class McpTool:
 
 
 def _slugs(names: Collection[str]) -> set[str]:
-    """Return the servers that may have tools of these names."""
+    """Return the prefixes of the servers that may have tools with these names."""
     return {name.partition(SEPARATOR)[0] for name in names if SEPARATOR in name}
 
 

@@ -1,9 +1,9 @@
-"""The process of an MCP server: a JSON message in each line of its input and output.
+"""Runs the process of an MCP server, with one JSON message per line of input and output.
 
-The SDK has such a transport, too. This one bounds what a process sends, passes over lines that are
-no message (many servers print some), drops what it writes to the error stream, and ends within
-seconds. The process gets a few harmless variables of our environment, and those of its entry. It
-sees the end of its input when we end, also by SIGKILL.
+The SDK has such a transport, too. This one bounds the process's messages, skips lines that are no
+message (many servers print some), drops the error stream, and ends within seconds. The process gets
+a few harmless variables of our environment, and the variables of its entry. If we end, even by
+SIGKILL, the process sees the end of its input.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from .server_file import StdioServer
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 MAX_MESSAGES_PER_S = 2000
 MAX_ODD_LINES = 1000
-END_S = 1.0  # between the end of its input, SIGTERM and SIGKILL
+END_S = 1.0  # the wait between closing the input, SIGTERM and SIGKILL
 TOO_LARGE = f"It sent a message of more than {MAX_MESSAGE_BYTES} bytes."
 TOO_MUCH = f"It sent more than {MAX_MESSAGES_PER_S} messages in a second."
 NO_MESSAGES = "It writes lines to its output that are no MCP messages."
@@ -31,7 +31,7 @@ NO_MESSAGES = "It writes lines to its output that are no MCP messages."
 
 @dataclass(frozen=True, kw_only=True)
 class WireForm:
-    """How the SDK's messages become lines, and lines messages."""
+    """Converts the SDK's messages to lines, and lines to messages."""
 
     read: Callable[[bytes], Any]
     write: Callable[[Any], str]
@@ -44,14 +44,14 @@ async def run_process(
     inherited: Mapping[str, str],
     on_end: Callable[[str], None],
 ) -> AsyncIterator[tuple[Any, Any]]:
-    """Run a server's process; yields the streams of what it sends and what it gets.
+    """Run a server's process, and yield its stream of messages and the stream to it.
 
     Args:
-        inherited: the variables of our environment that it gets beside its own.
-        on_end: the process has ended or misbehaved, for this reason.
+        inherited: the variables of our environment that the process gets besides its own.
+        on_end: called with the reason when the process has ended or misbehaved.
 
     Raises:
-        McpServerUnavailable: its command cannot be executed.
+        McpServerUnavailable: the command cannot be executed.
     """
     import anyio
 
@@ -81,7 +81,7 @@ async def start(server: StdioServer, inherited: Mapping[str, str]) -> Process:
             env={**inherited, **server.env},
             cwd=server.cwd,
             limit=MAX_MESSAGE_BYTES,
-            start_new_session=True,  # Ctrl+C in the server's terminal is not meant for it
+            start_new_session=True,  # Ctrl+C in the terminal must not end it
         )
     except FileNotFoundError:
         why = f"There is no command {server.command!r}, or no folder 'cwd' of its entry."
@@ -95,7 +95,7 @@ async def start(server: StdioServer, inherited: Mapping[str, str]) -> Process:
 async def _read(
     process: Process, form: WireForm, stream: Any, on_end: Callable[[str], None]
 ) -> None:
-    """Pass on the messages that a process sends, until it ends or misbehaves."""
+    """Pass on the messages of a process, until it ends or misbehaves."""
     import anyio
 
     output = process.stdout
@@ -134,18 +134,18 @@ async def _read(
 
 
 async def _write(process: Process, form: WireForm, stream: Any) -> None:
-    """Write messages to a process, as fast as it reads them."""
+    """Write messages to a process, waiting until it reads them."""
     pipe = process.stdin
     assert pipe is not None
     async with stream:
-        with suppress(OSError):  # it has ended: the reader tells so
+        with suppress(OSError):  # the process has ended, which the reader reports
             async for message in stream:
                 pipe.write(form.write(message).encode("utf-8", "replace") + b"\n")
                 await pipe.drain()
 
 
 async def end_process(process: Process) -> None:
-    """End a process: by the end of its input, else by SIGTERM, else by SIGKILL."""
+    """End a process: close its input, then send SIGTERM, then SIGKILL."""
     if process.stdin is not None:
         process.stdin.close()
     for number in (None, "SIGTERM", "SIGKILL"):
@@ -154,12 +154,12 @@ async def end_process(process: Process) -> None:
         if await _has_ended(process):
             break
     transport = getattr(process, "_transport", None)
-    if transport is not None:  # a child of the process may hold its pipes open
+    if transport is not None:  # a child of the process may keep the pipes open
         transport.close()
 
 
 def _signal_group(process: Process, name: str) -> None:
-    """Send a signal to a process and its children, which are one group."""
+    """Send a signal to the group of a process and its children."""
     with suppress(ProcessLookupError, PermissionError):
         if hasattr(os, "killpg"):
             os.killpg(process.pid, getattr(signal, name))
@@ -168,7 +168,7 @@ def _signal_group(process: Process, name: str) -> None:
 
 
 async def _has_ended(process: Process) -> bool:
-    """Wait a little for the end of a process; its pipes may stay open longer."""
+    """Wait ``END_S`` for the end of a process, even if its pipes stay open longer."""
     loop = asyncio.get_running_loop()
     until_s = loop.time() + END_S
     while process.returncode is None:
