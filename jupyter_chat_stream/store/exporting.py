@@ -1,7 +1,7 @@
-"""Reading a whole thread page by page, for exports.
+"""Reads a whole thread page by page, for exports.
 
-Everything is read in the caller's one read transaction, so it is the state at one seq. No more than
-one page of messages or events is held, whatever the thread's length.
+All reads use the caller's read transaction, so they show the state at one seq. At most one page of
+messages or events is in memory, even for a long thread.
 """
 
 from __future__ import annotations
@@ -101,11 +101,11 @@ class WholeThread:
             seq = events[-1].seq
 
     def attachment(self, attachment_id: str) -> bytes | None:
-        """Read all bytes of an attachment that a message of the thread holds; None if none does."""
+        """Read all bytes of an attachment that a message of the thread holds, else None."""
         return read_held(self._conn, self._thread, attachment_id)
 
     def compactions(self) -> list[CompactionRecord]:
-        """Read which deltas were compacted, and the hashes of their messages (L2)."""
+        """Read which deltas were compacted, with the hashes of their messages (L2)."""
         sql = (
             "SELECT run.id AS run_id, first_seq, last_seq, deltas, message_sha256, at_ms "
             "FROM compaction JOIN run ON run.pk = compaction.run WHERE compaction.thread = :pk "
@@ -125,7 +125,7 @@ class WholeThread:
 
 
 def each_run(conn: Connection, thread: ThreadRef) -> Iterator[RunRecord]:
-    """Read the thread's runs as on the wire, oldest first."""
+    """Read the thread's runs in their wire form, oldest first."""
     sql = (
         f"SELECT {rows.RUN_COLUMNS}, message.id AS message_id FROM run "
         "JOIN message ON message.pk = run.message WHERE run.thread = :pk AND run.pk > :after "
@@ -150,10 +150,10 @@ def each_thread(conn: Connection) -> Iterator[ThreadRef]:
 
 
 def find_any_thread(conn: Connection, word: str) -> ThreadRef:
-    """Find any owner's thread by its id or by ``owner/name``.
+    """Find a thread of any owner by its id or by ``owner/name``.
 
     Raises:
-        NotFound: no thread, or one in each of several projects, has that name.
+        NotFound: no thread has that name, or threads of several projects have it.
     """
     sql = (
         "SELECT pk, id FROM thread WHERE NOT deleted AND "

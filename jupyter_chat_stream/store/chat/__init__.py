@@ -1,1 +1,1 @@
-"""What a chat's commands and runs change, each in one transaction."""
+"""The changes that commands and runs make in a chat, each in one transaction."""

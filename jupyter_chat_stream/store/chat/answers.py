@@ -1,4 +1,4 @@
-"""A person's answer to a question of a run: the first one wins."""
+"""Stores a person's answer to a question of a run; the first answer wins."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .consent_answers import is_consent_answer
 
 
 def give_input(tx: Transaction, run: RunRef, owner: str, request_id: str, value: Any) -> RunRecord:
-    """Write the answer to a run's open question; returns the run.
+    """Write the answer to a run's open question, and return the run.
 
     Raises:
         RequestNotOpen: if the question was answered, with that ``value`` and ``by``.
@@ -23,7 +23,7 @@ def give_input(tx: Transaction, run: RunRef, owner: str, request_id: str, value:
     parts = tx.reply(run)["parts"]
     asked = find_question(parts, request_id)
     status = tx.run(run)["status"]
-    # A question about a tool call may also be answered while the run makes other calls.
+    # A question about a tool call can be answered even while the run makes other calls.
     is_open = status == "waiting"
     if asked is not None and "tool_call_id" in asked:
         is_open = status not in ENDS and result_of(parts, asked["tool_call_id"]) is None
@@ -47,7 +47,7 @@ def give_input(tx: Transaction, run: RunRef, owner: str, request_id: str, value:
 
 
 def find_question(parts: Sequence[Part], request_id: str) -> InputRequestPart | None:
-    """Return a question among some parts, answered or not; None if it is not there."""
+    """Find a question among some parts, answered or not; None if there is none."""
     for part in parts:
         if part["kind"] == "input_request" and part["request_id"] == request_id:
             return part

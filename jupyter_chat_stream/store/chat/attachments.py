@@ -6,10 +6,10 @@
       │                       │          │                            │ its last message is purged
       └─ an hour without one ─┘          └─ a day ─► deleted ◄────────┘
 
-Each function is one short transaction, so an upload delays no commit by more than one piece. The
-bytes are a *blob*. An upload's blob has no hash; ``finish`` sets it, or takes the blob that has the
-same hash. A blob that no attachment needs loses its hash, so no later upload finds it, and
-``drop_piece`` deletes it piece by piece.
+Each function is one short transaction, so an upload delays a commit by at most one piece. The bytes
+are stored as a *blob*. The blob of an upload has no hash. ``finish`` sets the hash, or uses the
+stored blob with the same hash. A blob that no attachment needs loses its hash, so that no later
+upload finds it, and ``drop_piece`` deletes it piece by piece.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ BEGINNING: ExpiryPlace = (-1, -1)
 class UploadRef:
     """An upload that has begun: the key of its blob, and its own random id.
 
-    Only the id proves that the blob is still this upload's: another one may have the key by now.
+    Only the id proves that the blob still belongs to this upload, because keys are used again.
     """
 
     blob: int
@@ -88,8 +88,8 @@ def begin(tx: Transaction, owner: str, *, size: int, most: int) -> UploadRef:
     The bound is soft on Postgres: uploads that begin in the same moment do not see each other.
 
     Args:
-        size: the most bytes that it may have; they count as unsent until its end.
-        most: how many bytes of the owner may wait for a message, this upload's included.
+        size: the most bytes of the upload, which count as unsent until its end.
+        most: the most unsent bytes of the owner, including this upload.
 
     Raises:
         TooMuchUnsent
@@ -106,9 +106,9 @@ def begin(tx: Transaction, owner: str, *, size: int, most: int) -> UploadRef:
 def unsent_bytes(conn: Connection, owner: str) -> int:
     """Sum the bytes of an owner's uploads that no message holds.
 
-    A copy of bytes that a message of theirs holds does not count, as it takes no room: a cell that
-    runs again uploads its files again, and under a key its message is not sent again. Bytes that
-    only others hold count, or the sum would tell that they are there.
+    Bytes that a message of the same owner holds do not count, because they take no space twice: a
+    cell that runs again uploads its files again, but under a key sends no second message. Bytes
+    that only other owners hold count; otherwise the sum would reveal that they exist.
     """
     sql = (
         "SELECT COALESCE((SELECT SUM(size) FROM attachment AS unsent WHERE owner = :owner "
@@ -136,15 +136,15 @@ def add(tx: Transaction, upload: UploadRef, n: int, data: bytes) -> None:
 def finish(
     tx: Transaction, upload: UploadRef, owner: str, *, name: str, type_: str, size: int, sha256: str
 ) -> StoredAttachment:
-    """Make the attachment of a whole upload; it is unsent until a message holds it.
+    """Make the attachment of a complete upload; it is unsent until a message holds it.
 
-    If the same bytes are stored already, the attachment takes those, and the upload's are to be
-    dropped (``drop_piece``).
+    If the same bytes are stored already, the attachment uses them, and the caller must drop the
+    upload's own bytes (``drop_piece``).
 
     Raises:
         UploadLost: the upload has expired.
     """
-    # The row's lock keeps a cleanup on Postgres from dropping these bytes meanwhile.
+    # The row's lock prevents a concurrent cleanup on Postgres from dropping these bytes.
     sql = "SELECT pk FROM blob WHERE sha256 = :sha256 AND size = :size" + for_update(tx)
     known = tx.execute(sql, {"sha256": sha256, "size": size}).scalar()
     if known is None:
@@ -171,7 +171,7 @@ def finish(
 
 
 def abandon(tx: Transaction, upload: UploadRef) -> None:
-    """End an upload; its pieces are to be dropped."""
+    """End an upload. The caller must drop its pieces."""
     sql = f"UPDATE blob SET expires_ms = :now, {_OVER} WHERE {_OWN}"
     tx.execute(sql, {"now": tx.now_ms, **vars(upload)})
 
@@ -183,7 +183,7 @@ def give_up(tx: Transaction, blob: int, until_ms: int) -> None:
 
 
 def drop_piece(tx: Transaction, blob: int) -> bool:
-    """Delete one piece of a blob without a hash, or its row if no piece is left; True if any."""
+    """Delete one piece of a blob without a hash, or the blob's row. Returns whether it existed."""
     params = {"pk": blob}
     doomed = "SELECT pk FROM blob WHERE pk = :pk AND sha256 IS NULL AND owner IS NULL"
     sql = (
@@ -211,8 +211,8 @@ def find(conn: Connection, owner: str, attachment_id: str) -> StoredAttachment:
 def read_piece(conn: Connection, stored: StoredAttachment, n: int) -> bytes:
     """Read one piece of an attachment's bytes.
 
-    The attachment itself is looked up each time: once it is deleted, another upload may get the
-    keys that were its own.
+    The attachment is looked up each time, because after its deletion another upload may get its
+    keys.
 
     Raises:
         AttachmentNotFound: the attachment was deleted since it was found.
@@ -235,7 +235,7 @@ def read_content(conn: Connection, owner: str, attachment_id: str) -> bytes:
 
 
 def read_held(conn: Connection, thread: ThreadRef, attachment_id: str) -> bytes | None:
-    """Read all bytes of an attachment that a message of the thread holds; None if none does."""
+    """Read all bytes of an attachment that a message of the thread holds; None for any other."""
     sql = (
         f"SELECT {_COLUMNS} JOIN message_attachment AS held ON held.attachment = attachment.pk "
         "WHERE attachment.id = :id AND held.thread = :thread LIMIT 1"
@@ -243,7 +243,7 @@ def read_held(conn: Connection, thread: ThreadRef, attachment_id: str) -> bytes 
     row = execute(conn, sql, {"id": attachment_id, "thread": thread.pk}).first()
     try:
         return None if row is None else _content(conn, _stored(row))
-    except AttachmentNotFound:  # damaged: its pieces are gone
+    except AttachmentNotFound:  # the blob is damaged: its pieces are gone
         return None
 
 
@@ -256,7 +256,7 @@ def _content(conn: Connection, stored: StoredAttachment) -> bytes:
 
 
 def delete_unsent(tx: Transaction, owner: str, attachment_id: str) -> int | None:
-    """Delete an attachment that no message holds; returns the blob whose pieces are to be dropped.
+    """Delete an unsent attachment. Returns the blob whose pieces the caller must drop.
 
     Raises:
         AttachmentNotFound
@@ -270,14 +270,14 @@ def delete_unsent(tx: Transaction, owner: str, attachment_id: str) -> int | None
 
 
 def delete_expired(tx: Transaction, attachment: int, until_ms: int) -> tuple[bool, int | None]:
-    """Delete an attachment that expires before ``until_ms``, unless a message holds it by now.
+    """Delete an attachment that expires before ``until_ms``, unless a message holds it now.
 
     Returns:
-        Whether it was deleted; and its blob, if no other attachment needs it: the pieces are to be
-        dropped.
+        Whether it was deleted; and its blob if no other attachment needs it: the caller must drop
+        the pieces.
     """
     params = {"pk": attachment, "until": until_ms, "now": tx.now_ms}
-    # The row's lock keeps an upload on Postgres from taking these bytes meanwhile (``finish``).
+    # The row's lock prevents a concurrent upload on Postgres from using these bytes (``finish``).
     sql = "SELECT blob.pk FROM blob JOIN attachment ON attachment.blob = blob.pk "
     sql += "WHERE attachment.pk = :pk" + for_update(tx, "blob")
     blob = tx.execute(sql, params).scalar()
@@ -297,7 +297,7 @@ def find_expired(
 ) -> list[ExpiryPlace]:
     """List what has expired of a table, soonest first.
 
-    Of the blobs, these are the ones that nobody needs, and those whose upload stopped.
+    Expired blobs are those that no attachment needs, and those whose upload has stopped.
     """
     sql = (
         f"SELECT expires_ms, pk FROM {table} WHERE expires_ms <= :until "
@@ -308,7 +308,7 @@ def find_expired(
 
 
 def for_update(tx: Transaction, table: str = "") -> str:
-    """Return the words that lock the rows of a query until the transaction ends."""
+    """Return the SQL that locks the rows of a query until the transaction ends."""
     if tx.conn.dialect.name == "sqlite":  # SQLite has one writing transaction at a time
         return ""
     return f" FOR UPDATE OF {table}" if table else " FOR UPDATE"

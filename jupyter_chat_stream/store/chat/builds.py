@@ -2,12 +2,12 @@
 
 ::
 
-    call ──start──► build: a run of its own ──► ended
+    call ──start──► build: a separate run ────► ended
       │ waits: open, and woken by the end ◄────────┘
       └ does not wait: its result has the id of the build
 
-The transaction that makes the run also notes its id with the call (``job_id``), so no crash makes a
-second one for it (L12). ``log.builds`` wakes the call.
+The transaction that makes the run also stores its id with the call (``job_id``), so a crash never
+causes a second run for the call (L12). ``log.builds`` wakes the call.
 """
 
 from __future__ import annotations
@@ -34,25 +34,25 @@ from .tool_calls import end_call, update_call
 from .waits import hangs_on
 
 MAX_OPEN_BUILDS = 4  # of one thread
-# A build that has ended wakes its call. If that is lost, the call looks again after this time.
+# The end of a build wakes its call. If the wake-up is lost, the call checks after this time.
 LOOK_AGAIN_MS = 600_000
-BUILDER = "a build"  # the executor of a call that waits for a build, in words for people
+BUILDER = "a build"  # the name for people of the executor, for a call that waits for a build
 
 
 @dataclass(frozen=True, kw_only=True)
 class NewBuild:
-    """What a call wants to have built."""
+    """The component that a call wants."""
 
     description: str
     name: str
-    """The name of the product, without an ending."""
+    """The file name of the component, without an ending."""
     waits: bool
-    """Whether the call waits for the product."""
+    """Whether the call waits for the end of the build."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class BuildState:
-    """How far a build has come: its last version that was tried, with the result."""
+    """The progress of a build: the last version that was tried, with its result."""
 
     status: MessageStatus
     error: str
@@ -68,7 +68,7 @@ class BuildState:
 def start_build(
     tx: Transaction, run: RunRef, attempt: int, call: CallInPlace, build: NewBuild
 ) -> None:
-    """Make the run of a build; the call waits for it, or ends with its id.
+    """Make the run of a build. The call waits for the run, or ends with the run's id.
 
     Raises:
         StaleAttempt: another attempt or an end came first.
@@ -101,7 +101,7 @@ def start_build(
 def wait_for_build(
     tx: Transaction, run: RunRef, attempt: int, tool_call_id: str, job_id: str
 ) -> None:
-    """Let a call wait for its build; if the build has ended meanwhile, the call is made at once.
+    """Let a call wait for its build; if the build has ended already, the call is due at once.
 
     Raises:
         StaleAttempt: another attempt or an end came first.
@@ -116,7 +116,7 @@ def wait_for_build(
 def cancel_build(
     tx: Transaction, thread: ThreadRef, job_id: str, told: Mapping[str, Usage]
 ) -> bool:
-    """Cancel a build of a thread; False if it had ended.
+    """Cancel a build of a thread; False if it has ended already.
 
     Args:
         told: the tokens of the thread's runs that this process works on, by the run's id.
@@ -129,7 +129,7 @@ def cancel_build(
 
 
 def find_build(conn: Connection, thread: ThreadRef, job_id: str) -> BuildState:
-    """Read how far a build of a thread has come.
+    """Read the progress of a build of a thread.
 
     Raises:
         BuildNotFound: the thread has no such build (L16).
@@ -165,7 +165,7 @@ def _find(conn: Connection, thread: ThreadRef, job_id: str) -> RunRef:
 
 
 def _make_run(tx: Transaction, run: RunRef, call: CallInPlace, build: NewBuild) -> str:
-    """Make a run with an empty reply, which follows the answer that has asked for it."""
+    """Make a run with an empty reply, which follows the answer with the call."""
     sql = "SELECT run.params, run.model, thread.head FROM run JOIN thread ON thread.pk = run.thread"
     tx.flush()
     found = tx.execute(f"{sql} WHERE run.pk = :pk", {"pk": run.pk}).one()

@@ -1,8 +1,12 @@
+<<<<<<< HEAD:jupyter_chat_stream/store/chat/call_review.py
 """The review of the tool calls of a run: the first step of every attempt, in one transaction.
+=======
+"""Settles the tool calls of a run: the first step of every attempt, in one transaction.
+>>>>>>> ba99aa9 (Make the docstrings of store/chat plain):jupyter_chat_stream/store/chat/call_settling.py
 
-Each call of the reply that has no result gets what it needs next: a failed result, a permission, a
-question to the person, or its turn in this process. Then the run waits if a call is still open
-(L10). Nothing here calls a tool or a provider. The rules stand in docs/protocol.md, "Tools".
+For each call of the reply without a result, the next step is one of: a failed result, a permission,
+a question to the person, or a claim by this process. If a call is still open afterwards, the run
+waits (L10). This module calls no tool and no provider. The rules are in docs/protocol.md, "Tools".
 """
 
 from __future__ import annotations
@@ -39,7 +43,7 @@ from .tool_calls import StoredCall, end_call, insert_call, read_calls, update_ca
 CHOICES: tuple[ConsentChoice, ...] = ("once", "thread", "always", "no")
 PARTIAL_CHOICES: tuple[ConsentChoice, ...] = ("once", "some", "thread", "always", "no")
 WAITS_FOR_TOOLS = "tools"  # the detail of the status
-SERVER = "server"  # the executor of a call in place, in words for people
+SERVER = "server"  # the name for people of the executor, for a call in place
 
 _MAY_IT: Mapping[ToolEffect, str] = {
     "read": "read",
@@ -58,9 +62,9 @@ NOT_ENDED = (
 
 @dataclass(frozen=True, kw_only=True)
 class CallPlan:
-    """All that the tools of a run, the settings and its input tell of a call, before any consent.
+    """The check of a call against the run's tools, the settings and the call's input.
 
-    ``refusal`` is why it cannot be made, as a sentence for the model; None if it can.
+    ``refusal``: why the call cannot be made, as a sentence for the model; None if it can.
     """
 
     refusal: str | None
@@ -72,8 +76,13 @@ class CallPlan:
 
 
 @dataclass(frozen=True, kw_only=True)
+<<<<<<< HEAD:jupyter_chat_stream/store/chat/call_review.py
 class Reviewed:
     """What the attempt does next: make calls, leave the run waiting, or ask the model."""
+=======
+class Settled:
+    """The next step of the attempt: make calls, leave the run waiting, or ask the model."""
+>>>>>>> ba99aa9 (Make the docstrings of store/chat plain):jupyter_chat_stream/store/chat/call_settling.py
 
     in_place: tuple[CallInPlace, ...] = ()
     is_waiting: bool = False
@@ -91,9 +100,9 @@ class _CallRound:
     parts: list[Part]
     rows: dict[str, StoredCall]
     in_place: list[CallInPlace] = field(default_factory=list)
-    wake_ms: list[int] = field(default_factory=list)  # the times at which something may change
+    wake_ms: list[int] = field(default_factory=list)  # the times at which to check again
     to_ask: list[tuple[ToolCallPart, CallPlan]] = field(default_factory=list)
-    ended: set[str] = field(default_factory=set)  # the calls that got a result just now
+    ended: set[str] = field(default_factory=set)  # the calls that get a result in this transaction
 
     def append(self, body: Any) -> None:
         self.tx.append(self.run.thread, body, run=self.run, attempt=self.attempt)
@@ -125,11 +134,16 @@ def review_calls(
     attempt: int,
     plans: Mapping[str, CallPlan],
     phase: Phase = "tool_calling",
+<<<<<<< HEAD:jupyter_chat_stream/store/chat/call_review.py
 ) -> Reviewed:
     """Do what each call without a result needs next, and release the run if one is still open.
+=======
+) -> Settled:
+    """Settle every call of a run without a result, and release the run if a call stays open.
+>>>>>>> ba99aa9 (Make the docstrings of store/chat plain):jupyter_chat_stream/store/chat/call_settling.py
 
     Args:
-        phase: that of the run while the attempt makes calls itself.
+        phase: the run's phase while the attempt makes calls itself.
 
     Raises:
         StaleAttempt: another attempt or an end came first.
@@ -168,8 +182,13 @@ def _read_round(tx: Transaction, run: RunRef, attempt: int) -> _CallRound:
     )
 
 
+<<<<<<< HEAD:jupyter_chat_stream/store/chat/call_review.py
 def _review_call(round_: _CallRound, call: ToolCallPart, plan: CallPlan) -> None:
     """Do what one call needs next."""
+=======
+def _settle(round_: _CallRound, call: ToolCallPart, plan: CallPlan) -> None:
+    """Do the next step of one call."""
+>>>>>>> ba99aa9 (Make the docstrings of store/chat plain):jupyter_chat_stream/store/chat/call_settling.py
     row = round_.rows.get(call["tool_call_id"])
     if row is None:
         row = _begin(round_, call, plan)
@@ -185,7 +204,7 @@ def _review_call(round_: _CallRound, call: ToolCallPart, plan: CallPlan) -> None
 
 
 def _waits_in_place(call: ToolCallPart, row: StoredCall) -> bool:
-    """Return whether a call in place has begun, and waits for an answer or a time of its own."""
+    """Return whether a call in place has begun, and waits for an answer or until a time."""
     return row.wake_ms is not None or (row.state == "asked" and "allowed" in call)
 
 
@@ -292,7 +311,7 @@ def _allow(
 def _review_claimed(
     round_: _CallRound, call: ToolCallPart, row: StoredCall, *, is_late: bool
 ) -> None:
-    """Leave a call to its living executor; end or open it if the executor has gone (L14)."""
+    """Leave a call to its executor; if the executor is dead, end or open the call (L14)."""
     if is_late and row.lease_ms is not None:
         round_.fail(call, "expired", NOT_ENDED)
         return
@@ -314,7 +333,7 @@ def _review_claimed(
 
 
 def _offer(round_: _CallRound, call: ToolCallPart, row: StoredCall) -> None:
-    """Leave an open call to its executors, or claim it for this attempt."""
+    """Leave an open call to other executors, or claim it for this attempt."""
     tool_call_id, now_ms = call["tool_call_id"], round_.tx.now_ms
     if call["where"] != "server":
         round_.wake_ms.append(row.expires_ms)
@@ -357,7 +376,7 @@ def _offer(round_: _CallRound, call: ToolCallPart, row: StoredCall) -> None:
 
 
 def _ask(round_: _CallRound) -> None:
-    """Ask about the first call that needs it, unless a question is open; the others wait."""
+    """Ask for consent to the first call that needs it, unless a question is open already."""
     if not round_.to_ask or _has_open_question(round_):
         return
     call, plan = round_.to_ask[0]

@@ -1,7 +1,7 @@
-"""Tool calls that the attempt itself makes: their results and their waits.
+"""Tool calls that the attempt itself makes: writes their results and their waits.
 
-Such a call is claimed by its attempt's number, so an attempt that was fenced can write no result of
-it (L5, L12). A call may also wait, for an answer or for a time; then nobody holds it.
+The attempt's number claims such a call, so a fenced attempt cannot write a result of the call (L5,
+L12). A call may also wait for an answer or until a time; then no process holds it.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ class CallInPlace:
     name: str
     input: ToolInput
     owner: str
-    """The person whose thread it is."""
+    """The owner of the thread."""
     started_ms: int
     answer: InputRequestPart | None
-    """The question that the call has asked, if there is one and a person has answered."""
+    """The call's answered question; None without one."""
     job_id: str | None = None
-    """The build that the call has begun, if it waits for one."""
+    """The id of the build for which the call waits; None without one."""
 
 
 def pause_call(
     tx: Transaction, run: RunRef, attempt: int, tool_call_id: str, pause: InputRequested | int
 ) -> None:
-    """Let a call in place wait: for the answer to its question, or until a time in ms.
+    """Let a call in place wait for the answer to its question, or until a time in ms.
 
     Raises:
         StaleAttempt: another attempt or an end came first.
@@ -95,7 +95,7 @@ def end_in_place(
 def write_in_place(
     tx: Transaction, run: RunRef, attempt: int, tool_call_id: str, text: str
 ) -> None:
-    """Add what a call in place has written, up to ``MAX_OUTPUT_BYTES`` in all.
+    """Append a text to the output of a call in place, up to ``MAX_OUTPUT_BYTES`` in total.
 
     Raises:
         StaleAttempt: another attempt or an end came first.

@@ -7,9 +7,10 @@
           │                 └─ fails, retried later: put_off, the run waits
           └─ ended instead: its question expired, or its processes crashed too often
 
-A claim compares the run's attempt and holder with those of the list of due runs, and sets both. So
-one process gets the run, and every later write of an earlier attempt is refused (L5). A claim ends
-the run or leaves it with a living holder, a time to wake, an open question or a predecessor (L10).
+A claim compares the run's attempt and holder with the values in the list of due runs, and sets
+both. So only one process gets the run, and later writes of an earlier attempt are refused (L5). A
+claim ends the run, or leaves it with a living holder, a time to wake, an open question or a
+predecessor (L10).
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ class Claimed:
 
 @dataclass(frozen=True, kw_only=True)
 class _OpenRow:
-    """The row of a run to claim, and its owner's preference."""
+    """The row of a run to claim, and the owner's preference."""
 
     attempt: int
     status: MessageStatus
@@ -96,8 +97,8 @@ def claim(
     """Take a run for its next attempt.
 
     A message for later is delivered first, and its run may then have to wait for its turn. If a
-    process dies, each of its runs counts a crash, although only one may be the cause: so a process
-    holds only one run on its last chance at a time.
+    process dies, each of its runs counts a crash, although only one run may be the cause. Therefore
+    a process holds only one run on its last chance at a time.
 
     Returns:
         None if another process was first, the run must wait, or the claim has ended it.
@@ -125,7 +126,7 @@ def claim(
             is_last_chance=is_last_chance,
         )
         return claimed if _begin(tx, claimed, state, holder, max_crashes) else None
-    except DamagedRow as damage:  # no attempt could execute the run: it fails and tells why
+    except DamagedRow as damage:  # no attempt could execute the run, so it fails with the reason
         end_run(tx, due.run, "failed", due.attempt + 1, (_tell(damage, due.run),))
         return None
 
@@ -146,7 +147,7 @@ def put_off(
     """Count a failed attempt, and set the time of the next attempt.
 
     Args:
-        release: no process holds the run until then; a sweep claims it.
+        release: whether to release the run until then; a sweep claims it again.
 
     Raises:
         StaleAttempt: another attempt or an end came first.
@@ -161,7 +162,7 @@ def put_off(
 
 
 def leave_upstream(tx: Transaction, claimed: Claimed, note: str | None) -> None:
-    """Forget an upstream that cannot be joined again; a note tells it in the answer.
+    """Forget an upstream that cannot be joined again, and add a note to the answer.
 
     Raises:
         StaleAttempt: another attempt or an end came first.
@@ -184,7 +185,7 @@ def fail_damaged(tx: Transaction, run: RunRef, attempt: int, damage: DamagedRow)
 
 
 def _tell(damage: DamagedRow, run: RunRef) -> Failed:
-    """Log the damage; return the event that tells why the run failed."""
+    """Log the damage, and return the event with the reason of the run's failure."""
     log.error(Line("row.damaged", run=run.id, thread=run.thread.id))
     return Failed(code=damage.code, message=damage.message, retryable=False)
 
@@ -235,8 +236,8 @@ def _is_full(conn: Connection, owner: str, max_active: int | None) -> bool:
     if max_active is None:
         return False
     if conn.dialect.name != "sqlite":
-        # One claim for an owner at a time, in all processes. The lock is tried and not waited for:
-        # its holder may be waiting for a lock of this transaction.
+        # One claim for an owner at a time, in all processes. This transaction does not wait for the
+        # lock, because the lock's holder may be waiting for a lock of this transaction.
         sql = "SELECT pg_try_advisory_xact_lock(hashtext(:key))"
         if not execute(conn, sql, {"key": f"claim {owner}"}).scalar():
             return True
@@ -269,7 +270,7 @@ def _release_lost(tx: Transaction, due: Due, state: _OpenRow) -> None:
 def _begin(
     tx: Transaction, claimed: Claimed, state: _OpenRow, holder: str, max_crashes: int
 ) -> bool:
-    """Begin the attempt, or end the run instead; returns whether the attempt has begun."""
+    """Begin the attempt, or end the run. Returns whether the attempt has begun."""
     run, attempt, was_lost = claimed.run, claimed.attempt, claimed.was_lost
     if not was_lost and state.phase == "waiting" and state.deliver_ms is None:
         question = waits.open_question(tx.conn, run)
@@ -281,7 +282,7 @@ def _begin(
     if was_lost and crashes >= max_crashes:
         end_run(tx, run, "failed", attempt, (_crashed_too_often(crashes),))
         return False
-    is_joined = state.upstream is not None  # the upstream goes on: nothing broke off (L15)
+    is_joined = state.upstream is not None  # the upstream continues, so nothing is lost (L15)
     if was_lost and claimed.on_crash == "interrupt" and not is_joined:
         end_run(tx, run, "interrupted", attempt)
         return False
@@ -294,8 +295,8 @@ def _begin(
 def _begin_attempt(tx: Transaction, run: RunRef, attempt: int, *, restart: bool) -> None:
     message = tx.reply(run)
     has_parts = bool(message["parts"])
-    # A run that continues another keeps its parts: they are the other run's. A run with tool calls
-    # keeps them: they may have changed something, and are not made again (L14).
+    # A run that continues another run keeps the other run's parts. A run keeps its tool calls,
+    # because they may have changed something and are not repeated (L14).
     has_calls = any("where" in part for part in message["parts"])
     if restart and has_parts and not has_calls and tx.run(run)["continues"] is None:
         emptied = written(message)

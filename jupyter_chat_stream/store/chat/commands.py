@@ -1,8 +1,8 @@
-"""The commands of people: each function is one transaction, done as a whole or not at all.
+"""The commands of people. Each function is one transaction.
 
 A command checks that the thread or run exists and belongs to the owner, that the idempotency key is
-new (L11) and that the limits are kept. Then it writes messages, runs and events. A run that it
-makes is due with the same commit (L10).
+new (L11), and that the limits are kept. Then it writes messages, runs and events. A new run is due
+from the same commit on (L10).
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ DEFAULTS = "defaults"  # in a run's params: the thread's parameters at the time 
 
 
 class Head:
-    """Stands for the thread's head, if a message names no parent."""
+    """Means the thread's head, if a message names no parent."""
 
 
 HEAD: Final = Head()
@@ -56,10 +56,10 @@ HEAD: Final = Head()
 class SendRequest:
     """A message that a person sends.
 
-    ``parent_id`` is ``HEAD`` for the newest reply, None for a root. ``deliver_ms`` makes it a
-    message for later, unless that time has passed. ``attachments`` are ids of the sender's own. A
-    text of ``context`` with an ``attachment_id`` is what a model reads of that attachment.
-    ``tools`` None are those of the thread.
+    ``parent_id``: ``HEAD`` for the newest reply, None for a root. ``deliver_ms``: makes it a
+    message for later, unless that time has passed. ``attachments``: ids of the sender's own
+    attachments. ``context``: a text with an ``attachment_id`` is the attachment's text for the
+    model. ``tools``: None means the thread's tools.
     """
 
     content: str
@@ -109,11 +109,12 @@ class SendRequest:
     def body(self, attached: Sequence[StoredAttachment] = ()) -> Mapping[str, object]:
         """Return the request as an idempotency key compares it.
 
-        An attachment is compared by its bytes, name and type: a cell that runs again uploads the
-        same file again, and the new upload has another id.
+        Attachments are compared by bytes, name and type, because a cell that runs again uploads the
+        same file with another id.
         """
         parent = "" if isinstance(self.parent_id, Head) else self.parent_id
-        # No tools at all differ from those of the thread, whose form is that of older versions.
+        # An empty list of tools differs from None (the thread's tools), which older versions have
+        # sent.
         tools = [None] if self.tools is not None and not self.tools else list(self.tools or ())
         lists = {"tools": tools, "context": list(self.context)}
         body = {**vars(self), **lists, "parent_id": parent}
@@ -140,7 +141,7 @@ class SendRequest:
 class Sender:
     """The person who sends, with an idempotency key and the limits that apply.
 
-    ``gives_titles``: whether a thread without a title gets that of its first question.
+    ``gives_titles``: whether a thread without a title gets one from its first question.
     """
 
     owner: str
@@ -159,7 +160,7 @@ def check_content(content: str, *, may_be_empty: bool = False) -> None:
     size = len(content.encode("utf-8", "surrogatepass"))
     if size > MAX_CONTENT_BYTES:
         raise ContentTooLarge(
-            f"'content' has {size} bytes; at most {MAX_CONTENT_BYTES} are taken. "
+            f"'content' has {size} bytes; at most {MAX_CONTENT_BYTES} are allowed. "
             "Send less, or in pieces.",
             field="content",
             max_bytes=MAX_CONTENT_BYTES,
@@ -180,11 +181,11 @@ def send(
     A message for later gets its parent and its turn when it is delivered (``waits``).
 
     Args:
-        server_tools: the names of the server's own tools; None: the request's are not checked.
+        server_tools: the names of the server's own tools; None: do not check the request's tools.
 
     Raises:
         ThreadNotFound, MessageNotFound, AttachmentNotFound, LimitReached, IdempotencyMismatch
-        InvalidInput: its parent is not delivered, or nobody offers a tool that it names.
+        InvalidInput: the parent is not delivered, or nobody offers a named tool.
     """
     thread, info = threads.find_record(tx.conn, sender.owner, thread_id)
     attached = [attachments.find(tx.conn, sender.owner, id_) for id_ in request.attachments]
@@ -193,7 +194,7 @@ def send(
     if known is not None:
         message = reading.read_message_by_id(tx.conn, thread, str(known[0]))
         return {"message": message, **_made_before(tx, thread, known[1])}
-    if server_tools is not None:  # after the recall: an offer may have ended since (L11)
+    if server_tools is not None:  # after the recall, because offers may have ended since (L11)
         names = [item for item in request.tools or () if isinstance(item, str)]
         tool_offers.check_names(tx, thread, names, server_tools)
     deliver_ms = request.deliver_ms
@@ -273,7 +274,7 @@ def succeed(
 
 
 def cancel(tx: Transaction, run: RunRef, told: Mapping[str, Usage] | None = None) -> RunRecord:
-    """End a run as cancelled unless it has ended; returns the run.
+    """End a run as cancelled unless it has ended already, and return the run.
 
     Args:
         told: the tokens of the thread's runs that this process works on, by the run's id.
@@ -286,13 +287,13 @@ def cancel(tx: Transaction, run: RunRef, told: Mapping[str, Usage] | None = None
 def delete(
     tx: Transaction, owner: str, thread_id: str, told: Mapping[str, Usage] | None = None
 ) -> list[str]:
-    """Cancel the thread's runs and mark the thread deleted; returns the ids of those runs.
+    """Cancel the thread's runs, mark the thread deleted, and return the ids of those runs.
 
     Args:
-        told: the tokens of its runs that this process works on, by the run's id.
+        told: the tokens of the thread's runs that this process works on, by the run's id.
 
     Raises:
-        ThreadNotFound: it was deleted before.
+        ThreadNotFound: also if the thread was deleted before.
     """
     thread = threads.find_thread(tx.conn, owner, thread_id)
     stopped = runs.open_runs(tx.conn, thread)
@@ -309,7 +310,7 @@ def delete(
 def recall(
     tx: Transaction, thread: ThreadRef, sender: Sender, route: str, body: Mapping[str, object]
 ) -> tuple[str | None, str] | None:
-    """Return the ids of the message and the run that the sender's key made; None for a new key.
+    """Return the ids of the message and the run that the key has made; None for a new key.
 
     Raises:
         IdempotencyMismatch: the key was used with another body.
@@ -338,7 +339,7 @@ def _remember(
     message_id: str | None,
     run_id: str,
 ) -> None:
-    """Write which message and run the sender's key made."""
+    """Store which message and run the sender's key has made."""
     if sender.key is None:
         return
     columns = {
@@ -355,7 +356,7 @@ def _remember(
         tx.conn.execute(insert(table(IdempotencyRow)), columns)
     except IntegrityError as error:  # on Postgres two transactions may use a key at once
         raise Conflict(
-            f"The idempotency key {sender.key!r} is being used right now. Try again."
+            f"Another request is using the idempotency key {sender.key!r} now. Try again."
         ) from error
 
 
@@ -364,7 +365,7 @@ def _digest(body: Mapping[str, object]) -> str:
 
 
 def _made_before(tx: Transaction, thread: ThreadRef, run_id: str) -> SuccessorRecord:
-    """Read the reply and the run that an earlier command with this key made."""
+    """Read the reply and the run that an earlier command with this key has made."""
     run = runs.find_in_thread(tx.conn, thread, run_id)
     return {"reply": tx.reply(run), "run": runs.read_run(tx.conn, run)}
 

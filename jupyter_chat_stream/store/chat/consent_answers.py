@@ -8,14 +8,14 @@ from typing import Any, cast
 
 from ...shared.tool_records import ConsentChoice
 
-MAX_WORDS_BYTES = 4 * 1024  # of a person, to the model, with a no to a tool call
-MAX_ACCEPTED = 400  # parts of one call
+MAX_WORDS_BYTES = 4 * 1024  # of a person's text to the model with a refusal
+MAX_ACCEPTED = 400  # accepted parts of one call
 MAX_PART_CHARS = 200  # of the name of one part
 
 
 @dataclass(frozen=True, kw_only=True)
 class ConsentAnswer:
-    """What a person has answered: the choice, words with a no, and the parts with "some"."""
+    """A person's answer: the choice, a text with "no", and the accepted parts with "some"."""
 
     choice: ConsentChoice
     words: str = ""
@@ -23,9 +23,9 @@ class ConsentAnswer:
 
 
 def is_consent_answer(value: Any, choices: Sequence[str]) -> bool:
-    """Return whether a value answers a question of consent that has these choices.
+    """Return whether a value is a valid answer to a question of consent with these choices.
 
-    A bare "some" names no parts, so it is no answer.
+    "some" without parts is not valid.
     """
     if not isinstance(value, Mapping):
         return value in choices and value != "some"
@@ -54,7 +54,7 @@ def read_answer(value: Any) -> ConsentAnswer:
 
 
 def _are_parts(value: Any) -> bool:
-    """Return whether a value is a list of different names of parts, at least one."""
+    """Return whether a value is a list of one or more different names of parts."""
     if not isinstance(value, list) or not 0 < len(value) <= MAX_ACCEPTED:
         return False
     are_names = all(isinstance(part, str) and 0 < len(part) <= MAX_PART_CHARS for part in value)

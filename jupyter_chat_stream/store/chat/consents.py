@@ -1,7 +1,8 @@
-"""Standing consents: a person's word that later calls of a tool need no question (L13).
+"""Standing consents: a person allows later calls of a tool without a question (L13).
 
-A consent is for one tool and operation of one person, in one thread or in all of theirs. It holds
-for the definition that the person saw: another definition has another digest, and is asked about.
+A consent covers one operation of one tool for one person, in one thread or in all threads of that
+person. It covers only the definition that the person saw: a changed definition has another digest,
+and needs a new question.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ def list_consents(conn: Connection, owner: str) -> list[ConsentRecord]:
 def put_consent(
     tx: Transaction, owner: str, *, tool: str, operation: str, digest: str, thread_id: str | None
 ) -> ConsentRecord:
-    """Write a standing consent; an equal one, or one for another definition, is replaced.
+    """Write a standing consent, and replace one for the same operation, with any definition.
 
     Raises:
         ThreadNotFound
@@ -55,7 +56,7 @@ def put_consent(
 def add_consent(
     tx: Transaction, owner: str, *, tool: str, operation: str, digest: str, thread: ThreadRef | None
 ) -> None:
-    """Write a standing consent in the transaction that a call is allowed in."""
+    """Write a standing consent in the transaction that allows a call."""
     same = {"owner": owner, "tool": tool, "operation": operation}
     if thread is None:
         tx.execute(f"DELETE FROM consent WHERE {_SAME} AND {_EVERYWHERE}", same)
@@ -74,10 +75,10 @@ def add_consent(
 
 
 def delete_consent(tx: Transaction, owner: str, consent_id: str) -> None:
-    """Revoke a standing consent; calls that it has allowed stay allowed.
+    """Revoke a standing consent. Calls that it has allowed stay allowed.
 
     Raises:
-        ConsentNotFound: there is none, or it is another person's.
+        ConsentNotFound: the consent does not exist, or belongs to another person.
     """
     sql = "DELETE FROM consent WHERE id = :id AND owner = :owner"
     if tx.execute(sql, {"id": consent_id, "owner": owner}).rowcount == 0:
@@ -87,7 +88,7 @@ def delete_consent(tx: Transaction, owner: str, consent_id: str) -> None:
 def find_consent(
     conn: Connection, owner: str, thread: ThreadRef, *, tool: str, operation: str, digest: str
 ) -> AllowedBy | None:
-    """Return how a person's standing consent covers a call; None if none does."""
+    """Return which of a person's standing consents covers a call; None if there is none."""
     sql = (
         f"SELECT thread FROM consent WHERE {_SAME} AND digest = :digest "
         f"AND ({_EVERYWHERE} OR {_IN_THREAD}) ORDER BY thread IS NULL DESC LIMIT 1"

@@ -1,4 +1,4 @@
-"""Cron: the next time of an expression in a time zone. Pure; the present time is passed in.
+"""Computes the next time of a cron expression in a time zone. Pure.
 
 Five fields (minute, hour, day of the month, month, day of the week; names too), in the meaning of
 Debian's cron, which cronsim follows. When clocks change, an expression with a fixed minute and hour
@@ -25,7 +25,7 @@ def next_after(cron: str, timezone: str, after_ms: int) -> int:
     """Return the first time of an expression after a time, both in ms since 1970.
 
     Raises:
-        InvalidInput: names the invalid ``field``; of ``cron`` also its ``part``.
+        InvalidInput: with the invalid ``field``; for ``cron`` also with the ``part``.
     """
     zone = find_zone(timezone)
     if len(cron.split()) != FIELDS:
@@ -39,7 +39,7 @@ def next_after(cron: str, timezone: str, after_ms: int) -> int:
         ) from None
     for time in times:
         next_ms = int(time.timestamp() * 1000)
-        if next_ms > after_ms:  # of a time that comes twice, the first may be over
+        if next_ms > after_ms:  # at the end of summer time, an hour comes twice
             return next_ms
     raise InvalidInput(f"'cron' names a time that never comes. {_HINT}", field="cron")
 
@@ -48,7 +48,7 @@ def next_after(cron: str, timezone: str, after_ms: int) -> int:
 def find_zone(name: str) -> ZoneInfo:
     """Find a time zone by its IANA name; raises InvalidInput if no zone has that name."""
     try:
-        if name in HOSTS_OWN:  # differs between hosts: workers would send at other times
+        if name in HOSTS_OWN:  # differs between hosts, so workers would send at different times
             raise ValueError(name)
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError):  # OSError: a folder of zones, a name too long

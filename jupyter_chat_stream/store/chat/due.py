@@ -49,11 +49,11 @@ class Due:
     attempt: int
     """The last attempt that has begun."""
     holder: str | None
-    """The dead process that still holds the run; None if no process holds it."""
+    """The dead process that still holds the run; None if there is no holder."""
     owner: str
     """The owner of the run's thread."""
     crashes: int = 0
-    """How many holders have died, without the present one."""
+    """How many earlier holders have died."""
 
     def is_last_chance(self, max_crashes: int) -> bool:
         """Return whether one more crash would fail the run."""
@@ -71,17 +71,17 @@ def find_due(
     """List the due runs; the owner with the fewest active runs comes first.
 
     Args:
-        max_active_per_user: runs that would exceed this number of active runs are left out.
+        max_active_per_user: runs beyond this number of active runs are left out.
         served: a number for each owner that grows whenever that owner is served. Of two owners
             with equally many active runs, the one with the smaller number comes first.
-        is_lost: returns whether the runs of a holder may have to be taken over; called once for
-            each holder. None: those of every holder may.
+        is_lost: returns whether a holder may be dead, so that its runs must be taken over; called
+            once for each holder. None: every holder may be dead.
     """
     served = served or {}
     active = count_active(conn)
     placed: list[tuple[int, int, Due]] = []
     for due in [*_find_lost(conn, is_lost), *_find_free(conn, now_ms)]:
-        place = -1  # a takeover does not add to the owner's active runs
+        place = -1  # a takeover does not increase the owner's active runs
         if due.holder is None:
             place = active[due.owner]
             active[due.owner] += 1

@@ -1,8 +1,8 @@
-"""What messages hold: the attachments that a person sends, and the files of tools' results.
+"""Messages hold attachments: a person's own, and the files of tool results.
 
-An attachment stays as long as a message that holds it. A reply holds the files of its tools'
-results from the transaction on that writes the result (L12), and a run that continues another one
-holds what that one held.
+An attachment is kept as long as a message holds it. A reply holds the files of a tool result from
+the transaction that writes the result (L12). A run that continues another run also holds the
+attachments of that run.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ MAX_REPLY_FILES_BYTES = 256 * 1024 * 1024  # of the files of all results of one 
 def hold(
     tx: Transaction, thread: ThreadRef, message: int, attachments: Sequence[StoredAttachment]
 ) -> None:
-    """Let a message hold attachments: they stay as long as the message.
+    """Let a message hold attachments, so that they are kept as long as the message.
 
-    It may hold some of them already, of an earlier result in the same reply.
+    The message may hold some of them already, from an earlier result in the same reply.
 
     Raises:
-        AttachmentNotFound: one was deleted since they were found; the error names it.
+        AttachmentNotFound: an attachment was deleted meanwhile; the error names it.
     """
     keys = {"keys": dumps([stored.pk for stored in attachments])}
     sql = f"UPDATE attachment SET expires_ms = NULL WHERE pk {among(tx.conn)}"
@@ -47,7 +47,7 @@ def hold(
 
 
 def hold_those_of(tx: Transaction, message: int, other: int) -> None:
-    """Let a message hold what another one holds, because it takes over the parts of that one."""
+    """Let a message hold the attachments of another message, whose parts it takes over."""
     sql = (
         "INSERT INTO message_attachment (message, attachment, thread) "
         "SELECT :message, attachment, thread FROM message_attachment WHERE message = :other"
@@ -58,15 +58,15 @@ def hold_those_of(tx: Transaction, message: int, other: int) -> None:
 def find_for_result(
     conn: Connection, owner: str, attachment_ids: Sequence[str], reply: int
 ) -> list[StoredAttachment]:
-    """Find the files of a tool's result, which its executor has uploaded as the call's owner.
+    """Find the files of a tool result, which the executor has uploaded for the call's owner.
 
     Args:
         reply: the key of the message that would hold them.
 
     Raises:
-        AttachmentNotFound: one is not the owner's (L16).
-        InvalidInput: there are too many, or one is named twice.
-        AttachmentTooLarge: they are too large together, or with those that the reply holds.
+        AttachmentNotFound: a file does not belong to the owner (L16).
+        InvalidInput: there are too many files, or a file is named twice.
+        AttachmentTooLarge: the files of the result, or of the whole reply, are too large.
     """
     if len(attachment_ids) > MAX_PER_RESULT or len(set(attachment_ids)) < len(attachment_ids):
         raise InvalidInput(
@@ -88,9 +88,9 @@ def find_for_result(
 
 
 def let_go(tx: Transaction, thread: ThreadRef) -> int:
-    """Take the attachments from the first message of a thread that holds any; returns their number.
+    """Release the attachments of the thread's first message that holds any; returns their number.
 
-    An attachment that no other message holds expires now.
+    An attachment that no other message holds expires at once.
     """
     sql = "SELECT MIN(message) FROM message_attachment WHERE thread = :thread"
     message = tx.execute(sql, {"thread": thread.pk}).scalar()
@@ -104,7 +104,7 @@ def let_go(tx: Transaction, thread: ThreadRef) -> int:
 
 
 def _lock(tx: Transaction, found: Sequence[int]) -> None:
-    """Let no other message take these attachments until the transaction ends."""
+    """Lock these attachments against other messages until the transaction ends."""
     sql = f"SELECT pk FROM attachment WHERE pk {among(tx.conn)} ORDER BY pk{for_update(tx)}"
     tx.execute(sql, {"keys": dumps(list(found))})
 
@@ -118,7 +118,7 @@ def _expire_unheld(tx: Transaction, found: Sequence[int]) -> None:
 
 
 def find_forgotten(conn: Connection, limit: int) -> list[int]:
-    """List the attachments whose messages were purged by older code, which lets nothing go."""
+    """List attachments whose messages were purged by older code, which did not release them."""
     sql = (
         "SELECT pk FROM attachment WHERE expires_ms IS NULL AND NOT EXISTS "
         "(SELECT 1 FROM message_attachment WHERE attachment = attachment.pk) LIMIT :limit"
@@ -127,6 +127,6 @@ def find_forgotten(conn: Connection, limit: int) -> list[int]:
 
 
 def expire_forgotten(tx: Transaction, found: Sequence[int]) -> None:
-    """Let those of these attachments expire that no message holds."""
+    """Let these attachments expire, except those that a message holds."""
     _lock(tx, found)
     _expire_unheld(tx, found)

@@ -1,10 +1,10 @@
-"""Procrastinate's tables beside ours: their creation, and the jobs for due runs in them.
+"""Creates Procrastinate's tables beside ours, and writes jobs for due runs into them.
 
 The tables are in a schema of their own. Its name has a hash of the SQL that made it, so processes
 with different versions of Procrastinate use different schemas, and no process migrates another's.
 A job is a call (run id, attempt). The transaction that makes a run due writes the job, and the
-sweep repeats a lost job, so no row in this schema must last. The schema's functions find their
-tables with any search path of a connection.
+sweep writes a lost job again, so the rows of this schema may be lost. The schema's functions find
+their tables with any search path of a connection.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from ..sql.failures import is_unreachable, reason_of
 QUEUE = "chat_stream"
 TASK = "execute"
 _PREFIX = "chat_stream_jobs"
-MOST_SCHEMAS, MOST_JOBS = 20, 10_000  # at most so many are removed in one transaction
+MOST_SCHEMAS, MOST_JOBS = 20, 10_000  # the most that one transaction cleans up
 
-# A call that is in the queue already is not added again. The exception handler is for a call that
-# another transaction adds at the same time; it undoes this insert alone.
+# A call that is in the queue already is not added again. If another transaction adds the call at
+# the same time, the exception handler undoes only this insert.
 _DEFER = f"""
 CREATE FUNCTION chat_stream_defer(run_id text, attempt integer, priority integer)
 RETURNS boolean LANGUAGE plpgsql AS $$
@@ -61,7 +61,7 @@ END;
 $$;
 """
 # The more open runs an owner has, the lower is the priority of the owner's jobs. The calls are
-# sorted, so that no two transactions wait for each other's rows.
+# sorted, so that two transactions never wait for each other's rows.
 _ENQUEUE = """
 SELECT {schema}.chat_stream_defer(due.run_id, due.attempt, -(
     SELECT COUNT(*)::integer FROM run JOIN thread ON thread.pk = run.thread
@@ -96,7 +96,7 @@ DELETE FROM {schema}.procrastinate_jobs WHERE id IN (
 
 
 class Jobs:
-    """Procrastinate's schema beside one database of ours."""
+    """Procrastinate's schema in one of our databases."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -112,7 +112,7 @@ class Jobs:
         return {**options, **postgres.options_for(url)}
 
     def create(self, tx: Transaction) -> None:
-        """Make the schema if it is missing; raises DatabaseUnreadable if this user may not."""
+        """Make the schema if it is missing; raises DatabaseUnreadable without the privilege."""
         home = self._home = str(tx.execute("SELECT current_schema()").scalar())
         self.schema = _name(home, hashlib.sha256(self.sql.encode()).hexdigest()[:8])
         tx.execute("SELECT pg_advisory_xact_lock(hashtext(:name))", {"name": self.schema})
@@ -138,8 +138,8 @@ class Jobs:
     def clear(self, conn: Connection) -> None:
         """Remove jobs of dead workers, and jobs for runs that are not due.
 
-        A sweep repeats a removed job if its run is still due. The second kind is removed from all
-        schemas: a server of another version may write jobs into its own, where no worker is left.
+        A sweep writes a removed job again if its run is still due. Jobs for runs that are not due
+        are removed from all schemas: a server of another version may use a schema without workers.
         """
         sql = f"DELETE FROM {self.schema}.procrastinate_jobs WHERE status <> 'todo' AND "
         execute(conn, f"{sql} worker_id IS NULL")

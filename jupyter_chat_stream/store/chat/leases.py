@@ -1,8 +1,8 @@
-"""Leases: how a process on one host knows that a process on another host still lives.
+"""Leases: they tell a process on one host whether a process on another host is alive.
 
-A lease is a row that its holder renews. Only the database's clock counts, so the hosts need not
-agree on the time. A process that has missed a renewal itself counts all others as alive: the cause
-(a suspended host, an unreachable database) may have delayed them too.
+A lease is a row that its holder renews. Only the database's clock counts, so the hosts' clocks may
+differ. A process that has missed a renewal itself treats all others as alive, because the cause (a
+suspended host, an unreachable database) may have delayed them, too.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from ..log.transaction import Connection, execute
 if TYPE_CHECKING:
     from ..sql.database import Database
 
-# If less than this part of the lease is left at a renewal, the renewal before it was missed.
+# If less than this part of the lease is left at a renewal, a renewal was missed before.
 MISSED = 0.25
 
 _NOW = "(EXTRACT(EPOCH FROM clock_timestamp()) * 1000)::bigint"
 # A reader sees the rows as of the begin of its transaction, so it compares with that time.
 _THEN = "(EXTRACT(EPOCH FROM now()) * 1000)::bigint"
-# RETURNING reads the row as it was before the statement: how much of the lease was left.
+# RETURNING computes how much of the lease was left, from the row before the statement.
 _BEAT = f"""
 WITH before AS (SELECT until_ms FROM lease WHERE owner = %(owner)s)
 INSERT INTO lease (owner, kind, host, pid, since_ms, until_ms)
@@ -57,7 +57,7 @@ class LeaseConnection:
         self._conn: Any = None
 
     def beat(self) -> int | None:
-        """Renew the lease; returns how many ms of it were left, None if there was none."""
+        """Renew the lease. Returns how many ms of it were left; None without a lease."""
         left: int | None = self.run(_BEAT).fetchone()[0]
         return left
 
@@ -66,7 +66,7 @@ class LeaseConnection:
         self.run(_BURY)
 
     def end(self) -> None:
-        """End the lease; if the database is away, the lease expires by itself."""
+        """End the lease; if the database is away, the lease just expires."""
         self.run(_END)
 
     def close(self) -> None:
@@ -88,16 +88,16 @@ class LeaseConnection:
 
 
 class LeaseReader:
-    """Reads leases within one read transaction. Engines get it instead of a connection."""
+    """Reads leases within one read transaction, so that engines need no connection."""
 
     def __init__(self, conn: Connection) -> None:
         self._conn = conn
 
     def is_alive(self, own: str, holder: str, lease_s: float) -> bool:
-        """Return whether a holder's lease lasts; True if this process cannot judge that.
+        """Return whether a holder's lease is valid; True if this process cannot judge that.
 
         Args:
-            own: the name under which this process holds runs.
+            own: the holder name of this process.
         """
         sql = (
             f"SELECT EXISTS (SELECT 1 FROM lease WHERE owner = :holder AND until_ms > {_THEN}) OR "

@@ -1,11 +1,11 @@
 """Limits: how many messages and runs one user, and all users together, may have at once.
 
-The transaction that writes also counts, so of two messages at once one is refused. On Postgres
-several transactions write at once: a lock for each user lets one of that user's transactions count
-at a time. A message over the limit of a minute is refused, with the time until the next one is
-allowed. A run over the limit of active runs is refused, or waits for its turn (``due.find_due`` is
-fair). Messages for later are always bounded, because deleting a thread cancels all of its messages
-for later in one transaction.
+The transaction that writes a message also counts, so two simultaneous messages cannot both pass a
+limit. On Postgres, where transactions are concurrent, a lock for each user lets one transaction of
+that user count at a time. A message over the limit per minute is refused, with the time until the
+next message is allowed. A run over the limit of active runs is refused, or waits for its turn
+(``due.find_due`` is fair). Messages for later are always bounded, because deleting a thread cancels
+all of its messages for later in one transaction.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from ..log.transaction import Transaction, execute
 
 Over = Literal["refuse", "queue"]
 
-# Messages for later of one user. Cancelling them all takes 0.03 s on SQLite, 0.12 s on Postgres.
+# The most messages for later of one user. To cancel all takes 0.03 s on SQLite, 0.12 s on Postgres.
 MAX_LATER = 100
 MINUTE_MS = 60_000
-# A refused client should wait this long: nobody knows how long a run lasts.
+# A refused client should wait this long, because the end of a run is not known.
 BUSY_RETRY_S = 5
 
 # The namespace of our advisory locks on Postgres: arbitrary, but the same in every version.
@@ -37,10 +37,10 @@ _HOLDS_ONE = (
 
 
 class LimitsHeld(Exception):
-    """Another transaction holds this user's lock, and this transaction holds another user's.
+    """Another transaction holds this user's lock, and this transaction holds another user's lock.
 
-    The two could wait for each other forever. The writer rolls the batch back and writes its
-    operations one at a time: a transaction that holds no other user's lock may wait.
+    The two transactions could deadlock. The writer rolls the batch back and writes its operations
+    one at a time, because a transaction that holds no other user's lock may wait.
     """
 
 
@@ -55,7 +55,7 @@ class Limits:
 
 
 def admit(tx: Transaction, owner: str, limits: Limits, deliver_ms: int | None) -> None:
-    """Check that a user may send one more message, or retry one.
+    """Check that a user may send one more message, or retry a message.
 
     Args:
         deliver_ms: the time at which the message is delivered; None: now.
@@ -87,21 +87,21 @@ def _check_minute(tx: Transaction, owner: str, most: int, deliver_ms: int | None
             f"{most} messages a minute are allowed; try again in {left_s} s.", retry_after_s=left_s
         )
     raise LimitReached(
-        f"{most} messages a minute are allowed, and so many are to be delivered at that time. "
+        f"{most} messages a minute are allowed, and that minute has this many already. "
         "Choose another time.",
         retry_after_s=left_s,
     )
 
 
 def allowed_ms(delivered: list[int], most: int, wanted_ms: int) -> int:
-    """Return the first time at which one more message may be delivered, not before ``wanted_ms``.
+    """Return the first time, from ``wanted_ms`` on, at which one more message may be delivered.
 
     Args:
-        delivered: the sorted times at which the user's messages were or will be delivered.
-        most: how many of them may be in one minute.
+        delivered: the sorted delivery times of the user's messages.
+        most: how many deliveries one minute may have.
     """
     at_ms = wanted_ms
-    end = bisect_right(delivered, at_ms)  # how many are not after ``at_ms``
+    end = bisect_right(delivered, at_ms)  # the number of times up to ``at_ms``
     while end >= most and delivered[end - most] > at_ms - MINUTE_MS:
         at_ms = delivered[end - most] + MINUTE_MS
         end = bisect_right(delivered, at_ms, end)
@@ -109,11 +109,11 @@ def allowed_ms(delivered: list[int], most: int, wanted_ms: int) -> int:
 
 
 def _delivery_times(conn: Connection, owner: str, since_ms: int, most: int) -> list[int]:
-    """List the times, in order, at which a user's messages were or will be delivered.
+    """List the past and future delivery times of a user's messages, in order.
 
-    The list holds the ``most`` newest times of each thread that changed since ``since_ms``. A
-    message's time is that of the last event that wrote it. A retry's time is that of its run,
-    unless the retry delivered the message: then the message counts, and the retry does not.
+    The list contains the ``most`` newest times of each thread that changed since ``since_ms``. The
+    time of a message is the time of the last event that wrote it. The time of a retry is the time
+    of its run; a retry that delivered its message does not count, because the message counts.
     """
     for_later = (
         "SELECT run.deliver_ms FROM run JOIN thread ON thread.pk = run.thread "
@@ -171,7 +171,7 @@ def _check(count: int, most: int | None, who: str) -> None:
 
 
 def _lock(tx: Transaction, owner: str) -> None:
-    """Lock a user's limits, so that one transaction at a time counts; may raise LimitsHeld."""
+    """Lock a user's limits, so that only one transaction counts at a time; may raise LimitsHeld."""
     if tx.conn.dialect.name == "sqlite":  # SQLite has one writing transaction at a time
         return
     params = {"kind": _LOCKS, "owner": owner}

@@ -1,8 +1,8 @@
-"""The list of a person's threads: its pages, single rows of it, and the projects.
+"""Reads the list of a person's threads: pages, single rows, and the projects.
 
-A row is a thread with its state and the person's marks. Each part of a row costs a few descents of
-an index, however long the thread is: an open run is found by ``run_open``, an unread answer by
-``message_by_seq`` after what was read, and the count of these ends at ``MAX_UNREAD``.
+A row is a thread with its state and the person's marks. Each part of a row costs a few index
+lookups, even in a long thread: the index ``run_open`` finds open runs, and ``message_by_seq``
+finds unread answers. The count of unread answers ends at ``MAX_UNREAD``.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from .threads import is_id, shown_thread
 MAX_PROJECTS = 200
 
 _OPEN_RUN = "SELECT 1 FROM run WHERE run.thread = thread.pk AND run.ended_ms IS NULL AND "
-# The last event of a run that waits for a person is its question (docs/protocol.md, "Waiting"), or
-# one of its tool calls waits for a consent.
+# A run waits for a person if its last event is a question (docs/protocol.md, "Waiting"), or if one
+# of its tool calls waits for a consent.
 _ASKS = (
     "run.status = 'waiting' AND (EXISTS (SELECT 1 FROM event WHERE event.thread = run.thread "
     "AND event.seq = run.seq AND event.type = 'input_request') OR EXISTS (SELECT 1 FROM tool_call "
@@ -46,17 +46,17 @@ STATE = (
     f"EXISTS ({_OPEN_RUN} {_ASKS}), "
     "mark.pinned"
 )
-# `AND pinned` as it stands here is the condition of the index `mark_pinned`.
+# The planner uses the index `mark_pinned` because `AND pinned` is exactly the index's condition.
 _PINNED = "thread.pk IN (SELECT thread FROM mark WHERE person = :person AND pinned)"
 MARKED = "LEFT JOIN mark ON mark.thread = thread.pk AND mark.person = :person"
 
 
 @dataclass(frozen=True, kw_only=True)
 class ListFilter:
-    """Which of an owner's threads a page shows.
+    """The filter of a page of an owner's threads.
 
-    ``before`` is where the page begins: a thread's id, a time, or both (``time,id``). The place
-    stays in the list even if that thread changes or is deleted.
+    ``before``: the begin of the page, as a thread's id, a time, or both (``time,id``). This place
+    is valid even if that thread changes or is deleted.
     """
 
     project: str | None = None
@@ -68,8 +68,8 @@ class ListFilter:
         """Return the statement that selects the threads, newest first.
 
         Raises:
-            InvalidInput: ``before`` is none of the three.
-            ThreadNotFound: ``before`` is an id alone, and the owner has no such thread.
+            InvalidInput: ``before`` has none of the three forms.
+            ThreadNotFound: ``before`` is only an id, and the owner has no such thread.
         """
         statement = select(table(ThreadRow)).where(
             col(ThreadRow.owner) == owner,
@@ -98,8 +98,8 @@ def list_threads(
 
 
 def read_listed(conn: Connection, owner: str, thread_ids: Sequence[str]) -> list[ListedThread]:
-    """Read the rows of these threads, deleted ones too; those of other owners are left out."""
-    # `owner || ''` is no column: otherwise both databases look through all threads of the owner.
+    """Read the rows of these threads of an owner, including deleted threads."""
+    # `owner || ''` hides the column from the planners, which would read all threads of the owner.
     sql = (
         f"SELECT pk, {rows.THREAD_COLUMNS} FROM thread "
         f"WHERE id {among(conn, 'text')} AND owner || '' = :owner"
@@ -131,10 +131,10 @@ def _listed(
 
 
 def read_traces(conn: Connection, person: str) -> dict[str, int]:
-    """Read a number for each of a person's threads, which changes whenever its row does.
+    """Read a number for each of a person's threads, which changes when the thread's row changes.
 
-    ``updated_ms`` changes with the thread and with the begin and the end of an answer, the seqs of
-    open runs with their state, the mark with itself. The size of the result is that of the list.
+    The number covers ``updated_ms`` (the thread, and the begin and end of answers), the seqs of
+    open runs (their state), and the marks. The result is as long as the list of threads.
     """
     columns = (
         "thread.id, thread.updated_ms, mark.read_seq, mark.pinned, "
@@ -167,7 +167,7 @@ def _is_before(ms: int, pk: int | None, thread_id: str) -> ColumnElement[bool]:
 
 
 def _place_of(conn: Connection, owner: str, before: str) -> tuple[int, int | None, str]:
-    """Return where a page begins: a time, the thread's key if it has one, and its id.
+    """Return the begin of a page: a time, the thread's key if there is one, and the thread's id.
 
     Without an id the page begins between two milliseconds.
     """
@@ -175,7 +175,7 @@ def _place_of(conn: Connection, owner: str, before: str) -> tuple[int, int | Non
     sql = "SELECT updated_ms, pk, deleted FROM thread WHERE owner = :owner AND id = :id"
     row = execute(conn, sql, {"owner": owner, "id": thread_id}).first()
     if is_id(thread_id) and not time:
-        if row is None or row[2]:  # the deletion has moved the thread in the list
+        if row is None or row[2]:  # a deletion changes the thread's place in the list
             raise ThreadNotFound(thread_id)
         return row[0], row[1], thread_id
     try:

@@ -1,7 +1,7 @@
-"""Marks: what one person has noted of a thread. They are rows, and no events.
+"""Marks: up to where a person has read a thread, and whether it is pinned. They are no events.
 
-A mark belongs to a person and not to the thread: what one person has read, another has not. A mark
-vanishes with its thread. A person who sends a message has read the thread up to that message.
+A mark belongs to one person and one thread, and is deleted with the thread. A person who sends a
+message has read the thread up to that message.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from ..log.transaction import ThreadRef, Transaction
 from ..sql.rows import Columns
 from . import threads
 
-# The mark never goes back: another page may have read more.
+# The mark never decreases, because another page may have set a later one.
 _READ = (
     "INSERT INTO mark (person, thread, read_seq, pinned) VALUES (:person, :thread, :seq, false) "
     "ON CONFLICT (person, thread) DO UPDATE SET read_seq = excluded.read_seq "
@@ -25,7 +25,7 @@ _PIN = (
 
 
 def read(tx: Transaction, person: str, thread_id: str, seq: int) -> None:
-    """Mark a thread as read up to a seq of its log; an earlier seq than before changes nothing.
+    """Mark a thread as read up to a seq of its log; a seq below the mark changes nothing.
 
     Raises:
         ThreadNotFound

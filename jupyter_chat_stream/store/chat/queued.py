@@ -1,9 +1,9 @@
-"""Queued messages: until its run begins, a message can be withdrawn or get another text.
+"""Queued messages: before its run begins, a message can be withdrawn or get another text.
 
-A run has begun with its first attempt. The claim of that attempt and both commands lock the thread,
-so either the claim comes first and the command is refused, or the run begins with the command's
-result. A withdrawn message becomes ``cancelled``, like a message for later that was stopped: it
-is on no branch, and a retry of its run sends it again.
+A run begins with its first attempt. The claim of that attempt and both commands lock the thread. So
+either the claim comes first and the command is refused, or the run begins with the command's
+result. A withdrawn message becomes ``cancelled``, like a stopped message for later: it is on no
+branch, and a retry of its run sends it again.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from .waits import JOINS_HEAD
 def withdraw(tx: Transaction, owner: str, run_id: str) -> RunRecord:
     """Cancel a run that has not begun, and take its message off its branch.
 
-    A message that follows the withdrawn one, or its reply, then follows the message before them. If
-    the run answers an older message again, that message stays, and its newest other reply takes the
-    reply's place.
+    Messages that follow the withdrawn message or its reply then follow the message before these. If
+    the run answers an older message again, that message stays, and its newest other reply replaces
+    the withdrawn reply.
 
     Raises:
         RunNotFound
@@ -56,11 +56,11 @@ def withdraw(tx: Transaction, owner: str, run_id: str) -> RunRecord:
 
 
 def rewrite(tx: Transaction, owner: str, run_id: str, content: str) -> MessageRecord:
-    """Replace the text of the message that a run will answer; its attachments and place stay.
+    """Replace the text of the message that a run will answer, and keep attachments and place.
 
     Raises:
         RunNotFound, ContentTooLarge
-        InvalidInput: nothing would be left of the message.
+        InvalidInput: the message would be empty.
         RunBegun: the run has begun, or the message has another answer.
     """
     run = _find_unbegun(tx, owner, run_id)
@@ -79,7 +79,7 @@ def _find_unbegun(tx: Transaction, owner: str, run_id: str) -> RunRef:
     run = runs.find_run(tx.conn, owner, run_id)
     state = tx.run(run)
     turn = tx.execute("SELECT turn FROM run WHERE pk = :pk", {"pk": run.pk}).scalar()
-    is_build = (turn or 0) >= BESIDE_QUEUE  # no message of a person asks for it
+    is_build = (turn or 0) >= BESIDE_QUEUE  # a build answers no message of a person
     if state["attempt"] > 0 or state["status"] in ENDS or is_build:
         raise RunBegun(run_id)
     return run
@@ -97,7 +97,7 @@ def _newest_sibling(tx: Transaction, thread: ThreadRef, reply: MessageRecord) ->
 
 
 def _followers(tx: Transaction, thread: ThreadRef, left: Sequence[str]) -> list[MessageRecord]:
-    """Read the messages that follow one of these, without these themselves."""
+    """Read the messages that follow one of these messages, without these messages."""
     sql = "SELECT id FROM message WHERE thread = :thread AND parent_id = :id ORDER BY pk"
     found = [tx.execute(sql, {"thread": thread.pk, "id": id_}).scalars().all() for id_ in left]
     ids = [id_ for each in found for id_ in each if id_ not in left]
@@ -105,7 +105,7 @@ def _followers(tx: Transaction, thread: ThreadRef, left: Sequence[str]) -> list[
 
 
 def _join_head_if_retried(tx: Transaction, run: RunRef) -> None:
-    """Let a retry put the withdrawn message behind the head of that time."""
+    """Note that a retry delivers the withdrawn message after the head of the retry's time."""
     text = tx.execute("SELECT params FROM run WHERE pk = :pk", {"pk": run.pk}).scalar()
     params = rows.params_of(text, run.thread.id, run.id)
     tx.set_run(run, params=rows.dump({**params, JOINS_HEAD: True}))

@@ -1,4 +1,4 @@
-"""Runs: making, finding and ending them. Each function is one step of the state machine.
+"""Makes, finds and ends runs. Each function is one step of the state machine.
 
 ::
 
@@ -44,8 +44,8 @@ from . import holding, waits
 
 _REF = f"SELECT {RunRef.COLUMNS} {RunRef.TABLES} "
 MOST_LISTED = 1000  # runs on one page
-TAKEN_OVER = "taken_over"  # in a run's params: how many parts it has from the run before it
-_BROKEN = ("failed", "interrupted")  # nobody stopped the answer, and it is not whole
+TAKEN_OVER = "taken_over"  # in a run's params: how many parts come from the run before it
+_BROKEN = ("failed", "interrupted")  # the answer is incomplete, and no person has stopped it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,9 +62,9 @@ class NewReply:
 
 @dataclass(frozen=True, kw_only=True)
 class RetryRequest:
-    """The choices of a retry. None: as the retried run.
+    """The choices of a retry. None means the value of the retried run.
 
-    ``params`` are those that the message names; the thread's own still apply beside them.
+    ``params``: the message's own parameters; the thread's parameters apply, too.
     """
 
     model: str | None = None
@@ -80,7 +80,7 @@ AS_BEFORE = RetryRequest()
 
 @dataclass(frozen=True, kw_only=True)
 class NewRun:
-    """A new run, with its reply and itself as on the wire."""
+    """A new run and its reply, in their wire form."""
 
     ref: RunRef
     reply: MessageRecord
@@ -108,7 +108,7 @@ def read_run(conn: Connection, run: RunRef) -> RunRecord:
 
 
 def read_begun_ms(conn: Connection, run: RunRef) -> int:
-    """Return when work on a run first began; before that, when the run was made."""
+    """Return the time when work on a run first began; before that, the run's creation time."""
     sql = "SELECT COALESCE(started_ms, created_ms) FROM run WHERE pk = :pk"
     return int(execute(conn, sql, {"pk": run.pk}).scalar_one())
 
@@ -124,8 +124,8 @@ def list_runs(
     """Return the newest ``limit`` of a thread's runs, oldest first.
 
     Args:
-        before: the id of a run: only runs made before it.
-        is_open: only runs that have not ended.
+        before: the id of a run; list only runs made before it.
+        is_open: whether to list only runs that have not ended.
 
     Raises:
         RunNotFound: ``before`` is no run of this thread.
@@ -197,7 +197,7 @@ def add_message(
     parent_id: str | None,
     is_for_later: bool = False,
 ) -> MessageRecord:
-    """Write a person's message; returns it as on the wire."""
+    """Write a person's message, and return its wire form."""
     message = new_message(
         id=tx.new_id(),
         thread_id=thread.id,
@@ -213,7 +213,7 @@ def add_message(
 
 
 def add_reply(tx: Transaction, thread: ThreadRef, reply: NewReply) -> NewRun:
-    """Write an empty reply and its run, which is due in its thread's order or at ``deliver_ms``."""
+    """Write an empty reply and its run, which is due in the thread's queue or at ``deliver_ms``."""
     run_id, deliver_ms = tx.new_id(), reply.deliver_ms
     status: MessageStatus = "pending" if deliver_ms is None else "waiting"
     deliver_at = None if deliver_ms is None else iso(deliver_ms)
@@ -260,7 +260,7 @@ def end_run(
 
 
 def cancel(tx: Transaction, run: RunRef) -> bool:
-    """Cancel a run, whichever process holds it; False if it had ended."""
+    """Cancel a run, even if another process holds it; False if it has ended already."""
     state = tx.run(run)
     if state["status"] in ENDS:
         return False
@@ -274,7 +274,7 @@ def make_successor(
 ) -> NewRun:
     """Make a new run that retries an ended one (a sibling) or continues it.
 
-    A run that continues a failed one joins its upstream, which may go on (L15).
+    A run that continues a failed run joins its upstream, which may still be running (L15).
 
     Raises:
         RunNotEnded

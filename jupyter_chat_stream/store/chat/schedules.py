@@ -1,13 +1,13 @@
 """Schedules: messages that repeat.
 
-A schedule is a row with the time at which it is due next; the sweep finds it. A tick is a
-compare-and-set on that time, in the transaction that sends: of several processes, one sends (L10: a
-time to wake). The next time is the first after now, so after an outage a schedule sends once.
+A schedule is a row with its next time; the sweep finds due rows. A tick is a compare-and-set on
+that time, in the transaction that sends, so only one of several processes sends (L10: a time to
+wake). The next time is always in the future, so after an outage a schedule sends only once.
 
 ::
 
     created, resumed ─► due at next_ms ──tick──► message, reply and run; due at the next time
-                             └── paused: no next time ── its thread is deleted: gone with it
+                             └── paused: no next time ── thread deleted: schedule deleted
 
 While the run of a schedule's last message has not begun, a tick sends nothing.
 """
@@ -33,7 +33,7 @@ from .cron import next_after
 
 log = logging.getLogger("jupyter_chat_stream.store")
 
-MAX_SCHEDULES = 100  # that one user may have
+MAX_SCHEDULES = 100  # of one user
 MOST_DUE = 1000  # A longer list is cut; the next sweep finds the rest.
 
 _COLUMNS = (
@@ -45,7 +45,7 @@ _FROM = "FROM schedule JOIN thread ON thread.pk = schedule.thread"
 
 @dataclass(frozen=True, kw_only=True)
 class DueSchedule:
-    """A schedule whose time has come; a tick compares ``next_ms``."""
+    """A due schedule; a tick compares ``next_ms``."""
 
     pk: int
     id: str
@@ -87,7 +87,7 @@ def next_tick(conn: Connection, after_ms: int = -1) -> int | None:
 
 
 def tick(tx: Transaction, due: DueSchedule) -> RunRef | None:
-    """Send a due schedule's message; None if another process was first or nothing is to be sent."""
+    """Send a due schedule's message; None if another process was first or no message is due."""
     row = _look(tx, due)
     if row is None:
         return None
@@ -95,7 +95,7 @@ def tick(tx: Transaction, due: DueSchedule) -> RunRef | None:
         tx.execute("DELETE FROM schedule WHERE pk = :pk", {"pk": due.pk})
         return None
     try:
-        # If the clock was set back since the sweep, the same time must not come again.
+        # If the clock was set back since the sweep, the same time must not come a second time.
         after_ms = max(tx.now_ms, due.next_ms)
         next_ms = next_after(row["cron"], row["timezone"], after_ms)
     except InvalidInput as error:  # for example, a zone that no longer exists
@@ -158,7 +158,7 @@ def create(
 def change(
     tx: Transaction, owner: str, schedule_id: str, changes: ScheduleChange
 ) -> ScheduleRecord:
-    """Change a schedule; a change of cron, timezone or paused computes the next time again.
+    """Change a schedule. After a change of cron, timezone or paused, compute the next time again.
 
     Raises:
         ScheduleNotFound, InvalidInput
@@ -198,10 +198,10 @@ def list_all(
     limit: int = MAX_SCHEDULES,
     before: str | None = None,
 ) -> list[ScheduleRecord]:
-    """Return the newest ``limit`` of an owner's schedules, of one thread or of all, oldest first.
+    """Return the newest ``limit`` schedules of an owner or of one thread, oldest first.
 
     Args:
-        before: the id of a schedule: only schedules made before it; it may be deleted.
+        before: the id of a schedule, maybe a deleted one; list only schedules made before it.
 
     Raises:
         ScheduleNotFound: ``before`` is not a schedule's id.
@@ -219,7 +219,7 @@ def list_all(
 
 
 def _before(conn: Connection, owner: str, before: str) -> str:
-    """Return a page's SQL condition. Ids sort by time, so a deleted schedule still has a place."""
+    """Return a page's SQL condition. Ids sort by time, so the id of a deleted schedule works."""
     try:
         return f" AND schedule.pk < {int(_find(conn, owner, before)['pk'])}"
     except ScheduleNotFound:
@@ -264,7 +264,7 @@ def _shown(row: Row) -> ScheduleRecord:
 
 
 def _wire(row: Row) -> ScheduleRecord:
-    """Return a schedule as on the wire; raises DamagedRow."""
+    """Return the wire form of a schedule; raises DamagedRow."""
     with damage.checked(str(row["thread_id"]), "schedule", row["id"]):
         schedule = _unchecked(row)
         damage.check_schedule(schedule)

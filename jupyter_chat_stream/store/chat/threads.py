@@ -1,4 +1,4 @@
-"""Threads and preferences: reading them, and the steps of commands that change them."""
+"""Reads threads, and changes them as steps of commands."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def find_thread(conn: Connection, owner: str, thread_id: str) -> ThreadRef:
     """Find a thread that the owner may see.
 
     Raises:
-        ThreadNotFound: there is none, it was deleted, or it is another owner's.
+        ThreadNotFound: the thread does not exist, was deleted, or belongs to another owner.
     """
     sql = "SELECT pk FROM thread WHERE id = :id AND owner = :owner AND NOT deleted"
     pk = execute(conn, sql, {"id": thread_id, "owner": owner}).scalar()
@@ -37,7 +37,7 @@ def find_thread(conn: Connection, owner: str, thread_id: str) -> ThreadRef:
 
 
 def find_record(conn: Connection, owner: str, thread_id: str) -> tuple[ThreadRef, ThreadRecord]:
-    """Find a thread as ``find_thread`` does, and read its fields in the same statement."""
+    """Find a thread like ``find_thread``, and read its fields in the same statement."""
     sql = (
         f"SELECT pk, {rows.THREAD_COLUMNS} FROM thread "
         "WHERE id = :id AND owner = :owner AND NOT deleted"
@@ -49,7 +49,7 @@ def find_record(conn: Connection, owner: str, thread_id: str) -> tuple[ThreadRef
 
 
 def read_thread(conn: Connection, thread: ThreadRef) -> ThreadRecord:
-    """Read a thread's fields, as on the wire."""
+    """Read a thread's fields, in their wire form."""
     sql = f"SELECT {rows.THREAD_COLUMNS} FROM thread WHERE pk = :pk"
     return shown_thread(execute(conn, sql, {"pk": thread.pk}).mappings().one())
 
@@ -62,7 +62,7 @@ def shown_thread(row: rows.Row) -> ThreadRecord:
 
 
 def find_by_name(conn: Connection, owner: str, project: str, name: str) -> ThreadRef | None:
-    """Find the thread of that name; names are unique per owner and project."""
+    """Find a thread by its name, which is unique for an owner and project."""
     sql = "SELECT pk, id FROM thread WHERE owner = :owner AND project = :project AND name = :name"
     row = execute(conn, sql, {"owner": owner, "project": project, "name": name}).first()
     return None if row is None else ThreadRef(pk=row[0], id=row[1])
@@ -79,10 +79,10 @@ def create_thread(
     system: str | None,
     project_others: Sequence[str] = (),
 ) -> tuple[ThreadRecord, bool]:
-    """Find the thread of that name, or create it; True if it was created.
+    """Find the thread with that name, or create it; True if it was created.
 
     Args:
-        project_others: other spellings of the project; a thread under one of them moves.
+        project_others: other spellings of the project; a thread found under one is moved.
     """
     if name is not None:
         known = find_by_name(tx.conn, owner, project, name)
@@ -114,7 +114,7 @@ def create_thread(
 def _move_here(
     tx: Transaction, owner: str, name: str, project: str, others: Sequence[str]
 ) -> ThreadRef | None:
-    """Move a thread of that name from another spelling of this folder; None if there is none."""
+    """Move a thread with that name from another spelling of the project; None if there is none."""
     for other in others:
         known = find_by_name(tx.conn, owner, other, name)
         if known is not None:
@@ -183,8 +183,9 @@ def check_place(conn: Connection, thread: ThreadRef, message_id: str, field: str
     )
     if execute(conn, sql, {"id": message_id}).scalar() is not None:
         raise InvalidInput(
-            f"'{field}' names message {message_id!r}, which is for later and not delivered, or the "
-            "reply to one. Choose another, wait for its time, or retry it where it was stopped.",
+            f"'{field}' names message {message_id!r}, which is a message for later that is not "
+            "delivered, or the reply to one. Choose another message, or wait for its time. If it "
+            "was stopped, retry it.",
             field=field,
         )
 

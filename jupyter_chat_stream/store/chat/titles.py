@@ -1,7 +1,7 @@
-"""Titles that threads get by themselves: the first sentence of the first question.
+"""Makes a thread's title from the first sentence of its first question.
 
-A person's title is never replaced: only a thread without a title gets one. It is a usual ``thread``
-event, in the transaction of the message.
+Only a thread without a title gets one, so a person's title is never replaced. The title is a
+normal ``thread`` event, in the transaction of the message.
 """
 
 from __future__ import annotations
@@ -14,26 +14,26 @@ from ..log.transaction import ThreadRef, Transaction
 from ..sql import rows
 
 MAX_CHARS = 60
-LOOKED_AT_CHARS = 4000  # of a question; a title is in its first lines, if it is anywhere
-MAX_SENTENCE_CHARS = 240  # a longer sentence is cut in any case, and the search for its end is slow
-FIRST_QUESTIONS = 3  # that are searched for text: the first may be attachments alone
+LOOKED_AT_CHARS = 4000  # only the beginning of a question is searched for a title
+MAX_SENTENCE_CHARS = 240  # longer sentences are cut, and finding their end would be slow
+FIRST_QUESTIONS = 3  # are searched, because the first question may have only attachments
 
 _FENCED = re.compile(r"^(`{3,}|~{3,}).*?(?:^\1[`~]*\s*$|\Z)", re.MULTILINE | re.DOTALL)
 _FENCE = re.compile(r"^(?:`{3,}|~{3,}).*$", re.MULTILINE)
 # Marks of Markdown at the beginning of a line: headings, quotes, lists.
 _LINE_MARKS = re.compile(r"^(?:#{1,6} |> ?|[-*+] |\d{1,3}[.)] )+")
-# The end of a sentence; a short beginning such as "E.g." or "Dr." is none. Chinese and Japanese
-# have no blank after it.
+# The end of a sentence, but not of a short beginning such as "E.g." or "Dr.". In Chinese and
+# Japanese, no blank follows.
 _SENTENCE = re.compile(r".{8,}?[.!?…]+(?=\s)|.+?[。！？]")
-# Control characters, and marks that turn the direction of a text.
+# Control characters, and marks that change the direction of a text.
 _UNSEEN = ("Cc", "Cs")
 TURNS = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 def title_of(text: str) -> str | None:
-    """Return the title of a question: its first sentence, cut at a word; None if it has no words.
+    """Return a question's first sentence, cut at a word; None if the question has no words.
 
-    Fenced code is left out, unless the question is nothing else.
+    Fenced code is left out, unless the question is only code.
     """
     start = text[:LOOKED_AT_CHARS]
     line = _first_line(_FENCED.sub("\n", start)) or _first_line(_FENCE.sub("", start))
@@ -68,9 +68,9 @@ def _cut(sentence: str) -> str:
 
 
 def _whole_signs(sentence: str, kept: str) -> str:
-    """Leave out the last sign if the cut goes through it: through its accents, or an emoji's parts.
+    """Remove the last sign if the cut has split it from its accents or its emoji parts.
 
-    A joiner connects the signs on both its sides.
+    A joiner connects the signs on both sides of it.
     """
     while kept and (
         unicodedata.combining(sentence[len(kept)])
@@ -82,7 +82,7 @@ def _whole_signs(sentence: str, kept: str) -> str:
 
 
 def entitle(tx: Transaction, thread: ThreadRef) -> None:
-    """Set the title of a thread that has none to that of its first question, if it has words."""
+    """Set the title of a thread without one from its first question, if that has words."""
     sql = "SELECT parts FROM message WHERE thread = :pk AND role = 'user' ORDER BY seq LIMIT :most"
     for (parts,) in tx.execute(sql, {"pk": thread.pk, "most": FIRST_QUESTIONS}).fetchall():
         texts = [part["text"] for part in rows.load_or_none(parts) or [] if part["kind"] == "text"]

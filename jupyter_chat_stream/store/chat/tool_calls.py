@@ -1,4 +1,4 @@
-"""Tool calls as their executors see them: claiming a call, writing output, giving the result.
+"""The commands of executors: claim a tool call, write its output, give its result.
 
 ::
 
@@ -54,12 +54,12 @@ _COLUMNS = (
 
 
 class ClaimedCall(TypedDict):
-    """An executor's right to make a call, until a time (ISO 8601) unless it is renewed."""
+    """An executor's claim of a call, valid until a time (ISO 8601) unless renewed."""
 
     claim: str
     until: str
     digest: NotRequired[str]
-    """The digest of the definition that was allowed; absent after a renewal."""
+    """The digest of the allowed definition; absent after a renewal."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +80,7 @@ class StoredCall:
 
 @dataclass(frozen=True, kw_only=True)
 class _FoundCall:
-    """A call of an owner's run: its part, its row while the run is open, and its result."""
+    """A call of an owner's run: its part, its row (only while the run is open), and its result."""
 
     run: RunRef
     part: ToolCallPart
@@ -88,7 +88,7 @@ class _FoundCall:
     result: ToolResultPart | None
 
     def refusal(self) -> ToolCallNotOpen:
-        """Return the error for an executor that may not go on with this call."""
+        """Return the error for an executor whose claim of this call is lost."""
         state = "ended" if self.result is not None or self.row is None else self.row.state
         facts: JsonObject = {}
         if self.result is not None:
@@ -129,7 +129,7 @@ def claim_call(
     is_open = row is not None and row.state == "open" and found.part["where"] != "server"
     if row is None or not is_open or row.expires_ms <= tx.now_ms:
         raise found.refusal()
-    lease_ms = min(lease_ms, row.expires_ms)  # a call that is late has failed
+    lease_ms = min(lease_ms, row.expires_ms)  # the call fails when it expires
     claim = tx.new_id()
     tx.append(
         found.run.thread, ToolClaimed(tool_call_id=tool_call_id, executor=executor), run=found.run
@@ -159,10 +159,10 @@ def _digest_of_call(tx: Transaction, found: _FoundCall) -> str:
 def write_output(
     tx: Transaction, owner: str, run_id: str, tool_call_id: str, *, claim: str, n: int, text: str
 ) -> None:
-    """Add what a call has written to its part, up to ``MAX_OUTPUT_BYTES`` in all.
+    """Append output to a call's part, up to ``MAX_OUTPUT_BYTES`` in total.
 
     Args:
-        n: the number of this piece, from 0; a piece that came before is ignored.
+        n: the number of this piece, from 0; a repeated piece is ignored.
 
     Raises:
         RunNotFound, ToolCallNotFound, ToolCallNotOpen
@@ -191,11 +191,11 @@ def give_result(
     output: Any,
     attachment_ids: Sequence[str] = (),
 ) -> RunRecord:
-    """Write the result of a claimed call; with the last one of its round the run is due.
+    """Write the result of a claimed call. The last result of a round makes the run due.
 
     Args:
         attachment_ids: the files of the result, which the reply then holds. If the result is
-            refused, it holds none of them.
+            refused, the reply holds none of them.
 
     Raises:
         RunNotFound, ToolCallNotFound, ToolCallNotOpen, ToolOutputTooLarge, AttachmentNotFound
@@ -237,7 +237,7 @@ def end_call(
     job_id: str | None = None,
     attached: Sequence[StoredAttachment] = (),
 ) -> None:
-    """Write the one result of a call (L12); the reply holds its files."""
+    """Write the only result of a call (L12), and let the reply hold its files."""
     if attached:
         hold(tx, run.thread, run.message_pk, attached)
     body = ToolReturned(
@@ -261,9 +261,9 @@ def check_output(output: Any) -> None:
 
 
 def keep_within(text: str, room: int) -> str:
-    """Return a text, or its beginning within ``room`` bytes with a sentence that it was cut.
+    """Return a text, or its beginning within ``room`` bytes with a sentence about the cut.
 
-    Without room, nothing is kept: the sentence was written before.
+    If ``room`` is 0, return an empty text, because the sentence was written before.
     """
     raw = text.encode()
     if room <= 0:
@@ -313,7 +313,7 @@ def _find(tx: Transaction, owner: str, run_id: str, tool_call_id: str) -> _Found
 def _held(
     tx: Transaction, owner: str, run_id: str, tool_call_id: str, claim: str
 ) -> tuple[RunRef, StoredCall]:
-    """Return the run and the row of a call whose claim holds: until its lease ends, or the call.
+    """Return the run and the row of a call, if its claim is valid.
 
     Raises:
         RunNotFound, ToolCallNotFound, ToolCallNotOpen, ConsentNeeded

@@ -1,8 +1,8 @@
-"""Offers: the tools that executors would make calls of, in a thread, while they live.
+"""Offers: the tools whose calls living executors would make in a thread.
 
-An executor replaces all its offers for a thread at once. The server renews them while it has the
-executor's socket, and withdraws them when that closes. If the server dies, they end by themselves
-after ``OFFER_S``. An offer that came over a newer socket is none of the older socket's.
+An executor replaces all its offers in a thread at once. The server renews the offers while the
+executor's socket is open, and withdraws them when it closes. If the server dies, the offers expire
+after ``OFFER_S``. An offer belongs only to the newest socket that has sent it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def put_offers(
     socket: str,
     tools: Sequence[ToolRecord],
 ) -> None:
-    """Replace what an executor offers in a thread; no tools withdraw its offers.
+    """Replace an executor's offers in a thread; an empty list withdraws them.
 
     Raises:
         ThreadNotFound
@@ -90,7 +90,7 @@ def list_offers(conn: Connection, thread: ThreadRef, now_ms: int) -> list[ToolRe
 
 
 def find_offers(conn: Connection, owner: str, name: str, now_ms: int) -> list[ToolRecord]:
-    """List the definitions under which a tool is offered in any of an owner's threads."""
+    """List all offered definitions of a tool, in all of an owner's threads."""
     sql = (
         "SELECT definition FROM tool_offer JOIN thread ON thread.pk = tool_offer.thread "
         "WHERE thread.owner = :owner AND NOT thread.deleted AND tool_offer.name = :name "
@@ -103,20 +103,20 @@ def find_offers(conn: Connection, owner: str, name: str, now_ms: int) -> list[To
 def check_names(
     tx: Transaction, thread: ThreadRef, names: Iterable[str], servers: Collection[str]
 ) -> None:
-    """Check that a message names tools that are there.
+    """Check that all tools of a message exist.
 
     Args:
         servers: the names of the server's own tools.
 
     Raises:
-        InvalidInput: nobody offers one of them in the thread now.
+        InvalidInput: nobody offers one of the tools in the thread now.
     """
     known = {*servers, *(tool["name"] for tool in list_offers(tx.conn, thread, tx.now_ms))}
     for name in names:
         if name not in known:
             raise InvalidInput(
                 f"Nobody offers a tool {name!r} in this thread.{did_you_mean(name, known)} "
-                "GET tools lists those that are there.",
+                "GET tools lists the tools that are offered now.",
                 field="tools",
             )
 

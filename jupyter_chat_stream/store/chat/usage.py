@@ -1,6 +1,6 @@
-"""Sums over the ledger of usage: of one owner by day, model or thread, and of one thread.
+"""Adds up the ledger of usage: for an owner by day, model or thread, and for one thread.
 
-The statements read an index of the owner's answers by time. A page of groups is bounded.
+The statements use an index of the owner's answers by time. A page of groups is bounded.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from ..sql import rows
 from .threads import find_thread
 
 DAY_MS = 24 * 60 * 60 * 1000
-MAX_STEPS_UP = 50  # messages on the way to the newest counted answer of a branch
+MAX_STEPS_UP = 50  # how many messages of a branch are searched for a counted answer
 
 _ADDED = (
     "SUM(answers), SUM(input_tokens), SUM(output_tokens), SUM(cache_read_tokens), "
     "SUM(cache_write_tokens), SUM(cost_nanos), SUM(known), MAX(last_ms)"
 )
 _RANGE = "owner = :owner AND at_ms >= :since AND at_ms < :until"
-# A group comes after a place in the list if its newest answer is older, or its key is greater.
+# A group is after a place in the list if its newest answer is older, or as old with a larger key.
 _AFTER = "HAVING MAX({last}) < :last OR (MAX({last}) = :last AND {key} > :key)"
 
 
@@ -42,7 +42,7 @@ class UsageRange:
     since_ms: int
     until_ms: int
     free: tuple[str, ...] = ()
-    """The providers whose answers have no price, so that no cost of theirs is unknown."""
+    """The providers whose answers have no price, so that their cost is never unknown."""
 
     @property
     def params(self) -> rows.Columns:
@@ -60,7 +60,7 @@ class GroupPage:
 
 @dataclass(frozen=True, kw_only=True)
 class UsedContext:
-    """The tokens of a branch's newest counted answer, with its prompt, and its model."""
+    """The tokens of a branch's newest counted answer, including its prompt, and the model."""
 
     tokens: int
     model: str | None
@@ -74,7 +74,7 @@ def sum_all(conn: Connection, range_: UsageRange) -> UsageSum:
 
 
 def by_day(conn: Connection, range_: UsageRange, zone: tzinfo) -> list[UsageGroup]:
-    """Add up the answers of each day that has some, the newest day first."""
+    """Add up the answers of each day with answers, the newest day first."""
     sql = f"SELECT MAX(at_ms) FROM usage WHERE {_RANGE}"
     newest_ms = execute(conn, sql, range_.params).scalar()
     if newest_ms is None:
@@ -91,7 +91,7 @@ def by_day(conn: Connection, range_: UsageRange, zone: tzinfo) -> list[UsageGrou
         }
         found: dict[int, list[Sequence[Any]]] = {}
         for number, *sums in execute(conn, sql, part):
-            # The 25th hour of a day, which is alone in its part, is no next day.
+            # The 25th hour of a day with 25 hours belongs to that day.
             found.setdefault(min(int(number), equal.count - 1), []).append(sums)
         for number in sorted(found):
             day = equal.first + timedelta(days=number)
@@ -113,7 +113,7 @@ def by_model(
 def by_thread(
     conn: Connection, range_: UsageRange, *, limit: int, before: GroupPlace | None
 ) -> GroupPage:
-    """Add up the answers of each thread; those of deleted threads are one group without an id."""
+    """Add up the answers of each thread; all deleted threads are one group without an id."""
     key = "COALESCE(thread.id, '')"
     having = _AFTER.format(last="last_ms", key=key)
     sql = (
@@ -133,10 +133,10 @@ def by_thread(
 def of_thread(
     conn: Connection, owner: str, thread_id: str, free: tuple[str, ...] = ()
 ) -> tuple[UsageSum, list[UsageGroup], UsedContext | None, str | None]:
-    """Add up a thread's answers, in all and by model. ``free``: as in ``UsageRange``.
+    """Add up a thread's answers, in total and by model. ``free``: as in ``UsageRange``.
 
     Returns:
-        The sum, the models, the context that the head's branch has used, and the thread's model.
+        The sum, the models, the used context of the head's branch, and the thread's model.
 
     Raises:
         ThreadNotFound
@@ -155,7 +155,7 @@ def of_thread(
 
 
 def _sums(free: tuple[str, ...]) -> str:
-    """Return the columns of a sum; an answer without a price counts as one of a known cost."""
+    """Return the columns of a sum. The cost of an answer without a price counts as known."""
     has_none = "".join(
         f" OR substr(model, 1, {len(name) + 1}) = :free{place}" for place, name in enumerate(free)
     )
@@ -174,7 +174,7 @@ def _free_params(free: tuple[str, ...]) -> dict[str, str]:
 
 @dataclass(frozen=True, kw_only=True)
 class _EqualDays:
-    """Days that follow each other and have 24 hours each, or one day that has not."""
+    """Consecutive days of 24 hours each, or one day of another length."""
 
     first: date
     count: int
@@ -183,7 +183,7 @@ class _EqualDays:
 
 
 def _equal_days(zone: tzinfo, since_ms: int, until_ms: int) -> Iterator[_EqualDays]:
-    """Split the days of a zone from one time to another where its clock changes."""
+    """Split the days between two times into groups, at changes of the zone's clock."""
     day = datetime.fromtimestamp(since_ms / 1000, zone).date()
     first, start_ms = day, _midnight_ms(day, zone)
     next_ms = start_ms
@@ -210,7 +210,7 @@ def _midnight_ms(day: date, zone: tzinfo) -> int:
 def _used(conn: Connection, thread: ThreadRef, head: str | None) -> UsedContext | None:
     """Find the newest counted answer on the branch that ends with a message.
 
-    The tokens of an answer that did not complete may be those of several attempts.
+    An incomplete answer is skipped, because its tokens may come from several attempts.
     """
     sql = "SELECT usage, model, parent_id, status FROM message WHERE id = :id AND thread = :thread"
     message_id = head
@@ -229,7 +229,7 @@ def _page(
     conn: Connection, sql: str, having: str, last: str, key: str,
     range_: UsageRange, limit: int, before: GroupPlace | None,
 ) -> Sequence[Any]:  # fmt: skip
-    """Read one group more than a page has."""
+    """Read one group more than the page shows, to know whether there is a next page."""
     params = {**range_.params, "limit": limit + 1}
     if before is not None:
         params["last"], params["key"] = before
@@ -254,7 +254,7 @@ def _next(found: Sequence[Sequence[Any]], limit: int) -> str | None:
 
 
 def _added(rows_: Iterable[Sequence[Any]]) -> Sequence[Any]:
-    """Add up rows of sums; an unknown cost stays apart from the known ones."""
+    """Add up rows of sums; unknown costs are left out."""
     total: list[Any] = [0, 0, 0, 0, 0, None, 0, 0]
     for row in rows_:
         for place in (0, 1, 2, 3, 4, 6):

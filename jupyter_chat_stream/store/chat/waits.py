@@ -1,8 +1,8 @@
 """Waits: messages for later, and questions to a person.
 
-A waiting run takes no coroutine, no lease and no memory. The transaction that sets its status also
-writes to the log what the run waits for (L10). A message for later is visible at once, but it is on
-no branch and in no queue before its time. Its delivery sets the message's parent, makes the reply
+A waiting run uses no coroutine, no lease and no memory. The transaction that sets its status also
+writes the reason of the wait to the log (L10). A message for later is visible at once, but it is on
+no branch and in no queue before its time. The delivery sets the message's parent, makes the reply
 the thread's head, and puts the run into the queue.
 
 ::
@@ -70,7 +70,7 @@ def withdraw(tx: Transaction, run: RunRef) -> None:
 def send_again(tx: Transaction, run: RunRef, message_id: str | None) -> None:
     """Deliver a withdrawn message, because its run is retried.
 
-    An imported reply may have no message; nothing is delivered then.
+    An imported reply may have no message; then do nothing.
     """
     if message_id is None:
         return
@@ -82,7 +82,7 @@ def send_again(tx: Transaction, run: RunRef, message_id: str | None) -> None:
 def open_question(conn: Connection, run: RunRef) -> InputRequestPart | None:
     """Return the model's unanswered question in a run's message; None if there is none.
 
-    A question about a tool call is none of these: when it expires, the call fails and not the run.
+    Questions about tool calls do not count: when one expires, the call fails and not the run.
     """
     parts = _message(conn, run.thread, "pk", run.message_pk)["parts"]
     for part in parts:
@@ -92,7 +92,7 @@ def open_question(conn: Connection, run: RunRef) -> InputRequestPart | None:
 
 
 def expired(question: InputRequestPart) -> Failed:
-    """Return the failure of a run whose question was not answered in time."""
+    """Return the failure event of a run whose question has expired."""
     return Failed(
         code="input_expired",
         message=f"Nobody answered by {question['expires_at']}. Retry to be asked again.",
@@ -106,7 +106,7 @@ def _joins_head(conn: Connection, run: RunRef) -> bool:
 
 
 def hangs_on(conn: Connection, head: str | None, message_id: str | None) -> bool:
-    """Return whether a message is on the head's branch; UNION ends any cycle."""
+    """Return whether a message is on the head's branch. UNION stops at a cycle."""
     sql = (
         "WITH RECURSIVE branch(id) AS (SELECT id FROM message WHERE id = :head UNION "
         "SELECT message.parent_id FROM branch JOIN message ON message.id = branch.id "
