@@ -1,8 +1,8 @@
-"""Tools for tests of this package and of providers for it.
+"""Helps to test this package, and providers for it.
 
-`FakeAnthropic` speaks real HTTP to the real SDK. `ScriptedProvider` needs no network.
-``python -m jupyter_chat_stream.testing`` runs the fake server as a process of its own.
-Nothing here needs pytest; its fixtures are in `jupyter_chat_stream.testing.fixtures`.
+`FakeAnthropic` serves real HTTP to the real SDK. `ScriptedProvider` needs no network.
+``python -m jupyter_chat_stream.testing`` runs the fake server as a separate process.
+Only `jupyter_chat_stream.testing.fixtures` needs pytest.
 """
 
 from .answers import Answer, ToolUse, reply_to

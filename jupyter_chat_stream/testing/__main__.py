@@ -1,9 +1,9 @@
 """Run a fake API as a process, which prints its address and ends on SIGTERM or SIGINT.
 
-``GET /_requests`` lists the requests so far; ``POST /_queue`` adds answers, ``POST /_release``
-continues those that are held, ``POST /_hurry`` ends their pace. With ``--api openai``,
-``GET /_responses`` lists the responses with their texts and the cursors at which they were joined,
-and ``POST /_expire`` forgets them.
+``GET /_requests`` lists the requests so far. ``POST /_queue`` adds answers, ``POST /_release``
+continues held answers, ``POST /_hurry`` sends answers without their pace. With ``--api openai``,
+``GET /_responses`` lists the responses with their texts and the cursors at which clients joined
+them, and ``POST /_expire`` forgets them.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from .fake_openai import from_chat_script
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Serve until a signal comes."""
+    """Serve until the process gets a signal."""
     parser = argparse.ArgumentParser(prog="python -m jupyter_chat_stream.testing")
-    parser.add_argument("--port", type=int, default=0, help="0 (the default): a free one")
+    parser.add_argument("--port", type=int, default=0, help="default 0: a free port")
     parser.add_argument("--script", type=Path, help='JSON: {"default": {…}, "queue": [{…}, …]}')
     apis = {"anthropic": from_script, "openai": from_chat_script}
     parser.add_argument("--api", choices=apis, default="anthropic")

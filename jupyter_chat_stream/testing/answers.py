@@ -21,9 +21,9 @@ from .claude_content import redacted_data_of, signature_of, wrongs_of
 _TEXTS = ("text", "input_text", "output_text")  # types of blocks
 
 # error:   an `error` event inside the stream, then its end
-# cut:     the HTTP answer ends well, but without a stop reason of the model
-# drop:    the connection is closed in the middle of the HTTP answer
-# reset:   the same with a TCP reset
+# cut:     the HTTP response ends normally, but without a stop reason of the model
+# drop:    the connection is closed in the middle of the HTTP response
+# reset:   like drop, with a TCP reset
 # silence: no more bytes come, and the connection stays open
 # garbage: bytes come that are no event
 Fault = Literal["error", "cut", "drop", "reset", "silence", "garbage"]
@@ -39,11 +39,11 @@ class ToolUse:
     id: str
     name: str
     input: ToolInput = field(default_factory=dict)
-    raw: str | None = None  # this text in place of the input's JSON: a model may write a broken one
+    raw: str | None = None  # sent instead of the input's JSON, for example invalid JSON
 
     @property
     def json(self) -> str:
-        """The input as the model writes it; characters as they are, so that a cut can split one."""
+        """The input as JSON text. Characters are not escaped, so that a cut can split one."""
         return json.dumps(self.input, ensure_ascii=False) if self.raw is None else self.raw
 
 
@@ -51,31 +51,31 @@ class ToolUse:
 class Answer:
     """One reply of the fake server."""
 
-    text: str | None = None  # None: `reply_to` of the last user's turn
+    text: str | None = None  # None: `reply_to` with the last user turn
     chars: int | None = None  # the length of that reply; None: one sentence
     thinking: str = ""
-    redacted: str = ""  # the Claude API only: thinking that nobody else can read
-    refusal: str = ""  # OpenAI's APIs only: why the model declines, after its text
-    # OpenAI's APIs only: these deltas (Chat Completions) or events (Responses) in place of the text
+    redacted: str = ""  # Claude API only: encrypted thinking
+    refusal: str = ""  # OpenAI's APIs only: the model's reason for declining, after its text
+    # OpenAI's APIs only: these deltas (Chat Completions) or events (Responses) instead of the text
     deltas: tuple[JsonView, ...] = ()
     tools: tuple[ToolUse, ...] = ()
     chunk_chars: int = 8
     delay_s: float = 0.0  # before each chunk
-    end_delay_s: float = 0.0  # between `message_stop` and the end of the HTTP answer
+    end_delay_s: float = 0.0  # between `message_stop` and the end of the HTTP response
     stop_reason: str | None = None  # None: tool_use with tools, else end_turn
     usage: Mapping[str, int] = field(default_factory=dict)  # the API's own names
-    status: int = 200  # with another status, or with a `body`, no stream comes
+    status: int = 200  # with another status, or with a `body`, the answer is no stream
     headers: Mapping[str, str] = field(default_factory=dict)
     body: Any = None  # None: the API's error object with `error_type` and `error_message`
     error_type: str = "overloaded_error"
     error_message: str = "scripted by a test"
     fault: Fault | None = None
     after_chunks: int = 0  # the number of chunks before the fault
-    # The fault (drop, reset, silence) comes before the status line; without a fault, the answer
-    # waits there for `release`.
+    # Whether the fault (drop, reset, silence) comes before the status line. Without a fault, the
+    # answer waits there for `release`.
     before_headers: bool = False
-    cut_bytes: int | None = None  # send the stream in pieces of so many bytes
-    hold_after_chunks: int | None = None  # after so many chunks, wait for `FakeAnthropic.release`
+    cut_bytes: int | None = None  # send the stream in pieces of this many bytes
+    hold_after_chunks: int | None = None  # after this many chunks, wait for `FakeAnthropic.release`
 
     @classmethod
     def from_json(cls, given: JsonObject) -> Answer:
@@ -95,7 +95,7 @@ class Answer:
 
 
 def reply_to(user_text: str, chars: int | None = None) -> str:
-    """Return the default answer of the fake server: a pure function of the last user's turn.
+    """Return the default answer of the fake server: a pure function of the last user turn.
 
     Args:
         chars: the exact length; None for a sentence.
@@ -123,20 +123,20 @@ def text_of(message: JsonObject) -> str:
 
 
 def messages_of(body: JsonObject) -> list[JsonObject]:
-    """Return the messages of a request: of the Responses API, its items with a role."""
+    """Return the messages of a request; for the Responses API, the items with a role."""
     if "input" in body:
         return [item for item in body["input"] if "role" in item]
     return body.get("messages") or []
 
 
 def is_continuation(body: JsonObject) -> bool:
-    """Whether a request asks to continue a reply that was cut."""
+    """Whether a request asks to continue an incomplete reply."""
     messages = messages_of(body) or [{}]
     return text_of(messages[-1]).startswith(CONTINUE_MARK)
 
 
 def user_text(body: JsonObject) -> str:
-    """Return the last user's turn that is no request to continue."""
+    """Return the last user turn that does not ask to continue."""
     for message in reversed(messages_of(body)):
         text = text_of(message)
         if message.get("role") == "user" and text and not text.startswith(CONTINUE_MARK):
@@ -145,7 +145,7 @@ def user_text(body: JsonObject) -> str:
 
 
 def rest_of(answer: Answer, body: JsonObject) -> str:
-    """Return the text to send: the whole text, or its rest where a cut reply is continued."""
+    """Return the text to send: the whole text or, to continue a reply, the rest."""
     whole = answer.text if answer.text is not None else reply_to(user_text(body), answer.chars)
     messages = messages_of(body)
     if is_continuation(body) and len(messages) > 1:
@@ -241,7 +241,7 @@ def _block(
 
 
 def refusal_of(body: Any, *, has_key: bool) -> Answer | None:
-    """Refuse what the real API refuses, so that no test passes with a wrong request."""
+    """Refuse invalid requests like the real API, so that no test passes with one."""
     if not has_key:
         return _refuse(401, "authentication_error", "x-api-key header is required")
     if not isinstance(body, dict) or not body.get("messages") or not body.get("max_tokens"):
@@ -253,7 +253,7 @@ def refusal_of(body: Any, *, has_key: bool) -> Answer | None:
 
 
 def refusal_elsewhere(body: Any, models: Collection[str]) -> Answer | None:
-    """Refuse what other servers of the Messages API refuse.
+    """Refuse invalid requests like other servers of the Messages API.
 
     Args:
         models: the names of the models that the server has.
@@ -299,7 +299,7 @@ def _wrongs_of_claude(body: JsonObject) -> Iterator[str]:
 
 
 def _is_blank(content: Any) -> bool:
-    """Whether a message's content is empty or holds a blank text."""
+    """Whether a message's content is empty or contains a blank text."""
     if not isinstance(content, list):
         return not str(content or "").strip()
     texts = [block.get("text", "") for block in content if block.get("type") == "text"]
@@ -307,7 +307,7 @@ def _is_blank(content: Any) -> bool:
 
 
 def _has_paused(message: JsonObject) -> bool:
-    """Whether an assistant's turn may be the last: it paused while a tool of the API ran."""
+    """Whether an assistant's turn may be the last, because it paused for a tool of the API."""
     content = message.get("content")
     return isinstance(content, list) and any(block.get("type") != "text" for block in content)
 

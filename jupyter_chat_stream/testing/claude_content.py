@@ -1,7 +1,7 @@
-"""The content that the Claude API refuses: some files, and thinking that is not its own.
+"""Refuses content like the Claude API: invalid files, and thinking that is not the API's own.
 
-The fake API signs its thinking by a function of the text, so it knows its own blocks again without
-keeping them.
+The signature of thinking is a function of the text, so the fake API recognizes its own blocks
+without storing them.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def signature_of(thinking: str) -> str:
 
 
 def redacted_data_of(thinking: str) -> str:
-    """Return thinking in a form that only this API can read, with a signature in it."""
+    """Return thinking in encrypted form, with a signature."""
     hidden = base64.b64encode(thinking.encode()).decode()
     return f"{hidden}.{_digest(f'data of {hidden}')}"
 
@@ -127,7 +127,7 @@ def _wrong_image(source: str, type_: Any, data: bytes) -> Iterator[str]:
 
 
 def _bytes_of(block: JsonView) -> bytes | None:
-    """Return the bytes of a file; None if they are not in the form that is asked here."""
+    """Return the bytes of a file; None if it is not in base64."""
     source = block.get("source")
     if not isinstance(source, Mapping) or source.get("type") != "base64":
         return None

@@ -1,4 +1,4 @@
-"""The fake Claude API: what it is told to answer, in the events of the Messages API."""
+"""The fake Claude API: sends scripted answers as events of the Messages API."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _KINDS = {"content_block_delta": "chunk", "message_delta": "ending", "message_st
 
 
 class FakeAnthropic(FakeServer):
-    """The fake Claude API; ``url`` is what ANTHROPIC_BASE_URL must be."""
+    """The fake Claude API; ``url`` is the value for ANTHROPIC_BASE_URL."""
 
     path = "/v1/messages"
 
@@ -27,7 +27,7 @@ class FakeAnthropic(FakeServer):
             yield Piece(data=answers.to_sse(event), kind=kind)
 
     def refusal_of(self, request: Request) -> Answer | None:
-        """Refuse what the real API refuses."""
+        """Refuse invalid requests like the real API."""
         if request.size_bytes > MAX_BODY_BYTES:
             said = "Request exceeds the maximum size"
             return Answer(status=413, error_type="request_too_large", error_message=said)
@@ -46,7 +46,7 @@ class FakeAnthropic(FakeServer):
 def from_script(script: JsonObject, port: int = 0) -> FakeAnthropic:
     """Make a fake server from a script file's content.
 
-    ``{"default": {…}, "queue": [{…}, …]}``, or ``"rounds": [{…}, …]`` in place of the default.
+    ``{"default": {…}, "queue": [{…}, …]}``, or ``"rounds": [{…}, …]`` instead of the default.
     """
     queue = [Answer.from_json(given) for given in script.get("queue", ())]
     return FakeAnthropic(*queue, default=default_of(script), port=port)

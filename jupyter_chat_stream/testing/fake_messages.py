@@ -1,4 +1,4 @@
-"""A fake server of the Messages API that is not Anthropic's: a local server, or a gateway."""
+"""A fake server of the Messages API other than Anthropic's, such as a local server or gateway."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ DEFAULT_MODEL = "tiny"
 
 
 class FakeMessages(FakeAnthropic):
-    """The fake server; ``url`` is what the endpoint's ``base_url`` must be.
+    """The fake server; ``url`` is the value for the endpoint's ``base_url``.
 
     Args:
         queue: answers for the next requests, in order; `add` appends more.
         default: the answer when the queue is empty, or a function that makes it.
         port: 0 for a free one.
-        models: what ``GET /v1/models`` lists: names, or whole entries; a message for another
+        models: the list of ``GET /v1/models``, as names or whole entries; a message for another
             model is refused.
-        pages: JSON by path, in place of an answer of this class.
+        pages: JSON by path, sent instead of this class's own answer.
         needs_key: whether a request without a key is refused.
 
     Attributes:
-        asked: the requests for no answer of a model.
-        asked_paths: their paths with the query.
+        asked: the requests that do not ask for a model's answer.
+        asked_paths: the paths of these requests, with the query.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class FakeMessages(FakeAnthropic):
         self.asked_paths: list[str] = []
 
     def refusal_of(self, request: Request) -> Answer | None:
-        """Refuse what real servers refuse."""
+        """Refuse invalid requests like real servers."""
         if self.needs_key and not request.has_key:
             said = "authentication_error"
             return Answer(status=401, error_type=said, error_message="Invalid API Key")

@@ -1,8 +1,8 @@
-"""A fake server of OpenAI's dialects, as hosted and local servers speak them.
+"""A fake server of OpenAI's dialects, like hosted and local servers.
 
-Besides a reply's chunks it sends what real servers send: comments that keep the connection, empty
-deltas, fields that nobody knows, and the usage in a chunk of its own. It lists its models, and
-answers other addresses (``/api/show`` of Ollama, ``/props`` of llama.cpp) as a test says.
+Like real servers, it also sends comments that keep the connection open, empty deltas, unknown
+fields, and the usage in a separate chunk. It lists its models, and answers other addresses
+(``/api/show`` of Ollama, ``/props`` of llama.cpp) as a test defines.
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ class FakeOpenAI(FakeServer):
         queue: answers for the next requests, in order; `add` appends more.
         default: the answer when the queue is empty, or a function that makes it.
         port: 0 for a free one.
-        models: what ``GET /v1/models`` lists: names, or whole entries; a reply without one of
-            them is refused.
+        models: the list of ``GET /v1/models``, as names or whole entries; a request for another
+            model is refused.
         list_answer: the answer to ``GET /v1/models`` instead of the list.
-        pages: JSON by path, or what makes it of a request's JSON.
+        pages: by path, JSON or a function that makes it from a request's JSON.
         needs_key: whether a request without a key is refused.
-        refuses: arguments that are refused by name; a dot leads to an argument's field.
+        refuses: names of refused arguments; a dot separates an argument and its field.
 
     Attributes:
-        responses: the Responses API: responses that go on by themselves, and who joined them.
-        base_url: what the endpoint's ``base_url`` must be.
-        asked: method, path and whether there was a key, of the requests for no answer of a model.
+        responses: the Responses API: its responses, and the requests to join them.
+        base_url: the value for the endpoint's ``base_url``.
+        asked: method, path and whether there was a key, of requests for no model's answer.
     """
 
     path = "/v1/chat/completions"
@@ -72,11 +72,11 @@ class FakeOpenAI(FakeServer):
 
     @property
     def base_url(self) -> str:
-        """The address with the path below which the API lies."""
+        """The address of the API, including the base path."""
         return f"{self.url}/v1"
 
     def is_prompt(self, path: str) -> bool:
-        """Whether a POST to this path asks for an answer of a model, in either dialect."""
+        """Whether a POST to this path asks for a model's answer, in either dialect."""
         return path.endswith((self.path, RESPONSES_PATH))
 
     async def send_stream(
@@ -93,7 +93,7 @@ class FakeOpenAI(FakeServer):
             await super().send_stream(answer, request, connection, headers)
 
     async def answer_other(self, http: HttpRequest, connection: HttpConnection) -> None:
-        """List the models, go on with a response, or answer with a page."""
+        """List the models, continue a response, or answer with a page."""
         has_key = "authorization" in http.headers
         path = http.path.split("?")[0]
         self.asked.append((http.method, path, has_key))
@@ -146,7 +146,7 @@ class FakeOpenAI(FakeServer):
         yield Piece(data=DONE, kind="last")
 
     def refusal_of(self, request: Request) -> Answer | None:
-        """Refuse what real servers refuse."""
+        """Refuse invalid requests like real servers."""
         body = request.body
         if self.needs_key and not request.has_key:
             return Answer(status=401, error_type="invalid_api_key", error_message="No key")
@@ -163,7 +163,7 @@ class FakeOpenAI(FakeServer):
         return Answer(status=400, error_type="invalid_request_error", error_message=wrong)
 
     def error_of(self, type_: str, message: str) -> Any:
-        """Return an error object: ``type_`` is its code as well."""
+        """Return an error object with ``type_`` as type and code."""
         return {"error": {"message": message, "type": type_, "param": None, "code": type_}}
 
     def to_sse(self, error: Any) -> bytes:
@@ -189,7 +189,7 @@ def from_chat_script(script: JsonObject, port: int = 0) -> FakeOpenAI:
     """Make a fake server from a script file's content.
 
     ``{"default": {…}, "queue": [{…}, …], "models": […], "refuses": […]}``; or ``"rounds": […]``
-    in place of the default.
+    instead of the default.
     """
     queue = [Answer.from_json(given) for given in script.get("queue", ())]
     default = default_of(script)
@@ -203,7 +203,7 @@ def _entry(model: str | Mapping[str, object]) -> dict[str, object]:
 
 
 def _sse(value: Any) -> bytes:
-    # Characters as they are: then a cut can fall inside one.
+    # Characters are not escaped, so that a cut can split one.
     return f"data: {json.dumps(value, ensure_ascii=False)}\n\n".encode()
 
 

@@ -1,9 +1,9 @@
-"""OpenAI's Responses API of a fake server: responses that go on by themselves and are joined again.
+"""OpenAI's Responses API of a fake server: responses that continue without readers.
 
-A response in the background runs at its own pace while nobody reads it. Each reader gets the events
-after its cursor, also when the response has ended. A response in the foreground ends with its
-connection. A fault of the connection (`drop`, `cut`, …) leaves the response running; the fault
-`error` is the response's own.
+A response in the background runs at its own pace even if nobody reads it. Each reader gets the
+events after its cursor, even after the response's end. A response in the foreground ends with its
+connection. A fault of the connection (`drop`, `cut`, …) does not stop the response, but the fault
+`error` does.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ class FakeResponse:
     """One response of the fake API.
 
     Attributes:
-        value: its object, as ``GET responses/{id}`` returns it.
-        events: its events so far; the number of an event is its place.
-        chunks: how many of them were deltas.
+        value: the object that ``GET responses/{id}`` returns.
+        events: the events so far; the number of an event is its index.
+        chunks: the number of deltas among the events.
         kept_from: the number of the first event that a reader still gets.
-        replays_all: whether a reader gets all events, whatever its cursor.
+        replays_all: whether readers get all events and their cursors are ignored.
     """
 
     def __init__(self, answer: Answer, request: Request) -> None:
@@ -61,13 +61,13 @@ class FakeResponse:
         self._wake()
 
     def end(self, status: str | None = None) -> None:
-        """End, with another status than the last event's if one is given."""
+        """End the response, with this status instead of the last event's status."""
         self.is_over = True
         self.value["status"] = status or self.value["status"]
         self._wake()
 
     async def moved(self) -> None:
-        """Wait for the next event, or for the end."""
+        """Wait for the next event, or for the response's end."""
         await self._moved.wait()
 
     def _wake(self) -> None:
@@ -91,10 +91,10 @@ class FakeResponses:
         server: the server that takes the requests.
 
     Attributes:
-        all: the responses that are still kept, by id.
-        joins: the requests to join one.
-        join_answers: how the next requests to join are answered; their text does not count.
-        tells_cancel: whether the stream of a cancelled response ends with an event for it.
+        all: the stored responses, by id.
+        joins: the requests to join a response.
+        join_answers: the answers to the next requests to join; their text is ignored.
+        tells_cancel: whether the stream of a cancelled response ends with an event about that.
     """
 
     def __init__(self, server: FakeServer) -> None:
@@ -128,7 +128,7 @@ class FakeResponses:
                 response.task.cancel()
 
     async def answer(self, http: HttpRequest, connection: HttpConnection) -> None:
-        """Answer a request for a response that has begun."""
+        """Answer a request for an existing response."""
         parts = urlsplit(http.path)
         id_, _, verb = parts.path.partition("/responses/")[2].partition("/")
         query = parse_qs(parts.query)
@@ -254,7 +254,7 @@ class FakeResponses:
 
 
 def _sse(event: JsonObject) -> bytes:
-    # Characters as they are: then a cut can fall inside one.
+    # Characters are not escaped, so that a cut can split one.
     data = json.dumps(event, ensure_ascii=False)
     return f"event: {event['type']}\ndata: {data}\n\n".encode()
 

@@ -1,9 +1,9 @@
 """A fake API on loopback: real HTTP and real server-sent events, scripted by a test.
 
-It runs in a thread of its own, so that a test's event loop may be blocked, killed or closed. It
-refuses what the real API refuses, records each request (never a key), and notices when the client
-disconnects. It keeps the last `MAX_RECORDS` requests, and waits for a client that does not read.
-Each subclass knows one API.
+It runs in a separate thread, so that a test's event loop may be blocked, killed or closed. It
+refuses invalid requests like the real API, records each request (never a key), and notices when the
+client disconnects. It keeps the last `MAX_RECORDS` requests, and waits for a client that does not
+read. Each subclass knows one API.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from .http_server import HttpConnection, HttpRequest, Left
 MAX_RECORDS = 10_000
 KEY_HEADERS = ("authorization", "x-api-key")
 START_TIMEOUT_S = 10.0
-# asyncio needs three turns of its loop from an accepted socket to `connection_made`.
+# asyncio needs three iterations of its loop from an accepted socket to `connection_made`.
 TURNS_TO_ACCEPT = 4
 
 Self = TypeVar("Self", bound="FakeServer")
@@ -35,8 +35,8 @@ class Piece:
     """A piece of a stream.
 
     Attributes:
-        kind: ``chunk`` is counted and may be held or be the last before a fault; no fault comes
-            after ``ending``; ``last`` is the one after which a client may leave.
+        kind: ``chunk`` pieces are counted, and may be held or followed by a fault. No fault comes
+            after ``ending``. A client may leave after ``last``.
     """
 
     data: bytes
@@ -49,8 +49,8 @@ class Request:
     Attributes:
         number: counted from 1.
         path: the path without its query.
-        headers: names in lower case, without those that hold a key.
-        key_headers: the names of those.
+        headers: the headers by name in lower case, without headers that contain a key.
+        key_headers: the names of the headers that contain a key.
         size_bytes: the length of the body.
         state: ``open``, then ``done`` (everything was sent), ``failed`` (as scripted) or ``left``
             (the client disconnected).
@@ -73,12 +73,12 @@ class Request:
 
     @property
     def user_text(self) -> str:
-        """The last user's turn that is no request to continue."""
+        """The last user turn that does not ask to continue."""
         return answers.user_text(self.body)
 
     @property
     def is_continuation(self) -> bool:
-        """Whether the request asks to continue a reply that was cut."""
+        """Whether the request asks to continue an incomplete reply."""
         return answers.is_continuation(self.body)
 
     @property
@@ -112,8 +112,8 @@ class FakeServer:
         port: 0 for a free one.
 
     Attributes:
-        url: its address, without a path.
-        path: the end of the path of its requests for an answer.
+        url: the server's address, without a path.
+        path: the end of the path of requests for an answer.
         connection_count: the number of connections so far.
     """
 
@@ -149,7 +149,7 @@ class FakeServer:
         self.stop()
 
     def start(self) -> None:
-        """Listen; `url` is known afterwards."""
+        """Start the server; afterwards `url` is known."""
         started = threading.Event()
         self._thread = threading.Thread(target=self._run, args=(started,), daemon=True)
         self._thread.start()
@@ -180,31 +180,31 @@ class FakeServer:
             self._default = default
 
     def release(self) -> None:
-        """Continue every answer that is held."""
+        """Continue every held answer."""
         for request in self.requests:
             self._in_loop(request.released.set)
 
     def hurry(self) -> None:
-        """Send the rest of all answers without a pace."""
+        """Send the rest of all answers without delays."""
         self._is_hurried = True
 
     async def pause(self, answer: Answer) -> None:
-        """Keep an answer's pace."""
+        """Wait for an answer's delay before a chunk."""
         if answer.delay_s and not self._is_hurried:
             await asyncio.sleep(answer.delay_s)
 
     def wait_until(
         self, is_true: Callable[[list[Request]], bool], timeout_s: float = 10.0
     ) -> list[Request]:
-        """Wait until the requests fulfil a condition. Call it outside of the client's loop.
+        """Wait until the requests fulfil a condition. Call this outside of the client's loop.
 
         Raises:
-            TimeoutError: they did not within ``timeout_s``.
+            TimeoutError: the condition was not true within ``timeout_s``.
         """
         with self._changed:
             if not self._changed.wait_for(lambda: is_true(list(self._requests)), timeout_s):
                 states = [(r.number, r.state, r.chunks_sent) for r in self._requests]
-                raise TimeoutError(f"the requests did not become so within {timeout_s} s: {states}")
+                raise TimeoutError(f"the condition was not true within {timeout_s} s: {states}")
             return list(self._requests)
 
     # --------------------------------------------------------------------- of one API
@@ -214,7 +214,7 @@ class FakeServer:
         raise NotImplementedError
 
     def refusal_of(self, request: Request) -> Answer | None:
-        """Refuse what the real API refuses."""
+        """Refuse invalid requests like the real API."""
         raise NotImplementedError
 
     def error_of(self, type_: str, message: str) -> Any:
@@ -226,11 +226,11 @@ class FakeServer:
         raise NotImplementedError
 
     def is_prompt(self, path: str) -> bool:
-        """Whether a POST to this path asks for an answer of a model."""
+        """Whether a POST to this path asks for a model's answer."""
         return path.endswith(self.path)
 
     async def answer_other(self, http: HttpRequest, connection: HttpConnection) -> None:
-        """Answer a request that asks for no answer of a model."""
+        """Answer a request that does not ask for a model's answer."""
         await connection.send_json(404, self.error_of("not_found_error", "Not found"))
 
     # --------------------------------------------------------------------- the server's thread
@@ -308,7 +308,7 @@ class FakeServer:
         return default if isinstance(default, Answer) else default(request)
 
     async def _send(self, answer: Answer, request: Request, connection: HttpConnection) -> None:
-        """Send an answer. Its state changes before its last bytes, to which a client may react."""
+        """Send an answer. The state changes before the last bytes, to which a client reacts."""
         if answer.before_headers and answer.fault is not None:
             await self.fail(answer, request, connection)
             return
@@ -325,7 +325,7 @@ class FakeServer:
         connection: HttpConnection,
         headers: Mapping[str, str],
     ) -> bool:
-        """Send an answer that is no stream; False if it is one."""
+        """Send an answer that is no stream; False if the answer is a stream."""
         if answer.status != 200 or answer.body is not None:
             body = answer.body
             if body is None:
@@ -364,13 +364,13 @@ class FakeServer:
             await connection.end_stream()
 
     async def before_chunk(self, answer: Answer, request: Request) -> None:
-        """Keep the answer's pace, and wait where it is held."""
+        """Wait for the answer's delay, and while the answer is held."""
         await self.pause(answer)
         if answer.hold_after_chunks == request.chunks_sent:
             await request.released.wait()
 
     async def fail(self, answer: Answer, request: Request, connection: HttpConnection) -> None:
-        """End a stream as the answer's fault says."""
+        """End a stream with the answer's fault."""
         if answer.fault == "silence":
             await asyncio.get_running_loop().create_future()
         self.note(request, state="failed")
@@ -387,7 +387,7 @@ class FakeServer:
             await connection.end_stream()
 
     def note(self, request: Request, **changes: Any) -> None:
-        """Change the record of a request, and wake those who wait for it."""
+        """Change the record of a request, and wake `wait_until`."""
         with self._changed:
             for name, value in changes.items():
                 setattr(request, name, value)

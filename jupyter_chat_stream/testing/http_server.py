@@ -1,7 +1,7 @@
 """A minimal HTTP/1.1 server for tests, with direct control of the socket.
 
-A server library would hide the cases that tests need: an answer that is cut, a reset, a client that
-disconnects. Connections are kept alive, with one request at a time.
+A server library would hide the cases that tests need: an incomplete response, a reset, a client
+that disconnects. Connections are kept alive, with one request at a time.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class HttpRequest:
     body: bytes
 
     def json(self) -> Any:
-        """Return the JSON of the body, None where the body is not JSON."""
+        """Return the JSON of the body; None if the body is not JSON."""
         try:
             return json.loads(self.body)
         except ValueError:
@@ -48,7 +48,7 @@ class HttpConnection(asyncio.Protocol):
 
     Args:
         handler: answers a request on this connection.
-        register: holds the connection while it is open.
+        register: the set of open connections.
     """
 
     def __init__(self, handler: Handler, register: MutableSet[HttpConnection]) -> None:
@@ -69,7 +69,7 @@ class HttpConnection(asyncio.Protocol):
         self._register.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Cancel the answer: its client has disconnected."""
+        """Cancel the response, because the client has disconnected."""
         self._is_closed = True
         self._register.discard(self)
         self._may_write.set()
@@ -77,7 +77,7 @@ class HttpConnection(asyncio.Protocol):
             self._answering.cancel()
 
     def pause_writing(self) -> None:
-        """Make the answer wait for a slow client."""
+        """Make the response wait for a slow client."""
         self._may_write.clear()
 
     def resume_writing(self) -> None:
@@ -125,7 +125,7 @@ class HttpConnection(asyncio.Protocol):
     async def send_json(
         self, status: int, value: Any, headers: Mapping[str, str] | None = None
     ) -> None:
-        """Send a complete answer: a text unchanged, any other value as JSON."""
+        """Send a complete response: a text unchanged, any other value as JSON."""
         is_text = isinstance(value, str)
         body = value.encode() if is_text else json.dumps(value).encode()
         kind = "text/html" if is_text else "application/json"
@@ -133,19 +133,19 @@ class HttpConnection(asyncio.Protocol):
         await self._write(_head(status, head) + body)
 
     async def begin_stream(self, headers: Mapping[str, str]) -> None:
-        """Send the head of a streamed answer."""
+        """Send the head of a streamed response."""
         await self._write(_head(200, {**headers, "transfer-encoding": "chunked"}))
 
     async def send_chunk(self, data: bytes) -> None:
-        """Send a piece of a streamed answer."""
+        """Send a piece of a streamed response."""
         await self._write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
 
     async def end_stream(self) -> None:
-        """End a streamed answer properly."""
+        """End a streamed response normally."""
         await self._write(b"0\r\n\r\n")
 
     def drop(self) -> None:
-        """Close the connection, also in the middle of an answer."""
+        """Close the connection, even in the middle of a response."""
         self._transport.close()
 
     def reset(self) -> None:
@@ -155,7 +155,7 @@ class HttpConnection(asyncio.Protocol):
         self._transport.abort()
 
     def abort(self) -> None:
-        """Close the connection at once, without writing the rest."""
+        """Close the connection at once, without sending buffered data."""
         self._transport.abort()
 
     async def _write(self, data: bytes) -> None:

@@ -1,4 +1,4 @@
-"""A scripted answer as the events and the objects of OpenAI's Responses API. No I/O."""
+"""Turns a scripted answer into events and objects of OpenAI's Responses API. No I/O."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ResponsesEvent = tuple[EventKind, JsonObject]
 
 
 def new_response(id_: str, body: JsonObject) -> JsonObject:
-    """Return the object of a response that has just begun."""
+    """Return the object of a new response."""
     return {
         "id": id_,
         "object": "response",
@@ -42,7 +42,7 @@ def events_of(answer: Answer, body: JsonObject, response: JsonObject) -> Iterato
     """Yield all events of an answer without a fault, without their numbers.
 
     Args:
-        response: its object, which changes as the events go on.
+        response: the response's object, which each event updates.
     """
     yield "other", {"type": "response.created", "response": dict(response)}
     response["status"] = "in_progress"
@@ -162,7 +162,7 @@ def _cut(text: str, answer: Answer) -> Iterator[str]:
 
 
 def wrongs(body: JsonObject) -> Iterator[str]:
-    """Yield what the real API refuses in a request."""
+    """Yield the real API's reasons to refuse a request."""
     items = body.get("input")
     if not isinstance(items, list) or not items:
         yield "'input' is required"

@@ -1,7 +1,7 @@
 """The rounds of tool calls in a request to a fake API, of any dialect. No I/O.
 
-`in_rounds` answers by the number of rounds that a request holds. So an attempt after a crash, a
-second reader and a request that is made again get the same answer.
+`in_rounds` chooses the answer by the number of rounds in a request. So an attempt after a crash, a
+second reader and a repeated request get the same answer.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 
 def in_rounds(*answers: Answer) -> Callable[[Request], Answer]:
-    """Return a rule: the first answer before any call, the next one after each round of results.
+    """Return a rule: the first answer before any call, the next answer after each round.
 
-    After the last round comes the last answer again.
+    After the last answer, the rule repeats it.
     """
 
     def rule(request: Request) -> Answer:
@@ -31,7 +31,7 @@ def in_rounds(*answers: Answer) -> Callable[[Request], Answer]:
 
 
 def default_of(script: JsonObject) -> Answer | Callable[[Request], Answer]:
-    """Return the answer for an empty queue that a script file names: ``default``, or ``rounds``."""
+    """Return a script file's answer for an empty queue: ``default``, or ``rounds``."""
     if "rounds" in script:
         return in_rounds(*map(Answer.from_json, script["rounds"]))
     return Answer.from_json(script.get("default", {}))
@@ -51,7 +51,7 @@ def rounds_of(body: JsonObject) -> int:
 
 
 def results_of(body: JsonObject) -> dict[str, tuple[bool, Any]]:
-    """Return the results in a request by their calls' ids: success as told, and the output."""
+    """Return the results in a request by call id: the success, and the output."""
     return {id_: said for item in items_of(body) for id_, said in results_in(item)}
 
 
@@ -62,7 +62,7 @@ def items_of(body: JsonObject) -> list[JsonObject]:
 
 
 def is_persons(item: JsonView) -> bool:
-    """Whether a message is a person's: no request to continue, and no files of results."""
+    """Whether a person has written a message: no request to continue, no files of results."""
     text = text_of(dict(item))
     is_said = bool(text) and not text.startswith((CONTINUE_MARK, RESULT_FILES))
     return item.get("role") == "user" and is_said
@@ -92,7 +92,7 @@ def _results(item: JsonView) -> Iterator[tuple[str, tuple[bool, Any]]]:
 
 
 def _told(output: str | list[JsonObject]) -> tuple[bool, str]:
-    """OpenAI's dialects mark no failure, so its text does. With files, an output is a list."""
+    """Return success and text of an output; OpenAI's dialects mark a failure only in the text."""
     text = output if isinstance(output, str) else "".join(it.get("text", "") for it in output)
     return not text.startswith("Error: "), text
 

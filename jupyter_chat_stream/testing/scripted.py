@@ -2,7 +2,7 @@
 
 A script is a list of steps. A text or a chunk is yielded, an exception is raised, a `Gate` holds
 the stream until the test opens it, and `STALL` is silent until the stream is closed. A script
-without an end of its own ends well.
+without an `EndChunk` gets a normal end.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ..shared.errors import ProviderError
 
 
 class Gate:
-    """Holds streams until it is opened, from any thread; then it stays open."""
+    """Holds streams until any thread opens it; then it stays open."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -27,7 +27,7 @@ class Gate:
         self._watching: list[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = []
 
     def open(self) -> None:
-        """Open the gate for all streams, now and later."""
+        """Open the gate for all current and later streams."""
         with self._lock:
             self._opened.set()
             waiting, self._waiting = self._waiting, []
@@ -44,16 +44,16 @@ class Gate:
             await future
 
     async def reached(self) -> None:
-        """Wait until a stream has come to the gate."""
+        """Wait until a stream has reached the gate."""
         with self._lock:
             future = _join(None if self._reached.is_set() else self._watching)
         if future is not None:
             await future
 
     def wait_reached(self, timeout_s: float = 10.0) -> None:
-        """Wait until a stream has come to the gate; for a thread without a loop."""
+        """Wait until a stream has reached the gate, in a thread without a loop."""
         if not self._reached.wait(timeout_s):
-            raise TimeoutError(f"no stream came to the gate within {timeout_s} s")
+            raise TimeoutError(f"no stream reached the gate within {timeout_s} s")
 
 
 class _Stall:
@@ -69,13 +69,13 @@ class ScriptedProvider(Provider):
     """Streams the scripts in order, then scripts that `default` makes from the prompt.
 
     Args:
-        scripts: one for each of the next streams; `add` appends more.
-        default: makes the script of a stream when none is left.
+        scripts: the scripts of the next streams; `add` appends more.
+        default: makes the script of a stream when no script is left.
         name: the provider's name, the part before the slash.
 
     Attributes:
         prompts: every prompt so far, in order.
-        active: the number of streams that run now.
+        active: the number of running streams.
         left: the number of streams that were closed before their end.
     """
 
@@ -100,7 +100,7 @@ class ScriptedProvider(Provider):
         self._scripts.extend(scripts)
 
     def models(self) -> tuple[Model, ...]:
-        """List the one model; any other name works as well."""
+        """List the only model; other names work, too."""
         return (self.model("model"),)
 
     def model(self, name: str) -> Model:
@@ -116,7 +116,7 @@ class ScriptedProvider(Provider):
         return self._is_ready
 
     async def close(self) -> None:
-        """Remember that it was closed."""
+        """Remember that the provider was closed."""
         self.is_closed = True
 
     async def stream(self, prompt: Prompt) -> AsyncGenerator[Chunk, None]:
@@ -145,7 +145,7 @@ class ScriptedProvider(Provider):
 def answering(
     text: str | Callable[[Prompt], str], chunk_chars: int = 5, end: Iterable[ScriptStep] = ()
 ) -> Callable[[Prompt], Script]:
-    """Make scripts that stream a text, without the part that the prompt has already.
+    """Make scripts that stream a text, without the partial text of the prompt.
 
     Args:
         text: the text, or a function that makes it from the prompt.

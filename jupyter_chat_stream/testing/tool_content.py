@@ -1,7 +1,7 @@
-"""The tool calls and results that the real APIs refuse. No I/O.
+"""Refuses invalid tool calls and results like the real APIs. No I/O.
 
-Each call must have its result right after it, no result may stand without its call, and a request
-with calls must define tools.
+Each call needs its result right after it, each result needs its call, and a request with calls
+must define tools.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _THINKING = ("thinking", "redacted_thinking")
 
 
 def refusal_of_tools(body: JsonObject) -> Answer | None:
-    """Refuse what the Messages API refuses about calls and results."""
+    """Refuse invalid calls and results like the Messages API."""
     wrong = next(wrongs_of_messages(body), None)
     if wrong is None:
         return None
@@ -71,7 +71,7 @@ def _wrong_call(number: int, block: JsonView, seen: set[str]) -> Iterator[str]:
 
 
 def _wrong_loop(body: JsonObject) -> Iterator[str]:
-    """In a loop of calls, a model that thinks within a budget wants its thinking back."""
+    """Refuse a loop of calls without the thinking of a model that thinks within a budget."""
     messages = body["messages"]
     thinks = (body.get("thinking") or {}).get("type") == "enabled"
     if not thinks or len(messages) < 2 or not results_in(messages[-1]):

@@ -1,9 +1,9 @@
 """The demo provider: prepared answers that need no key, no network and no model.
 
 It is for the first five minutes, the notebooks and the tests. Each answer is a pure function of the
-prompt. With `Prompt.partial`, the rest of the same text follows, so that a test which kills the
-server can check every character. The labels of the models say "demo: canned", and no other model
-is ever replaced by one of them.
+prompt. With `Prompt.partial`, the provider sends the rest of the same text, so that a test which
+kills the server can check every character. The labels of the models say "demo: canned". The demo
+never replaces another model.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from . import answers, components, failures, files, joined, pausing, tools
 from .params import DemoParams, offered, parse
 
 CHARS_PER_TOKEN = 4
-# A stream without a pace lets other tasks run after this many chunks.
+# After this many chunks, a stream without a pace lets other tasks run.
 CHUNKS_PER_TURN = 32
 
 TOUR_CHARS_PER_S = 120.0  # the first answer lasts about 25 seconds
@@ -50,13 +50,13 @@ _PACES = {
 }
 
 PAUSING = ("ask", "wait")
-INPUT_CHUNK_CHARS = 8  # of a tool call's input
+INPUT_CHUNK_CHARS = 8  # the length of a chunk of a tool call's input
 
 _WORD = re.compile(r"\s*\S+\s?|\s+")
 
 
 def create() -> DemoProvider:
-    """Make the provider as the server uses it (the entry point)."""
+    """Make the provider for the server (the entry point)."""
     return DemoProvider()
 
 
@@ -160,7 +160,7 @@ class DemoProvider(Provider):
         yield _end(prompt, whole, whole[kept:])
 
     async def stop_upstream(self, handle: JsonView) -> None:
-        """Stop the upstream of ``demo/joined``, which is nothing but a function of the time."""
+        """Do nothing: the upstream of ``demo/joined`` is only a function of the time."""
 
     def _chars_per_s(self, prompt: Prompt, params: DemoParams) -> float:
         given = params.chars_per_second
@@ -178,7 +178,7 @@ class DemoProvider(Provider):
 def answer_to(prompt: Prompt) -> str:
     """Return the whole text of the answer to a prompt, including its partial text.
 
-    For the model that asks, this is the text up to the first question without an answer.
+    For ``demo/ask``, this is the text up to the first unanswered question.
     """
     params = parse(prompt.model, prompt.params)
     if components.is_asked(prompt):
@@ -236,7 +236,7 @@ def _pausing(prompt: Prompt, params: DemoParams) -> Iterator[Chunk]:
 
 
 def _kept(prompt: Prompt, whole: str) -> int:
-    """Return how many characters of the answer are there; none if they are another model's."""
+    """Return how many characters of the answer exist; 0 if another model has written them."""
     return len(prompt.partial) if whole.startswith(prompt.partial) else 0
 
 
@@ -245,7 +245,7 @@ def _said(steps: Iterable[pausing.DemoStep]) -> str:
 
 
 def _failing(rest: str, kept: int, params: DemoParams) -> Iterator[Chunk | failures.Fails]:
-    """Fail after `after_chars` of the answer, unless an earlier attempt has written as much."""
+    """Fail after `after_chars` of the answer, unless an earlier attempt has got that far."""
     until = max(0, params.after_chars - kept)
     for piece in _pieces(rest[:until], params.chunk_chars):
         yield TextChunk(text=piece)

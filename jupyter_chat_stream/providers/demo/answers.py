@@ -1,7 +1,7 @@
 """The texts of the demo models, and the choice of a text for a prompt.
 
-Everything here is a pure function of the prompt. The texts tell a reader what to try while the
-answer still streams.
+All functions are pure functions of the prompt. The texts tell a reader what to try while the answer
+is streaming.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ TOUR = (
     LABEL
     + r"""# Hello from inside your notebook
 
-This answer was written beforehand. All else is real: the server **committed each word to a
+This answer was written beforehand. Everything else is real: the server **committed each word to a
 database before it showed the word to you**. So nothing that you have seen can be lost. The answer
 takes about twenty-five seconds. Use that time to try to break it.
 
@@ -203,7 +203,7 @@ a local model, and choose the model below.
 """,
 )
 
-# The first that fits answers; each stands for all words that begin with it.
+# The first entry that fits gives the answer. Each keyword matches all words that begin with it.
 KEYWORDS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("table",), TABLE),
     (("math", "formula", "equation"), MATHS),
@@ -253,7 +253,7 @@ def text(prompt: Prompt, chars: int) -> str:
     """Return the whole answer of a demo model.
 
     Args:
-        chars: the length of what ``demo/long`` says.
+        chars: the length of the answer of ``demo/long``.
     """
     if prompt.model == "echo":
         return last_user_text(prompt)

@@ -1,7 +1,7 @@
 """The demo's components: cells from templates, chosen by words of the description.
 
-No model writes them: each tells in its first line that it is the demo's. They need nothing but
-ipywidgets and the standard library, so they work wherever the demo does.
+No model writes the cells, and the first line of each cell says so. The cells need only ipywidgets
+and the standard library.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ component = widgets.VBox([title, widgets.HBox([button, shown])])
 component
 '''
 
-# By words of the description; the first that fits is taken.
+# By words of the description; the first template that fits is used.
 _TEMPLATES = (
     ("plot controls", r"plot|chart|curve|graph|wave|histogram|line\b", _PLOT),
     ("table view", r"table|rows?\b|filter|sort|data ?frame|\bdf\b|csv|records", _TABLE),

@@ -1,4 +1,4 @@
-"""The failures that ``demo/fail`` can show, one for each error of a provider."""
+"""The failures that ``demo/fail`` can simulate, one for each error of a provider."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ _CLASSES: tuple[type[ProviderError], ...] = (
 )
 _BY_CODE = {cls.code: cls for cls in _CLASSES}
 
-# `stalled` raises nothing: the stream is silent until it is closed, as a stalled provider's is.
+# `stalled` raises no error: the stream is silent until it is closed, like a stalled provider's
+# stream.
 CODES = frozenset({*_BY_CODE, errors.Stalled.code})
 
 

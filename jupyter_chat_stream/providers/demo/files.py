@@ -1,7 +1,7 @@
-"""The demo model ``files``: it names each attachment that it got, and what it found in the bytes.
+"""The demo model ``files``: describes each attachment by facts from its bytes.
 
-Everything here is a pure function of the prompt. It reads the headers of images, counts the pages
-of documents and the lines of texts. No model is behind it, so it does not interpret anything.
+All functions are pure functions of the prompt. They read the headers of images, and count the pages
+of documents and the lines of texts. No real model reads the contents.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _KINDS = {"image/png": "PNG", "image/jpeg": "JPEG", "image/gif": "GIF", "image/w
 
 _PAGE = re.compile(rb"/Type\s*/Page(?![A-Za-z])")
 
-# How a prompt holds the text of an attachment; the name is escaped as in HTML.
+# The form of an attachment's text in a prompt; the name is escaped as in HTML.
 _ATTACHMENT = re.compile(r'<attachment name="([^\n]*)">\n(.*?)\n?</attachment>\n*', re.DOTALL)
 
 _NOTHING = """No attachment came with this message. Drop a figure, a PDF or a text file onto the \
@@ -33,7 +33,7 @@ chat.send("What is this?", df, fig, "report.pdf", model="demo/files")
 
 
 def describe(prompt: Prompt) -> str:
-    """Return the whole answer: each attachment of the last message, then what the person wrote."""
+    """Return the whole answer: each attachment of the last message, then the person's text."""
     asked = [turn for turn in prompt.turns if turn.role == "user"]
     if not asked:
         return LABEL + _NOTHING
@@ -91,7 +91,7 @@ def _text(text: str) -> str:
 
 
 def _code(text: str) -> str:
-    """Show a piece of somebody's text as code, so that it cannot be Markdown."""
+    """Show a piece of untrusted text as code, so that it is not read as Markdown."""
     shown = " ".join(text.split()).replace("`", "'")
     if len(shown) > MAX_SHOWN_CHARS:
         shown = shown[: MAX_SHOWN_CHARS - 1] + "…"
@@ -101,7 +101,7 @@ def _code(text: str) -> str:
 def pages_of(data: bytes) -> int | None:
     """Count the pages of a PDF, or return None if its page objects are compressed.
 
-    An object that was written again keeps its number, and counts once.
+    A rewritten object keeps its number, and counts once.
     """
     if b"%PDF-" not in data[:1024]:
         return None
@@ -110,6 +110,6 @@ def pages_of(data: bytes) -> int | None:
 
 
 def _number_before(data: bytes, end: int) -> bytes:
-    """Return the number of the object whose ``obj`` stands here, as in ``12 0 obj``."""
+    """Return the number of the object before ``obj`` at this position, as in ``12 0 obj``."""
     words = data[max(0, end - 32) : max(0, end)].split()
     return words[-2] if len(words) > 1 else b""

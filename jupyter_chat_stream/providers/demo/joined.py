@@ -1,11 +1,11 @@
-"""``demo/joined``: an answer that goes on without its readers, and can be joined again (L15).
+"""``demo/joined``: an answer that continues without readers, and can be joined again (L15).
 
-It shows with no key what ``responses`` endpoints do: the upstream begins once, and writes at its
-pace whether anybody reads or not. An attempt after a crash joins it at the committed cursor. The
-text that the upstream has written meanwhile comes at once.
+It shows without a key how ``responses`` endpoints work: the upstream begins once, and writes at its
+own pace even if nobody reads. An attempt after a crash joins the upstream at the committed cursor.
+The text that the upstream has written meanwhile comes at once.
 
-The upstream is a function of its handle and the time: the handle tells when it began and after how
-many characters of the text, and the cursor counts pieces.
+The upstream is a function of its handle and the time. The handle contains its start time and the
+number of characters before it; the cursor counts pieces.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ async def stream(
     now_s: Callable[[], float],
     wait: Wait,
 ) -> AsyncGenerator[TextChunk | UpstreamChunk, None]:
-    """Begin the upstream, or join it where the prompt's attempt before has left it.
+    """Begin the upstream, or join it at the cursor of the attempt before.
 
     Args:
-        pieces_after: returns the pieces of the text after some characters.
-        kept: the number of characters that a new upstream need not write.
+        pieces_after: returns the pieces of the text after a number of characters.
+        kept: the number of characters that a new upstream leaves out.
         chars_per_s: the upstream's pace; 0 for all at once.
-        joinable_s: how long after its beginning the upstream can be joined.
+        joinable_s: how long after its start the upstream can be joined.
         now_s: returns the time in seconds since 1970.
         wait: waits for a time in seconds.
 

@@ -10,7 +10,7 @@
 ``retry_after_s``    ``fail``          the error's own ``retry_after_s``
 ``expires_in_s``     ``ask``           how long each question is open; by default without limit
 ``wait_s``           ``wait``          the end of the sleep, in seconds after the beginning; 10
-``until``            ``wait``          instead: the end of the sleep, in ISO 8601 with a time zone
+``until``            ``wait``          or the time of its end, in ISO 8601 with a time zone
 ===================  ================  ==========================================================
 """
 
@@ -51,7 +51,7 @@ _OFFERED = {
 
 
 def offered(model: str) -> tuple[Parameter, ...]:
-    """Return the parameters that a page can set for a model."""
+    """Return the parameters that the page offers for a model."""
     return (_PACE, *_OFFERED.get(model, ()))
 
 
@@ -68,7 +68,7 @@ class DemoParams:
     expires_in_s: float | None = None
     joinable_s: float = DEFAULT_JOINABLE_S
     wait_s: float = DEFAULT_WAIT_S
-    until_ms: int | None = None  # None: `wait_s` after it began
+    until_ms: int | None = None  # None: `wait_s` after the beginning
 
 
 def parse(model: str, given: Params) -> DemoParams:

@@ -1,7 +1,7 @@
 """The demo models that pause: ``ask`` asks a person twice, ``wait`` sleeps once.
 
-A script lists the steps of the whole answer, up to the first question without a reply. It is a pure
-function of the prompt, so every attempt takes the same steps and skips the text that exists.
+A script lists the steps of the whole answer, up to the first unanswered question. It is a pure
+function of the prompt, so every attempt takes the same steps and skips the existing text.
 """
 
 from __future__ import annotations

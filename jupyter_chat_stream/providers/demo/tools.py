@@ -1,7 +1,7 @@
-"""The demo model ``tools``: it calls the tools that a message names, and writes their results.
+"""The demo model ``tools``: calls the tools that a message names, and writes their results.
 
-All functions depend on the prompt alone. So an attempt after a crash makes the same calls, and none
-twice (L12). The person's message says which calls to make:
+All functions depend only on the prompt. So an attempt after a crash makes the same calls, and no
+call twice (L12). The person's message names the calls:
 
 ::
 
@@ -35,7 +35,7 @@ from ..call_inputs import input_of
 from .answers import LABEL
 
 MAX_CALLS = 32  # in one answer
-MAX_LINE_CHARS = 100  # a longer output gets a block of its own
+MAX_LINE_CHARS = 100  # a longer output becomes a code block
 MAX_OUTPUT_CHARS = 4_000
 
 _NAME = r"[A-Za-z_][A-Za-z0-9_-]{0,63}"
@@ -62,7 +62,7 @@ class PlannedCall:
 
     round: int
     name: str
-    json: str  # the input as it is written
+    json: str  # the input, as the person has written it
 
 
 def text(prompt: Prompt) -> str:
@@ -117,7 +117,7 @@ def _plan(prompt: Prompt) -> list[PlannedCall]:
 
 
 def _written(asked: str, match: re.Match[str], names: set[str]) -> str | None:
-    """Return the JSON of a call as the message has it; None if the match is no call."""
+    """Return the JSON of a call as the person has written it; None if the match is no call."""
     if match[1] is None:
         return "{}" if (match[2] or match[3]) in names else None
     try:
@@ -129,7 +129,7 @@ def _written(asked: str, match: re.Match[str], names: set[str]) -> str | None:
 
 
 def _following(plan: list[PlannedCall], made: int) -> list[PlannedCall]:
-    """Return the calls of the next round, without those that are made already."""
+    """Return the calls of the next round, without calls that were made already."""
     return [call for call in plan[made:] if call.round == plan[made].round]
 
 
@@ -178,7 +178,7 @@ def _help(prompt: Prompt) -> str:
 
 
 def _example(tool: Tool) -> JsonObject:
-    """Return an input that fits the tool's schema in most cases."""
+    """Return an example input, which fits most schemas."""
     schema: JsonView = tool.input_schema or {}
     fields = schema.get("properties")
     fields = fields if isinstance(fields, Mapping) else {}
