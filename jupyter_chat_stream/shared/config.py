@@ -1,7 +1,7 @@
-"""Every setting: its unit, its default and the meaning of None; and the default folder.
+"""All settings, each with its unit, its default and the meaning of None; and the default folder.
 
-One class, ``ChatStream``, so that ``jupyter lab --ChatStream.default_model=…`` and
-``jupyter chat-stream --ChatStream.database_url=…`` take the same names.
+There is one class, ``ChatStream``, so that ``jupyter lab --ChatStream.default_model=…`` and
+``jupyter chat-stream --ChatStream.database_url=…`` use the same names.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ LOCAL_OWNER = "local"
 
 MAX_ATTACHMENT_BYTES = 64 * 1024 * 1024
 
-# How long a stopping part waits for its own tasks before it leaves them behind.
+# How long a part that stops waits for its own tasks.
 STOP_WITHIN_S = 5.0
 
 
@@ -39,7 +39,7 @@ def data_dir() -> Path:
 
 
 class JsonDict(Dict):
-    """A dictionary that the command line may hold as JSON (``true``) or as Python (``True``)."""
+    """A dictionary, on the command line in JSON (``true``) or in Python (``True``)."""
 
     def from_string(self, s: str) -> dict[str, Any] | None:
         try:
@@ -73,44 +73,44 @@ class ChatStream(Configurable):
         None,
         allow_none=True,
         help="Models that people may use, as patterns of provider/model, where * stands for any "
-        "characters: ['anthropic/*', 'ollama/llama3*']. All other models are neither listed nor "
-        "asked. Give workers the same setting, and set default_model to one of these. Default and "
-        "None: all models.",
+        "characters: ['anthropic/*', 'ollama/llama3*']. The server neither lists nor calls other "
+        "models. Give workers the same setting, and set default_model to one of these models. "
+        "Default and None: all models.",
     ).tag(config=True)
     endpoints = JsonDict(
-        help="Addresses of model servers, by name: the first half of the model ids endpoint/model. "
-        "An address is an object with base_url, and if needed dialect (chat, messages or "
-        "responses; default: responses for OpenAI itself, else chat), background (with responses: "
-        "whether the address goes on with an answer by itself, so that it is joined again after a "
-        "crash; default: true for OpenAI itself, else false), key_env (the environment variable "
-        "that holds its key), key_file (the file that holds it), headers (an object), models (a "
-        "list of names, in place of the address's own list), context_tokens and can (a list of "
-        "images, documents, reasoning and tools, if the address does not tell what its models "
-        "can). The endpoints anthropic and openai are there without this setting; an entry changes "
-        "only the fields that it names. Default: no others.",
+        help="Addresses of model servers, by name. The name is the first part of a model id, as in "
+        "endpoint/model. An address is an object with base_url, and optional fields: dialect "
+        "(chat, messages or responses; default: responses for OpenAI itself, else chat), "
+        "background (for responses: whether the address continues an answer by itself, so that the "
+        "chat can join the answer again after a crash; default: true for OpenAI itself, else "
+        "false), key_env (the environment variable with the key), key_file (the file with the "
+        "key), headers (an object), models (a list of names, instead of the address's own list), "
+        "context_tokens, and can (a list of images, documents, reasoning and tools, if the address "
+        "does not tell what its models can do). The endpoints anthropic and openai exist without "
+        "this setting; an entry changes only the fields that it names. Default: no others.",
     ).tag(config=True)
     keys_from_page = Bool(
         True,
-        help="Whether the user whose server this is may set the keys of endpoints on the page. The "
-        "server keeps such a key in its key file (mode 0600). Default: True. False: keys come from "
-        "the environment and from key files that somebody else writes.",
+        help="Whether the owner of this server may set the keys of endpoints on the page. The "
+        "server keeps such a key in its key file (mode 0600). Default: True. False: keys come only "
+        "from the environment and from existing key files.",
     ).tag(config=True)
     find_local_models = Bool(
         True,
         help="Whether the server looks for Ollama, llama.cpp, LM Studio and vLLM on their usual "
         "ports of this machine, when somebody asks for the list of models. Default: True. Set it "
-        "to False where other users of this machine are not trusted: the port may be theirs.",
+        "to False if you do not trust other users of this machine, who may listen on these ports.",
     ).tag(config=True)
     system = Unicode(
         None,
         allow_none=True,
-        help="System prompt that stands before the user's own and the thread's own. Default and "
-        "None: none.",
+        help="System prompt, sent before the system prompts of the user and of the thread. Default "
+        "and None: none.",
     ).tag(config=True)
     title_threads = Bool(
         True,
-        help="Whether a thread without a title gets one: the first sentence of its first question. "
-        "Default: True. A title that a person has given is never replaced.",
+        help="Whether a thread without a title gets the first sentence of its first question as "
+        "title. Default: True. The server never replaces a title of a person.",
     ).tag(config=True)
     run_in_server = Bool(True, help="Whether this server executes runs itself. Default: True.").tag(
         config=True
@@ -118,8 +118,8 @@ class ChatStream(Configurable):
     delta_max_delay_ms = Integer(
         0,
         min=0,
-        help="How long the server may gather pieces of an answer before it commits them, in ms. "
-        "Default 0: it commits as soon as the commit before has ended.",
+        help="How long the server may collect pieces of an answer before it commits them, in ms. "
+        "Default 0: it commits as soon as the previous commit has ended.",
     ).tag(config=True)
     delta_max_chars = Integer(
         8192,
@@ -131,13 +131,13 @@ class ChatStream(Configurable):
         0.5,
         min=0,
         help="Minimum time between two saves of the row of an unfinished message, in seconds. "
-        "Default 0.5. The server commits the events at once in any case.",
+        "Default 0.5. This does not delay the commits of events.",
     ).tag(config=True)
     stall_timeout_s = Float(
         120.0,
         allow_none=True,
-        help="Seconds of silence after which an attempt counts as failed: the provider has sent "
-        "nothing. Default 120. None: the attempt waits for ever.",
+        help="Seconds without data from the provider after which an attempt counts as failed. "
+        "Default 120. None: the attempt waits for ever.",
     ).tag(config=True)
     max_retries = Integer(
         5, min=0, help="Maximum of retries of one run after failures of its provider. Default 5."
@@ -145,14 +145,14 @@ class ChatStream(Configurable):
     max_crashes = Integer(
         3,
         min=1,
-        help="Number of crashes after which a run counts as failed: each time the process that "
-        "worked on it has died. Default 3.",
+        help="Number of crashes after which a run counts as failed. A crash is the death of the "
+        "process that works on the run. Default 3.",
     ).tag(config=True)
     on_crash = Enum(
         ("continue", "restart", "interrupt"),
         "continue",
         help="What happens to an answer whose process died or whose stream was cut. continue "
-        "(default): the next attempt goes on after the written text. restart: the next attempt "
+        "(default): the next attempt continues after the written text. restart: the next attempt "
         "begins anew. interrupt: the run ends as interrupted.",
     ).tag(config=True)
     max_active_runs = Integer(
@@ -165,7 +165,7 @@ class ChatStream(Configurable):
         min=1,
         allow_none=True,
         help="Maximum of runs of one user that all servers and workers together execute at the "
-        "same time. Default and None: no limit but max_active_runs, which the users share in turn.",
+        "same time. Default and None: only max_active_runs limits them, and the users take turns.",
     ).tag(config=True)
     over_active_runs = Enum(
         ("queue", "refuse"),
@@ -178,23 +178,23 @@ class ChatStream(Configurable):
         None,
         min=1,
         allow_none=True,
-        help="Messages that one user may send in a minute. The server refuses a message beyond "
-        "them with 429 and Retry-After. Default and None: no limit.",
+        help="Messages that one user may send in a minute. The server refuses further messages "
+        "with 429 and Retry-After. Default and None: no limit.",
     ).tag(config=True)
     max_attachment_bytes = Integer(
         20 * 1024 * 1024,
         min=1,
         max=MAX_ATTACHMENT_BYTES,
-        help="Maximum of bytes of one attachment. Default 20971520 (20 MB), at most 67108864: a "
-        "run holds the attachments of its prompt in memory. Attachments that a user has uploaded "
-        "and not sent may have 20 times as many bytes together; they are deleted after one day.",
+        help="Maximum of bytes of one attachment. Default 20971520 (20 MB), at most 67108864, "
+        "because a run keeps the attachments of its prompt in memory. The unsent attachments of a "
+        "user may have 20 times as many bytes together; they are deleted after one day.",
     ).tag(config=True)
     allowed_tools = List(
         Unicode(),
         ["*"],
         help="Tools that models may call, as patterns of names, where * stands for any characters: "
-        "['kernel', 'notebook', 'github_*']. They bind whatever a page or a kernel offers. Give "
-        "workers the same setting. Default: ['*'], all tools.",
+        "['kernel', 'notebook', 'github_*']. The patterns also apply to tools that a page or a "
+        "kernel offers. Give workers the same setting. Default: ['*'], all tools.",
     ).tag(config=True)
     denied_tools = List(
         Unicode(),
@@ -205,70 +205,72 @@ class ChatStream(Configurable):
     default_tools = List(
         Unicode(),
         [],
-        help="Names of the tools, beside the offered functions, that are on in a thread whose "
-        "tools nobody has chosen. Default: none.",
+        help="Names of the tools that are on in a thread in which nobody has chosen tools, besides "
+        "the offered functions. Default: none.",
     ).tag(config=True)
     mcp_config = Unicode(
         None,
         allow_none=True,
         help="Path of the file that names MCP servers (mcpServers), whose tools models may call. "
-        "Default and None: mcp.json in the first folder of Jupyter's configuration that has it "
-        "(jupyter --paths lists them). An empty text: no MCP servers. Give workers the same file.",
+        "Default and None: mcp.json in the first folder of Jupyter's configuration with that file "
+        "(jupyter --paths lists the folders). An empty text: no MCP servers. Give workers the same "
+        "file.",
     ).tag(config=True)
     mcp_trusted = List(
         Unicode(),
         [],
-        help="MCP servers whose hints are believed, as patterns of their names: a tool that says "
-        "it only reads is then called without a question, and one that says it may be called "
-        "again is called again after a crash. Default: none, so every call asks.",
+        help="Trusted MCP servers, as patterns of their names. Only their hints count: a tool with "
+        "the hint that it only reads is called without a question, and a call of a tool with the "
+        "hint that it may be repeated is repeated after a crash. Default: none, so every call "
+        "asks.",
     ).tag(config=True)
     mcp_timeout_s = Float(
         300.0,
         min=0.1,
-        help="Seconds within which an MCP server must answer a call; then the call fails, and "
-        "nobody knows whether it was made. Default 300.",
+        help="Seconds within which an MCP server must answer a call. After that the call fails, "
+        "although the server may have made it. Default 300.",
     ).tag(config=True)
     tool_owners = List(
         Unicode(),
         None,
         allow_none=True,
-        help="Names of the people whose answers may use what belongs to this process: its files "
-        "(files_root), its MCP servers with their tokens, its scratch kernels. Several servers "
-        "on one database execute the answers of all. Default and None: on JupyterHub the person "
-        "whose server it is; elsewhere, and in workers, everybody.",
+        help="Names of the people whose answers may use this process's files (files_root), MCP "
+        "servers with their tokens, and scratch kernels. Servers that share a database also "
+        "execute answers of other people. Default and None: on JupyterHub the owner of the server; "
+        "elsewhere, and in workers, everybody.",
     ).tag(config=True)
     files_root = Unicode(
         None,
         allow_none=True,
         help="Folder below which the tool files reads. Default and None: the root folder of the "
-        "Jupyter server, if its files are on a disk and no authorizer limits who may read them; "
-        "with run_in_server=False and in a worker: none, so give servers and workers the same "
-        "folder. An empty text: there is no tool files.",
+        "Jupyter server, if its files are on a disk and no authorizer limits who may read them. "
+        "With run_in_server=False and in a worker there is no default, so give servers and workers "
+        "the same folder. An empty text: the tool files does not exist.",
     ).tag(config=True)
     shows_hidden_files = Bool(False)  # the contents manager's ``allow_hidden``
     private_files = List(Unicode())  # of the Jupyter server: its keys and configuration
     tool_expires_s = Float(
         86400.0,
         min=1,
-        help="Seconds for which a tool call waits for a person's consent, for a process that makes "
-        "it, and for its result; then it fails, and the answer goes on. Default 86400, a day.",
+        help="Seconds for which a tool call waits for a person's consent, for an executor, and for "
+        "its result. After that the call fails, and the answer continues. Default 86400, a day.",
     ).tag(config=True)
     tool_lease_s = Float(
         30.0,
         min=0.4,
-        help="Seconds without a sign of life after which the process that makes a tool call counts "
-        "as dead. Default 30.",
+        help="Seconds without a sign of life after which the executor of a tool call counts as "
+        "dead. Default 30.",
     ).tag(config=True)
     max_tool_rounds = Integer(
         50,
         min=1,
-        help="Maximum of rounds of tool calls in one answer; then the answer ends with a note. "
-        "Default 50.",
+        help="Maximum of rounds of tool calls in one answer. After that the answer ends with a "
+        "note. Default 50.",
     ).tag(config=True)
     scratch_kernel = Unicode(
         "",
         help="Name of the kernel in which build_component tries the cells that it writes, as in "
-        "jupyter kernelspec list. It must be one of Python, with ipywidgets. Default: empty, the "
+        "jupyter kernelspec list. It must be a Python kernel with ipywidgets. Default: empty, the "
         "server's default kernel. Give workers the same setting.",
     ).tag(config=True)
     scratch_timeout_s = Float(
@@ -294,20 +296,20 @@ class ChatStream(Configurable):
         min=0,
         allow_none=True,
         help="Days without an event after which a thread is deleted for good. Default and "
-        "None: never. A thread that a person has deleted is purged after one day in any case.",
+        "None: never. A thread that a person has deleted is always purged after one day.",
     ).tag(config=True)
     keep_events_days = Float(
         30.0,
         min=0,
         allow_none=True,
-        help="Days for which the deltas of an ended answer are kept beside the whole message. "
+        help="Days for which the deltas of an ended answer are kept besides the whole message. "
         "Default 30. None: for ever.",
     ).tag(config=True)
     housekeeping_interval_s = Float(
         300.0,
         min=0.01,
         help="Seconds between two rounds of housekeeping, which compacts events, purges threads "
-        "and frees disk space. Default 300. One process of a database does it at a time.",
+        "and frees disk space. Default 300. Only one process of a database does this at a time.",
     ).tag(config=True)
     sweep_interval_s = Float(
         1.0,
@@ -325,14 +327,14 @@ class ChatStream(Configurable):
         ("NORMAL", "FULL"),
         "NORMAL",
         help="Durability of SQLite. NORMAL (default): a dead process loses no commit; a power "
-        "failure may lose the last commits. FULL: a power failure loses no commit either.",
+        "failure may lose the last commits. FULL: a power failure loses no commit, either.",
     ).tag(config=True)
 
     log_format = Enum(
         ("text", "json"),
         "text",
         help="Format of the chat's own log lines. text (default): the name of an event and "
-        "key=value pairs. json: one object a line. The lines of other programs stay as they are.",
+        "key=value pairs. json: one object per line. Lines of other programs do not change.",
     ).tag(config=True)
     metrics_port = Integer(
         None,
@@ -340,20 +342,20 @@ class ChatStream(Configurable):
         max=65535,
         allow_none=True,
         help="Port on which a worker serves its metrics for Prometheus. Default and None: none. "
-        "0: a free port, which the worker logs. A server serves them at its own /metrics.",
+        "0: a free port, which the worker logs. A server serves its metrics at its own /metrics.",
     ).tag(config=True)
     metrics_address = Unicode(
         "127.0.0.1",
-        help="Address on which a worker serves its metrics. Default: 127.0.0.1. The metrics name "
-        "no person and no thread; the address asks for no token.",
+        help="Address on which a worker serves its metrics. Default: 127.0.0.1. The metrics need "
+        "no token; they contain no names of people or threads.",
     ).tag(config=True)
 
     network_disk = Bool(
         None,
         allow_none=True,
-        help="Whether the SQLite file lies on a network disk. There the server uses a rollback "
-        "journal, makes at most 20 commits a second, and admits one host at a time. Default and "
-        "None: the server detects a network disk on Linux.",
+        help="Whether the SQLite file is on a network disk. If so, the server uses a rollback "
+        "journal, makes at most 20 commits a second, and allows only one host at a time. Default "
+        "and None: the server detects a network disk on Linux.",
     ).tag(config=True)
 
     def resolved_database_url(self) -> str:

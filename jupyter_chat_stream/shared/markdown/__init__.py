@@ -1,5 +1,5 @@
 """The Markdown of answers: the dialect of ``docs/markdown.md``, its HTML, and harmless copies.
 
-``copies`` serves kernel and server and needs nothing but the standard library; ``dialect`` and
-``html`` serve the exports and bring markdown-it-py.
+Kernel and server use ``copies``, which needs only the standard library. Exports use ``dialect``
+and ``html``, which import markdown-it-py.
 """

@@ -1,4 +1,4 @@
-"""The lines of a paragraph, an item, a heading or a table of a harmless copy (see ``copies``)."""
+"""Writes the lines of a paragraph, item, heading or table of a harmless copy (see ``copies``)."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ _FRONT = re.compile(r"[ \t]*(?:[-*+][ \t]|[0-9]{1,9}[.)][ \t]|#{1,6}[ \t]|>|\|)"
 # The mark of an item or a heading: the blanks before it, and its number.
 _ITEM = re.compile(r"([ \t]*)(?:[-*+]|#{1,6}|([0-9]{1,9})[.)])[ \t]")
 _DELIMITERS = re.compile(r"[ \t>]*\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*")
-# The most headings in a copy: JupyterLab lists each of them, so further ones become text.
+# The most headings in a copy; further headings become text, because JupyterLab lists each heading.
 MAX_HEADINGS = 100
 _HEADING = re.compile(r" {0,3}(?=#{1,6}(?:[ \t]|$))")
 _UNDERLINE = re.compile(r" {0,3}(?=(?:=+|-+)[ \t]*$)")
-# The most lists and quotes that a line may open: JupyterLab's contents take long for more.
+# The most lists and quotes that a line may open; JupyterLab's table of contents is slow with more.
 MAX_NESTING = 32
 _TOO_DEEP = re.compile(
     rf"(?:[ \t]*(?:[-*+](?=[ \t])|[0-9]{{1,9}}[.)](?=[ \t])|>)){{{MAX_NESTING}}}[ \t]*"
@@ -23,7 +23,7 @@ _TOO_DEEP = re.compile(
 
 
 class Headings:
-    """Counts the headings of a copy, and turns those beyond the limit into text."""
+    """Counts the headings of a copy, and turns headings beyond the limit into text."""
 
     def __init__(self) -> None:
         self._count = 0
@@ -33,7 +33,7 @@ class Headings:
         return self._mark(line, _HEADING)
 
     def next(self, line: str) -> str:
-        """Write another line of a paragraph; it may underline the line before."""
+        """Write another line of a paragraph, which may be the underline of a heading."""
         return self._mark(self._mark(line, _HEADING), _UNDERLINE)
 
     def _mark(self, line: str, mark: re.Pattern[str]) -> str:
@@ -45,7 +45,7 @@ class Headings:
 
 
 def shallow(line: str) -> str:
-    """Write the mark of a line's first list or quote beyond the limit as text."""
+    """Write the mark of the first list or quote beyond the limit as text."""
     found = _TOO_DEEP.match(line)
     return line if found is None else f"{found[0]}\\{line[found.end() :]}"
 
@@ -98,7 +98,7 @@ class _Paragraphs:
 
 
 def chunk(lines: list[str], keeps_dollar: bool) -> str:
-    """Write lines of text. The lines of one item, heading or cell are read together."""
+    """Write lines of text. The lines of the same item, heading or cell are read together."""
     is_table = any("|" in line and _DELIMITERS.fullmatch(line) for line in lines)
     segments: list[list[str]] = []
     for line in lines:

@@ -1,11 +1,11 @@
 """Turns the Markdown of an answer into Markdown that is harmless in every renderer. Pure.
 
 An answer is untrusted, and the renderers of a copy (JupyterLab, nbconvert, GitHub, pandoc …) do not
-agree on what is code, HTML, maths or a link. So safety does not depend on one reading: outside of
-fences, nothing is left that could load, run or link in any of them, and all of them recognise every
-fence. Only the appearance of a copy depends on this module's own reading.
+agree on what is code, HTML, maths or a link. So safety must not depend on one reading. Outside of
+fences, a copy contains nothing that could load, run or link in any renderer, and all renderers
+recognise every fence. Only the appearance of a copy depends on this module's own reading.
 
-``labextension/src/markdown/copies.ts`` writes the same (``tests/vectors/copies``).
+``labextension/src/markdown/copies.ts`` writes the same copies (``tests/vectors/copies``).
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ _SUMMARY_END = re.compile(r"</summary[ \t]*>", re.IGNORECASE | re.ASCII)
 _HR = re.compile(r" {0,3}<hr[ \t]*/?>[ \t]*", re.IGNORECASE | re.ASCII)
 _RULE = re.compile(r"---[ \t]*")
 _MATHS = {"$$": "$$", "\\[": "\\]"}
-# Text that is rewritten even in code, because not every renderer recognises that code.
+# Text that is rewritten even in code, because some renderers do not recognise that code.
 _RISK = re.compile(
     r"[<$]|&(?:#|dollar|bsol)|!\[|\]\(|\]:|[\])`]\{|\\[(\[]|\\(?:begin|end)|:::|mermaid|"
     + RISKY_COMMAND
 )
-# The deepest nesting of folds; deeper folds become text.
+# The deepest nesting of folds (``<details>``); deeper folds become text.
 MAX_FOLDS = 32
 # A summary with more lines becomes text.
 MAX_SUMMARY_LINES = 20
@@ -74,7 +74,8 @@ class _Copy:
         self._headings = Headings()
         # A single dollar cannot form a formula with another one.
         self._keeps_dollar = sum(map(count_marks, lines)) <= 1
-        # The line up to which a closer is known to be missing, so that it is searched only once.
+        # By closer: the line up to which it is known to be missing, so that it is searched only
+        # once.
         self._no_end: dict[str, int] = {}
 
     def written(self) -> str:
@@ -96,7 +97,7 @@ class _Copy:
             self._paragraph()
 
     def _apart(self, *lines: str) -> None:
-        """Write lines between empty ones, so that every renderer recognises a block."""
+        """Write lines between empty lines, so that every renderer recognises a block."""
         if not self._is_after_empty():
             self._out.append("")
         self._out += [*lines, ""]
@@ -124,13 +125,13 @@ class _Copy:
     def _write_code(self, code: list[str], info: str) -> None:
         found = _LANGUAGE.match(info.strip(" \t{}="))
         language = found[0] if found is not None else ""
-        language = "" if "mermaid" in language.lower() else language  # a renderer would run it
+        language = "" if "mermaid" in language.lower() else language  # some renderers would run it
         longest = max((len(run) for run in re.findall("`+", "\n".join(code))), default=0)
         fence = "`" * max(3, longest + 1)
         self._apart(f"{fence}{language}", *code, fence)
 
     def _nested_fence(self, front: str, marks: str, info: str) -> None:
-        """Keep a fence in a list or a quote if it is harmless as text too; else write HTML."""
+        """Keep a fence in a list or a quote if it is harmless even as text; else write HTML."""
         quotes, indent = front.count(">"), len(front.replace("\t", "    "))
         code: list[str] = []
         end = self._at + 1
@@ -172,7 +173,7 @@ class _Copy:
         return True
 
     def _maths(self, line: str) -> bool:
-        """Write a formula of whole lines with marks that all renderers know."""
+        """Write a formula of several lines with marks that all renderers know."""
         opener = line.lstrip(" ")[:2]
         closer = _MATHS.get(opener)
         if closer is None or self._is_indented(line) or self._no_end.get(closer, -1) > self._at:
@@ -291,7 +292,7 @@ def _outdented(line: str, indent: int) -> str:
 
 
 def _within(line: str, quotes: int, indent: int) -> str | None:
-    """Return a line without the marks around its fence; None if it is outside of the fence."""
+    """Return a line of a fence without the container's marks; None if it is outside the fence."""
     if quotes:
         found = re.match(rf"(?:[ \t]{{0,3}}>){{{quotes}}} ?", line)
         return None if found is None else line[found.end() :]

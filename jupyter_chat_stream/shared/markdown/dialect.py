@@ -1,6 +1,6 @@
-"""The parser of the dialect that ``docs/markdown.md`` fixes: markdown-it-py with our own rules.
+"""The parser of the dialect in ``docs/markdown.md``: markdown-it-py with our own rules.
 
-The twin of ``labextension/src/markdown/``; ``tree`` makes of its tokens what is shown.
+The twin of ``labextension/src/markdown/``. ``tree`` makes a tree of its tokens.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ _CJK = re.compile(
 
 
 def is_safe_address(address: str) -> bool:
-    """Whether an address leads anywhere from an answer."""
+    """Whether an answer may link to an address."""
     return _SAFE.match(address) is not None
 
 
 def is_safe_picture(address: str) -> bool:
-    """Whether a picture can be shown without fetching anything."""
+    """Whether a picture can be shown without a request."""
     return _PICTURE.match(address) is not None
 
 
 class _State(StateInline):
-    """Emphasis beside Chinese, Japanese and Korean text: ``**重要：**请`` is bold."""
+    """Allows emphasis beside Chinese, Japanese and Korean text: ``**重要：**请`` is bold."""
 
     def scanDelims(self, start: int, canSplitWord: bool) -> Scanned:  # noqa: N802, N803
         length = super().scanDelims(start, canSplitWord).length
@@ -65,7 +65,7 @@ def _is_mark(character: str) -> bool:
 
 
 def bounded(rule: BlockRule) -> BlockRule:
-    """Let a rule apply only above the bound on nesting; below it, its marks are text."""
+    """Apply a rule only up to the bound on nesting; deeper marks are text."""
 
     def apply(state: StateBlock, start: int, end: int, silent: bool) -> bool:
         if state.env["depth"] >= MAX_DEPTH:
@@ -104,7 +104,7 @@ class Parser(MarkdownIt):
         inline.before("autolink", "tag", elements.inline_tag)
 
     def validateLink(self, url: str) -> bool:  # noqa: N802
-        # What browsers drop from an address must not hide its scheme.
+        # Characters that browsers remove from an address must not hide its scheme.
         bare = re.sub("[\0-\x20]", "", url)
         return is_safe_picture(bare) or _FORBIDDEN.match(bare) is None
 
@@ -119,5 +119,5 @@ class Parser(MarkdownIt):
 
 @lru_cache(maxsize=1)
 def parser() -> Parser:
-    """Return the parser; it keeps nothing of what it reads."""
+    """Return the shared parser, which keeps no state."""
     return Parser()

@@ -1,4 +1,4 @@
-"""The few HTML elements that an answer may use. Any other tag is text."""
+"""Reads the few HTML elements that an answer may use. Any other tag is text."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def inline_tag(state: StateInline, silent: bool) -> bool:
 
 
 def details(state: StateBlock, start: int, end: int, silent: bool) -> bool:
-    """Read ``<details>`` at the start of a line: a fold, up to its end or its container's."""
+    """Read a fold: ``<details>`` at the start of a line, up to its end or the container's end."""
     found = None if state.is_code_block(start) else _DETAILS.match(line_text(state, start))
     if found is None:
         return False
@@ -130,7 +130,7 @@ def _read_summary(
 
 
 def html_table(state: StateBlock, start: int, end: int, silent: bool) -> bool:
-    """Read an HTML table, from a line that begins with ``<table`` to one with ``</table>``."""
+    """Read an HTML table, from a line that begins with ``<table`` to a line with ``</table>``."""
     if state.is_code_block(start) or not _TABLE.match(line_text(state, start)):
         return False
     without: dict[Any, range] = state.env.setdefault("lines_without_table_end", {})
@@ -170,7 +170,7 @@ _SPANS = {
     )
     for name in ("colspan", "rowspan")
 }
-MAX_SPAN = 100  # of a cell; a browser takes long to lay out a table of larger spans
+MAX_SPAN = 100  # of a cell; browsers are slow with larger spans
 
 
 def table_of(source: str) -> Element | None:

@@ -1,4 +1,4 @@
-"""The dialect as inert HTML: every element is made from the tree, by an allow-list."""
+"""Writes the dialect as inert HTML, with only the elements of an allow-list."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _VOID = ("br", "wbr", "hr", "img", "input")
 
 
 def html_of(text: str) -> str:
-    """Write a text of the dialect as HTML; a formula is written as its source."""
+    """Write a text of the dialect as HTML, with formulas as their source."""
     return "\n".join(_written(node) for node in tree_of(text))
 
 

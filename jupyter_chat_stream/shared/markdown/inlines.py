@@ -1,8 +1,8 @@
-"""The text of one paragraph, item, heading or cell of a harmless copy (see ``copies``).
+"""Writes the text of one paragraph, item, heading or cell of a harmless copy (see ``copies``).
 
-``inline`` reads code spans, maths, tags and links as the dialect does, and writes them in a form
-that looks right in most renderers. ``sealed`` ignores the context: it rewrites everything that any
-renderer could read as more than text. A formula is kept only if every renderer sees the same one.
+``inline`` reads code spans, maths, tags and links like the dialect, and writes them in a form that
+looks right in most renderers. ``sealed`` ignores the context: it rewrites everything that any
+renderer could read as more than text. A formula is kept only if all renderers read the same one.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ TAGS = (
 _VOID = {"br", "wbr"}
 # The deepest nesting of tags; deeper tags become text.
 MAX_TAGS = 32
-# Commands of TeX that make links, fetch, set attributes, or give such commands other names.
+# TeX commands that make links, load data, set attributes, or rename such commands.
 _COMMANDS = (
     "href|url|require|class|cssId|style|data|html[A-Za-z]*|includegraphics|bbox|mmlToken|unicode"
     "|def|[egx]def|let|futurelet|newcommand|renewcommand|providecommand|newenvironment"
@@ -26,7 +26,7 @@ _COMMANDS = (
 )
 RISKY_COMMAND = rf"\\(?:{_COMMANDS})(?![A-Za-z])"
 _COMMAND = re.compile(rf"\\(?=(?:{_COMMANDS})(?![A-Za-z]))")
-# An invisible character: after it, a name is no longer a command.
+# An invisible character, which separates a name from its backslash.
 _JOINER = "\u2060"
 
 _SAFE = r"[ \t\n]*(?:[Hh][Tt][Tt][Pp][Ss]?://|[Mm][Aa][Ii][Ll][Tt][Oo]:)"
@@ -47,7 +47,7 @@ _CODE_RISK = re.compile(
 )
 # Pandoc's attributes, and roles of other dialects.
 _ATTRIBUTES = re.compile(r"\{(?:[#.:=]|[A-Za-z][A-Za-z0-9_-]{0,40}=|[a-z:-]{1,40}\}`)")
-# The most characters that are searched for formulas in vain.
+# The most characters that are searched for formulas without a result.
 MAX_EFFORT = 200_000
 _BLANKS = re.compile("[ \t\n]*")
 _BRACES = re.compile(r"\\.|[{}]")
@@ -67,7 +67,7 @@ def inline(text: str, *, keeps_dollar: bool, is_cell: bool = False) -> str:
     A text with more than MAX_MARKS marks is written as code.
 
     Args:
-        keeps_dollar: whether a dollar stays as it is: no other one could form a formula with it.
+        keeps_dollar: whether to keep a dollar, because no second dollar could form a formula.
     """
     written = _Inline(text, keeps_dollar, is_cell).written()
     return written if count_emphasis(written) <= MAX_MARKS else as_code(text)
@@ -106,10 +106,10 @@ class _Inline:
         self._is_cell = is_cell
         self._at = 0
         self._out: list[str] = []
-        # Open tags: each one's name, and its place in `_out`.
+        # The name of each open tag, and its index in `_out`.
         self._opened: list[tuple[str, int]] = []
         self._runs: dict[int, list[int]] | None = None
-        # For each mark, where a search began and what it found, so that none is repeated.
+        # By mark: the start and the result of a search, so that no search is repeated.
         self._seen: dict[str, tuple[int, int | None]] = {}
         self._effort = 0
 
@@ -215,7 +215,7 @@ class _Inline:
         return end if self._is_formula(start, end) else None
 
     def _is_formula(self, start: int, end: int) -> bool:
-        """Whether a formula holds no code and its braces are balanced."""
+        """Whether a formula contains no code and has balanced braces."""
         tick = self._find("`", start, "")
         if (tick is not None and tick < end) or self._effort > MAX_EFFORT:
             return False
@@ -282,7 +282,7 @@ class _Inline:
         self._write(f"</{name}>", len(source))
 
     def _entity(self) -> None:
-        """Write a letter that is given by its number as a letter: it could be part of a name."""
+        """Write a numeric entity of a letter as the letter, which could be part of a name."""
         found = _NUMBER.match(self._text, self._at)
         if found is None:
             self._write("&", 1)
@@ -341,7 +341,7 @@ class _Inline:
 
 
 def maths(content: str) -> str:
-    """Write TeX so that it makes no links, and is harmless as text, too."""
+    """Write TeX so that it makes no links, and is harmless even as text."""
     content = _COMMAND.sub("\\\\" + _JOINER, content.replace("<", "\\lt "))
     content = re.sub(r"(!)(?=\[)|(\])(?=[(:{])|(\))(?=\{)|(&)(?=[#A-Za-z])", r"\1\2\3\4 ", content)
     content = re.sub(r"\\\\(?=[()\[\]])", r"\\\\ ", content)

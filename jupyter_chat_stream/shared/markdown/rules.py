@@ -26,12 +26,12 @@ _UNSET = -1
 
 
 def line_text(state: StateBlock, line: int) -> str:
-    """Return a line's text without the indentation and marks of its containers."""
+    """Return a line's text without the indentation and the marks of its containers."""
     return state.src[state.bMarks[line] + state.tShift[line] : state.eMarks[line]]
 
 
 def is_outside(state: StateBlock, line: int) -> bool:
-    """Return whether a line no longer belongs to the container that is being read."""
+    """Return whether a line is after the end of the current container."""
     return not state.isEmpty(line) and state.sCount[line] < state.blkIndent
 
 
@@ -125,7 +125,7 @@ def _end_of_dollar(state: StateInline) -> int:
 
 
 def _end_of(state: StateInline, closer: str) -> int:
-    """Return the end of a formula, whose closer may be far away or missing; search only once."""
+    """Return the end of a formula, and remember a failed search, so that it is not repeated."""
     found: dict[str, tuple[int, int]] = vars(state).setdefault("math_closers", {})
     begun, close = found.get(closer, (state.posMax, _UNSET))
     if begun > state.pos or 0 <= close < state.pos + 2:
@@ -209,7 +209,7 @@ def autolink(state: StateInline, silent: bool) -> bool:
 
 
 def www_links(tokens: list[Token]) -> list[Token]:
-    """Make a link of ``www.`` at the start of a word, in texts outside of links."""
+    """Make links of words that begin with ``www.``, in texts outside of links."""
     linked: list[Token] = []
     links = 0
     for token in tokens:
@@ -237,7 +237,7 @@ def _www_in(content: str, is_first: bool) -> list[Token]:
 
 
 def _encoded(address: str) -> str:
-    """Percent-encode an address, and keep the escapes that it has."""
+    """Percent-encode an address, and keep its existing escapes."""
     whole = re.sub("[\ud800-\udfff]", "\ufffd", address)
     return quote(_BARE_PERCENT.sub("%25", whole), safe="%;/?:@&=+$,#-_.!~*'()")
 
@@ -268,7 +268,7 @@ def _is_domain(address: str) -> bool:
 
 
 def with_surplus_cells(rule: BlockRule) -> BlockRule:
-    """Wrap the rule of GFM's tables so that a row's surplus cells are shown."""
+    """Wrap the rule of GFM's tables so that surplus cells of a row are shown."""
 
     def table(state: StateBlock, start: int, end: int, silent: bool) -> bool:
         begun = len(state.tokens)

@@ -1,7 +1,7 @@
-"""A text of the dialect as a tree: ``[element, attributes, children]`` and strings.
+"""Turns a text of the dialect into a tree: ``[element, attributes, children]`` and strings.
 
-The form is that of ``tests/vectors/markdown``; a formula also has its ``source``. If a paragraph,
-heading or cell is over the bounds, its text is not read: it stays one text.
+The form is the same as in ``tests/vectors/markdown``; a formula also has its ``source``. The text
+of a paragraph, heading or cell beyond the bounds is not parsed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from .dialect import MAX_DEPTH, is_safe_address, is_safe_picture, parser
 from .elements import Attributes, Element, table_of
 
 Node = Any  # an Element or a text
-# Larger blocks would take too long to read, because brackets are searched again and again.
+# Larger blocks would take too long to parse, because brackets are searched repeatedly.
 MAX_BLOCK = 20_000
 MAX_MARKS = 3_000
 _MARK = re.compile(r"[`*_~\[\]<&$\\]")
@@ -78,7 +78,7 @@ class _BlockReader:
         return [[token.tag, _attributes_of(token), self.blocks()]]
 
     def _item(self) -> list[Node]:
-        """Read a list item; a task's box is put where its text begins."""
+        """Read a list item; a task's checkbox becomes the begin of the text."""
         first, inline = self._tokens[self._at], self._tokens[self._at + 1]
         is_text = first.type in ("paragraph_open", "heading_open")
         found = _TASK.match(inline.content) if is_text else None
@@ -130,11 +130,11 @@ def _attributes_of(token: Token) -> Attributes:
 
 
 class _Nester:
-    """Nests tokens. A tag without its other half is text."""
+    """Nests tokens. A tag without a partner is text."""
 
     def __init__(self, tokens: list[Token]) -> None:
         self._tokens = tokens
-        # Element, its text if the other half never comes, whether it is nested too deep.
+        # The element, its text if the closing tag is missing, whether it is nested too deep.
         self._frames: list[tuple[Element, str | None, bool]] = [(["root", {}, []], None, False)]
 
     def nodes(self) -> list[Node]:
@@ -215,7 +215,7 @@ def _inline_of(token: Token) -> Node:
 
 
 def _image(token: Token) -> Node:
-    """Return a picture that needs no request, or else a link to it."""
+    """Return a picture that needs no request; any other picture becomes a link."""
     address, text = str(token.attrs["src"]), _text_of(token.children or [])
     titled = {"title": token.attrs["title"]} if "title" in token.attrs else {}
     if is_safe_picture(address):
