@@ -90,7 +90,7 @@ def export_one(store: ChatStore, word: str, wanted: Format, output: str | None) 
 
 
 def export_all(store: ChatStore, wanted: Format, output: str | None) -> int:
-    """Write every thread into a folder, one after the other; returns their number."""
+    """Write every thread into a folder, one after the other. Returns the number of threads."""
     from ..export.formats import file_name
     from ..export.source import Source
 
@@ -122,7 +122,7 @@ def _make_folder(folder: Path) -> None:
 
 @contextmanager
 def _written(path: Path) -> Iterator[IO[str]]:
-    """Open a file that gets its name when it is complete, or is removed."""
+    """Open a temporary file, which is renamed when it is complete, and removed after an error."""
     draft = path.with_name(f".{path.name[:100]}.{os.getpid()}.new")
     try:
         handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

@@ -1,5 +1,5 @@
-"""Threads as files: Markdown, JSON, notebook, HTML.
+"""Exports threads as files: Markdown, JSON, notebook, HTML.
 
-``formats`` lists them, ``source`` reads a thread within one transaction, and the formats' modules
-turn it into pieces of text. At most one message is held at a time.
+``formats`` lists the formats, ``source`` reads a thread within one transaction, and a module for
+each format makes pieces of text. At most one message is in memory.
 """

@@ -1,7 +1,7 @@
-"""The blocks of an exported message: its text, folded details, pictures, and remarks.
+"""The blocks of an exported message: texts, folded details, pictures, and remarks.
 
-Markdown, notebook cells and HTML are made of the same blocks. A remark marks a partial answer, or
-names an attachment that the document does not show.
+Markdown, notebook cells and HTML use the same blocks. A remark marks a partial answer, or names an
+attachment that the document does not show.
 """
 
 from __future__ import annotations
@@ -44,14 +44,14 @@ class Folded:
 
 @dataclass(frozen=True, kw_only=True)
 class NoteLine:
-    """A sentence of the chat itself about an answer, plain text."""
+    """A sentence of the chat itself about an answer, as plain text."""
 
     text: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Remark:
-    """A remark of the export itself; ``label`` is a few plain words, ``text`` is plain text."""
+    """A remark of the export itself; ``label`` and ``text`` are plain text."""
 
     label: str
     text: str
@@ -59,7 +59,7 @@ class Remark:
 
 @dataclass(frozen=True, kw_only=True)
 class Picture:
-    """An image of a message or of a tool's result, with the bytes that the document holds."""
+    """An image of a message or of a tool's result, with its bytes for the document."""
 
     id: str
     title: str
@@ -75,8 +75,8 @@ _KINDS: frozenset[str] = frozenset(get_args(PartKind))
 
 _ENDED_EARLY = {
     "failed": "The answer failed.",
-    "cancelled": "It was stopped; what is above came before.",
-    "interrupted": "It was interrupted; what is above came before.",
+    "cancelled": "The answer was stopped; the text above came before.",
+    "interrupted": "The answer was interrupted; the text above came before.",
 }
 
 
@@ -86,7 +86,7 @@ def speaker(message: MessageRecord) -> str:
 
 
 def no_picture(part: AttachmentPart) -> None:
-    """Read no picture: the document names attachments, and holds none."""
+    """Read no picture, for a document that only names attachments."""
 
 
 def blocks_of(message: MessageRecord, read: ReadPicture = no_picture) -> Iterator[ExportBlock]:
@@ -107,7 +107,7 @@ def blocks_of(message: MessageRecord, read: ReadPicture = no_picture) -> Iterato
 
 def _blocks_of_part(part: Part, read: ReadPicture) -> Iterator[ExportBlock]:
     kind: str = part["kind"]
-    if kind not in _KINDS:  # a newer writer made it
+    if kind not in _KINDS:  # a newer version has written the part
         yield Folded(title=kind, text=_json(part), language="json")
     elif part["kind"] == "attachment":
         yield _block_of_attachment(part, read)

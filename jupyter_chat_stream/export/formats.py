@@ -16,22 +16,22 @@ from .source import Source
 MAX_STEM_LETTERS = 80
 _NOT_IN_QUOTES = str.maketrans({'"': "'", "\\": "_"})
 _NOT_IN_NAMES = re.compile(r"[^\w.-]+")
-# Windows reserves these names for devices, with any ending.
+# Windows reserves these names for devices, even with an ending.
 _DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
 
 
 def _html(source: Source) -> Iterator[str]:
-    from . import html  # brings markdown-it-py
+    from . import html  # imports markdown-it-py
 
     return html.pieces(source)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Format:
-    """One format of a file."""
+    """A format of exported files."""
 
     suffix: str
-    """The ending of the file's name, with its dot."""
+    """The ending of the file's name, with the dot."""
     media_type: str
     pieces: Callable[[Source], Iterator[str]]
     """Yields the text of the file, piece by piece."""
@@ -46,10 +46,10 @@ FORMATS = {
 
 
 def find_format(name: str | None, *, events: bool = False) -> Format:
-    """Return the format of that name; None means Markdown.
+    """Return the format with a name; None means Markdown.
 
     Raises:
-        InvalidInput: there is no such format, or it cannot hold ``events``.
+        InvalidInput: the format does not exist, or cannot contain ``events``.
     """
     found = FORMATS.get(name or "md")
     if found is None:
@@ -66,7 +66,7 @@ def find_format(name: str | None, *, events: bool = False) -> Format:
 
 
 def file_name(info: ThreadRecord, suffix: str, *, is_one_of_many: bool = False) -> str:
-    """Return a file name made of the thread's title or name, valid on every file system."""
+    """Make a file name from the thread's title or name, valid on every file system."""
     text = unicodedata.normalize("NFC", info["title"] or info["name"] or "")
     stem = _NOT_IN_NAMES.sub("-", text)[:MAX_STEM_LETTERS].strip("-._")
     if not stem or _DEVICES.match(stem):
@@ -78,10 +78,10 @@ def file_name(info: ThreadRecord, suffix: str, *, is_one_of_many: bool = False) 
 def disposition(name: str, how: str = "attachment") -> str:
     """Return the Content-Disposition header of a file (RFC 6266).
 
-    Old clients read the plain ASCII name in it.
+    Old clients use its plain ASCII name.
 
     Args:
-        how: ``attachment`` for a download, ``inline`` for a file that a browser may show.
+        how: ``attachment`` for a download, ``inline`` for showing the file in the browser.
     """
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
     stem, dot, suffix = plain.rpartition(".")

@@ -1,7 +1,7 @@
 """Write a thread as one HTML file without scripts or remote content.
 
-An allow-list of elements makes the HTML of a message. A remote picture becomes a link. TeX stays as
-source, because a typesetter would have to be downloaded.
+The HTML of a message has only elements of an allow-list. A remote picture becomes a link. TeX stays
+as source, because a typesetter would have to be downloaded.
 """
 
 from __future__ import annotations

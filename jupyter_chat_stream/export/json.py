@@ -1,6 +1,6 @@
-"""Write a thread as JSON: all its records as on the wire, and its events on request.
+"""Write a thread as JSON: all records in their wire form, and on request the events.
 
-The fields ``format`` and ``version`` identify the file. Each record stands on a line of its own.
+The fields ``format`` and ``version`` identify the file. Each record is on its own line.
 """
 
 from __future__ import annotations

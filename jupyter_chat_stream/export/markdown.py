@@ -1,7 +1,7 @@
 """Write a thread as Markdown: a heading and a body for each message.
 
-Every text is made harmless for the program that renders it. Reasoning, tool calls and attachments
-are put into fences that are longer than every row of backticks inside them.
+All texts are made harmless for any renderer. Reasoning, tool calls and attachments are in fences
+that are longer than every row of backticks inside.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def joined(blocks: Iterable[ExportBlock]) -> str:
 
 
 def moment(at: str) -> str:
-    """Write a time of the wire to the minute."""
+    """Format a time of the wire, to the minute."""
     return f"{at[:10]} {at[11:16]} UTC"
 
 
@@ -70,7 +70,7 @@ def _block(block: ExportBlock) -> str:
         return f"<details><summary>{one_line(block.title)}</summary>\n\n{fenced}\n\n</details>"
     if isinstance(block, NoteLine):
         return f"*{one_line(block.text)}*"
-    if isinstance(block, Picture):  # the cell of a notebook holds the bytes under this name
+    if isinstance(block, Picture):  # a notebook's cell stores the bytes under this name
         return f"![{one_line(block.title)}](attachment:{picture_name(block)})"
     lines = visible(block.text).split("\n")
     quoted = "\n".join(f"> {one_line(line)}" for line in lines)

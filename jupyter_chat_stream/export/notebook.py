@@ -1,6 +1,6 @@
 """Write a thread as a notebook (nbformat 4.5): one Markdown cell for each message.
 
-Code stays fenced inside its answer: an export makes no code cell, so nothing of it can run.
+Code stays fenced inside its answer. An export makes no code cells, so it cannot run code.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The source of an export: one thread at one seq, read a message at a time.
 
-JSON exports all messages. The formats for reading export the branch of the thread's head and the
-messages for later; they state how many messages stand on other branches.
+JSON exports all messages. The other formats export the branch of the thread's head and the messages
+for later, and state how many messages are on other branches.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from ..shared.events import to_wire
 from ..shared.records import AttachmentPart, MessageRecord, RunRecord, WireEvent
 from ..store.front import CompactionRecord, MessageEntry, WholeThread
 
-MAX_PICTURE_BYTES = 1_000_000  # of one image that a document holds
+MAX_PICTURE_BYTES = 1_000_000  # of one image in a document
 MAX_PICTURES_BYTES = 20_000_000  # of all images in one document
 
 
 class Source:
-    """One thread as an export sees it; ``at`` is the time of the export."""
+    """One thread to export; ``at`` is the time of the export."""
 
     def __init__(self, whole: WholeThread, *, at: str) -> None:
         self.seq = whole.seq
@@ -34,11 +34,11 @@ class Source:
 
     @property
     def others(self) -> int:
-        """How many messages are on branches that are not shown."""
+        """The number of messages on other branches."""
         return len(self._whole.entries) - len(self._shown)
 
     def shown_messages(self) -> Iterator[MessageRecord]:
-        """Yield the messages of the shown branch, then those for later."""
+        """Yield the messages of the shown branch, then the messages for later."""
         return self._whole.messages(self._shown)
 
     def messages(self) -> Iterator[MessageRecord]:
@@ -50,11 +50,11 @@ class Source:
         return self._whole.runs()
 
     def events(self) -> Iterator[WireEvent]:
-        """Yield all events that are still stored, as on the wire."""
+        """Yield all events that are still stored, in their wire form."""
         return (to_wire(event) for event in self._whole.events())
 
     def picture(self, part: AttachmentPart) -> bytes | None:
-        """Read an attached image; None if it is too large for a document, or cannot be read."""
+        """Read an attached image; None if the image is too large, or cannot be read."""
         size = part.get("size", 0)
         if size > min(MAX_PICTURE_BYTES, self._pictures_left):
             return None
@@ -70,8 +70,8 @@ class Source:
 def shown(entries: Sequence[MessageEntry], head: str | None) -> list[MessageEntry]:
     """Return the messages from the root to the head, then those for later.
 
-    A damaged row may name a missing head or parent: then the newest message replaces the head, and
-    the message created before it replaces the parent.
+    A damaged row may name a missing head or parent. The newest message then replaces the head, and
+    the previously created message replaces the parent.
     """
     places = {entry.id: place for place, entry in enumerate(entries)}
     branch: list[MessageEntry] = []

@@ -1,5 +1,5 @@
-"""What a process counts and measures, and how Prometheus gets it (docs/metrics.md).
+"""The metrics of a process for Prometheus (docs/metrics.md).
 
-``meter`` holds the numbers, ``runs`` and ``watch`` feed them from one service, ``collector`` gives
-them out, ``serving`` does so over HTTP where no Jupyter server does.
+``meter`` holds the numbers, ``runs`` and ``watch`` update them for one service, ``collector``
+exposes them, and ``serving`` serves them over HTTP in a process without a Jupyter server.
 """

@@ -1,6 +1,6 @@
-"""The collector that serves the metrics to Prometheus, in the default registry of the process.
+"""The collector of the metrics, in the process's default registry of Prometheus.
 
-Jupyter's own ``/metrics`` serves that registry. The process registers one collector, once, for any
+Jupyter's own ``/metrics`` serves that registry. The process registers the collector once, for any
 number of services.
 """
 
@@ -25,19 +25,19 @@ from .watch import Sample, ServiceWatch
 Labelled = Iterable[tuple[tuple[str, ...], int]]  # each label value, or several, with its count
 PREFIX = "chat_stream_"
 COUNTED = {
-    "reader_switches": "Readers whose buffer or socket was full, that went over to the database.",
-    "notices_sent": "Commits that other processes were told of.",
-    "notices_received": "Commits of other processes that this one was told of.",
+    "reader_switches": "Readers with a full buffer or socket that switched to the database.",
+    "notices_sent": "Commits that this process has announced to others.",
+    "notices_received": "Commits that other processes have announced to this one.",
     "database_outages": "Times the database went away.",
     "schedule_ticks": "Messages that schedules have sent.",
-    "expired_threads": "Threads that were deleted because nothing happened in them for long.",
-    "purged_threads": "Deleted threads that are gone for good.",
+    "expired_threads": "Threads that were deleted because they had no events for long.",
+    "purged_threads": "Deleted threads whose rows were removed.",
     "deleted_attachments": "Attachments that were deleted because no message held them.",
-    "compacted_runs": "Ended runs whose deltas were taken out of the log.",
-    "compacted_deltas": "Deltas that were taken out.",
-    "compacted_bytes": "Bytes of their text.",
+    "compacted_runs": "Ended runs whose deltas were removed from the log.",
+    "compacted_deltas": "Removed deltas.",
+    "compacted_bytes": "Bytes of text in removed deltas.",
     "freed_bytes": "Bytes that were given back to the file system.",
-    "housekeeping_rounds": "Times this process had the turn to tidy up.",
+    "housekeeping_rounds": "Rounds of housekeeping by this process.",
 }
 
 
@@ -49,7 +49,7 @@ class ChatCollector(Collector):
         self._meter = meter
 
     def collect(self) -> Iterator[Metric]:
-        """Yield every metric with its present value."""
+        """Yield every metric with its current value."""
         yield from self._of_runs()
         yield from self._of_tools()
         yield from self._of_writing()
@@ -67,7 +67,7 @@ class ChatCollector(Collector):
         )
         yield _histograms(
             "run_seconds",
-            "From a message's sending (or delivery) to its run's end, waits included.",
+            "From a message's sending (or delivery) to its run's end, including waits.",
             "status",
             meter.run_s.copy().items(),
         )
@@ -84,14 +84,14 @@ class ChatCollector(Collector):
             meter.tokens.copy().items(),
         )
         yield _counter("attempts", "Attempts that began.", meter.attempts)
-        text = "Attempts that failed and are made again, by error code."
+        text = "Failed attempts that are retried, by error code."
         yield _counters("retries", text, ("code",), _keyed(meter.retries))
-        text = "Runs taken over from a process that died over them."
+        text = "Runs taken over from a dead process."
         yield _counter("takeovers", text, meter.takeovers)
         yield _counters(
             "waits",
-            "Runs that began to wait: for an answer (question), a person's word on a tool call "
-            "(consent), tool calls (tools), a time (sleep), or their message's time (later).",
+            "Runs that began to wait: for an answer (question), a person's consent to a tool "
+            "call (consent), tool calls (tools), a time (sleep), or the delivery time (later).",
             ("kind",),
             _keyed(meter.waits),
         )
@@ -116,13 +116,13 @@ class ChatCollector(Collector):
         yield _counter("event_text_bytes", "Bytes of text in those events.", meter.text_bytes)
         yield _histogram(
             "commit_seconds",
-            "Time of one commit, from the begin of its transaction, waits for the database "
-            "included.",
+            "Time of one commit, from the begin of its transaction, including waits for the "
+            "database.",
             meter.commit_s,
         )
         yield _histogram(
             "sweep_delay_seconds",
-            "How much later than it was due a look for due runs began.",
+            "How late a sweep for due runs began.",
             meter.sweep_delay_s,
         )
 
@@ -132,7 +132,7 @@ class ChatCollector(Collector):
         yield _gauge("readers", "Readers that follow a thread.", sum(s.readers for s in stats))
         yield _gauge(
             "reader_lag_events",
-            "Events that the reader furthest behind has not been given yet.",
+            "Events that the slowest reader has not received yet.",
             max((s.lag_events for s in stats), default=0),
         )
         yield _gauge(
@@ -142,12 +142,12 @@ class ChatCollector(Collector):
         )
         yield _counter(
             "socket_pauses",
-            "WebSockets that took no more for a while; their readers go on from where they stood.",
+            "WebSockets that were full for a while; their readers continue from their cursor.",
             self._meter.socket_pauses,
         )
         yield _histogram(
             "reconnect_behind_events",
-            "How many events behind a reader was that came back with a cursor.",
+            "How many events a reader had missed when it came back with a cursor.",
             self._meter.reconnect_behind,
         )
 
@@ -176,12 +176,14 @@ class ChatCollector(Collector):
         yield runs
         yield _gauge(
             "oldest_pending_seconds",
-            "How long the run has waited that is pending longest; 0 where none is.",
+            "How long the oldest pending run has waited; 0 without pending runs.",
             max((s.oldest_pending_s for s in samples), default=0.0),
         )
         yield from self._of_calls(samples)
         info = GaugeMetricFamily(
-            PREFIX + "info", "1, with what runs here.", labels=("version", "engine", "backend")
+            PREFIX + "info",
+            "1, with the version, engine and backend of this process.",
+            labels=("version", "engine", "backend"),
         )
         for watch in watches:
             backend = str(watch.store.describe()["backend"])
@@ -199,7 +201,7 @@ class ChatCollector(Collector):
         yield calls
         yield _gauge(
             "oldest_open_tool_call_seconds",
-            "How long the call has waited that waits longest for an executor; 0 where none does.",
+            "How long the oldest open call has waited for an executor; 0 without open calls.",
             max((s.oldest_call_s for s in samples), default=0.0),
         )
 
@@ -211,7 +213,7 @@ class ChatCollector(Collector):
         kept = [watch.housekeeping for watch in watches if watch.housekeeping is not None]
         yield _gauge(
             "housekeeping_longest_step_seconds",
-            "The longest that housekeeping has held the writer up.",
+            "The longest time for which housekeeping has blocked the writer.",
             max((house.counts.longest_step_s for house in kept), default=0.0),
         )
 
@@ -229,7 +231,7 @@ def expose(watch: ServiceWatch) -> None:
 
 
 def withdraw(watch: ServiceWatch) -> None:
-    """Remove the state of a service; its counts stay."""
+    """Remove the state of a service, but keep its counts."""
     if watch in COLLECTOR.watches:
         COLLECTOR.watches.discard(watch)
         METER.past.update(watch.counted())

@@ -1,7 +1,8 @@
 """The counters of one process: plain numbers, so that counting an event costs nanoseconds.
 
-The numbers only grow. They belong to the process: several services in it (tests, a restart after a
-failed start) add up. One thread writes each number; a reader may see it a moment late.
+The numbers only grow. They belong to the process: the counts of several services in a process
+(tests, a restart after a failed start) add up. Each number has one writing thread; other threads
+may see a change a moment later.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ class Histogram:
         self.total = 0.0
 
     def observe(self, value: float) -> None:
-        """Count one value; a value that equals a bound belongs to the bucket below it."""
+        """Count one value; a value equal to a bound belongs to the bucket below the bound."""
         self.counts[bisect_left(self.bounds, value)] += 1
         self.total += value
 

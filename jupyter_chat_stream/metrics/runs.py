@@ -1,7 +1,7 @@
-"""The watch over the runs of one service: it counts commits and logs the steps of each run.
+"""Watches the runs of one service: counts commits, and logs the steps of each run.
 
-It sees the events that this process commits, so the counts do not depend on who executes a run. A
-delta costs one comparison; only the events that begin, pause or end a run cost more.
+The watch gets all events that this process commits, even of runs that another process executes. A
+delta costs one comparison; only events that begin, pause or end a run cost more.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from .meter import METER, Meter
 
 log = logging.getLogger("jupyter_chat_stream.runs")
 
-MOST_RUNS = 10_000  # remembered runs; the oldest is forgotten when there are more
+MOST_RUNS = 10_000  # remembered runs; beyond that the oldest is forgotten
 OTHER = "other"
 _OWN_CODES = ("internal", "crashed_too_often", "input_expired")
 
@@ -56,8 +56,8 @@ class RunWatch:
     """Counts the events of the runs that this process commits.
 
     Args:
-        models: the ids that may be values of a label.
-        providers: the names of the providers; any other model of one of them counts as
+        models: the ids of models that may be values of a label.
+        providers: the names of the providers; any other model of a known provider counts as
             ``provider/other``, and every other model as ``other``.
     """
 
@@ -142,7 +142,7 @@ class RunWatch:
 
     def _call_claimed(self, event: Event, run_id: str, body: ToolClaimed) -> None:
         run, id_ = self._run(run_id), body.tool_call_id
-        if body.executor is None:  # it is open again
+        if body.executor is None:  # the call is open again
             run.claimed_ms.pop(id_, None)
             run.open_since_ms[id_] = event.at
             return
@@ -216,7 +216,7 @@ class RunWatch:
 
 
 def known_codes() -> frozenset[str]:
-    """Return the error codes of a run that are this package's own; other providers add theirs."""
+    """Return this package's own error codes of a run; other providers may add codes."""
     classes = [ProviderError]
     for each in classes:
         classes.extend(each.__subclasses__())

@@ -1,4 +1,4 @@
-"""Metrics over HTTP for a process that no Jupyter server is in: a worker."""
+"""Serves metrics over HTTP in a process without a Jupyter server: a worker."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ class MetricsServer:
 
     @property
     def port(self) -> int | None:
-        """The port that is served, None while nothing is served."""
+        """The port of the running server; None without one."""
         return None if self._server is None else self._server.server_port
 
     def start(self) -> None:
-        """Start serving, on a thread of its own.
+        """Start serving, on a separate thread.
 
         Raises:
-            MetricsUnavailable: the port is taken, or the address is not this host's.
+            MetricsUnavailable: the port is taken, or the host does not have the address.
         """
         port, address = self._config.metrics_port, self._config.metrics_address
         if port is None:
@@ -51,8 +51,8 @@ class MetricsServer:
             self._server, self._thread = start_http_server(port, address)
         except OSError as error:
             raise MetricsUnavailable(
-                f"Metrics cannot be served at {address}:{port}: {error.strerror}. Name another "
-                "with --ChatStream.metrics_port and --ChatStream.metrics_address."
+                f"Metrics cannot be served at {address}:{port}: {error.strerror}. Set another port "
+                "or address with --ChatStream.metrics_port or --ChatStream.metrics_address."
             ) from error
         log.info(Line("metrics.served", address=address, port=self.port))
 

@@ -1,8 +1,8 @@
-"""The measurements of one service: its commits, polls and readers, and its database's counts.
+"""Measures one service: its commits, polls and readers, and its database's counts.
 
 Counters go to the meter of the process. States (open runs, readers, queues) are read when
-Prometheus collects. A value that takes a query is at most ``SAMPLE_S`` old; without a collection
-there is no query.
+Prometheus collects. A value that needs a query is at most ``SAMPLE_S`` old. Without collections,
+there are no queries.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from .runs import RunWatch
 log = logging.getLogger("jupyter_chat_stream.metrics")
 
 SAMPLE_S = 5.0
-# Counts of the housekeeping that the meter shows.
+# The counts of housekeeping that the meter has.
 HOUSEKEEPING_COUNTS = (
     "expired_threads",
     "purged_threads",
@@ -47,12 +47,12 @@ class Sample:
     open_runs: dict[str, int] = field(default_factory=dict)
     oldest_pending_s: float = 0.0
     open_calls: dict[str, int] = field(default_factory=dict)
-    oldest_call_s: float = 0.0  # of those that no executor has claimed
+    oldest_call_s: float = 0.0  # of the calls that no executor has claimed
     at_s: float = float("-inf")
 
 
 class ServiceWatch:
-    """Feeds the meter from one service, from now until ``close``."""
+    """Updates the meter from one service, from now until ``close``."""
 
     def __init__(
         self,
@@ -92,7 +92,7 @@ class ServiceWatch:
             pass  # the loop has ended with the service
 
     async def take_sample(self) -> None:
-        """Ask the database how many runs and tool calls are open, and how long the oldest wait."""
+        """Read from the database how many runs and tool calls are open, and the longest waits."""
         try:
             counts, oldest = await self.store.runs.count_open()
             calls, expires_ms = await self.store.tools.count_open()
@@ -111,12 +111,12 @@ class ServiceWatch:
         )
 
     def reader_came_back(self, thread_id: str, after: int, head: int) -> None:
-        """Note that a reader follows again from a cursor, and how far behind it was."""
+        """Note that a reader has come back with a cursor, and how many events it had missed."""
         self._meter.reconnect_behind.observe(head - after)
         log.info(Line("reader.came_back", thread=thread_id, after=after, behind=head - after))
 
     def socket_paused(self, held_bytes: int) -> None:
-        """Count a full outbox of a socket; its readers continue later."""
+        """Count a full outbox of a socket."""
         self._meter.socket_pauses += 1
         log.info(Line("socket.paused", held_bytes=held_bytes))
 

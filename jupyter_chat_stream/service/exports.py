@@ -1,7 +1,7 @@
-"""Exporting: a reading thread writes a thread into a file before it is sent.
+"""Exports a thread into a temporary file, which is then sent to the client.
 
-The temporary file has no name and disappears when it is closed. So a long thread or a slow client
-holds neither memory nor a read transaction.
+The file has no name, and disappears when it is closed. So a long thread needs little memory, and a
+slow client holds no read transaction.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from ..store.front import WholeThread
 from .base import ServiceBase
 
 IN_MEMORY_BYTES = 1024 * 1024
-# After so many bytes the writing pauses, so that the event loop can deliver events.
+# After this many bytes the writing pauses, so that the event loop can deliver events.
 BREATH_BYTES = 32 * 1024
 BREATH_S = 0.002
 
 
 @dataclass(frozen=True, kw_only=True)
 class Exported:
-    """A finished file: read it from its start, then close it."""
+    """A complete file, to be read from its start and then closed."""
 
     file: IO[bytes]
     name: str
@@ -37,12 +37,12 @@ class Exported:
 
 
 class Exports(ServiceBase):
-    """Threads as files; one is written at a time, and the others wait."""
+    """Exports threads as files, one at a time; other exports wait."""
 
     _turn: asyncio.Lock | None = None
 
     async def export(self, owner: str, thread_id: str, wanted: Format) -> Exported:
-        """Write a thread in its present state.
+        """Write a thread in its current state.
 
         Raises:
             ThreadNotFound
