@@ -113,7 +113,7 @@ class ChatCollector(Collector):
         meter = self._meter
         text = "Events committed by this process, by type."
         yield _counters("events", text, ("type",), _keyed(meter.events))
-        yield _counter("event_text_bytes", "Bytes of text in those events.", meter.text_bytes)
+        yield _counter("event_text_bytes", "Bytes of text in committed events.", meter.text_bytes)
         yield _histogram(
             "commit_seconds",
             "Time of one commit, from the begin of its transaction, including waits for the "

@@ -157,7 +157,7 @@ class Appender:
         """Wait until few enough characters are pending to read the provider again.
 
         Raises:
-            StaleAttempt: this attempt may write no more.
+            StaleAttempt: this attempt was fenced.
         """
         self._raise_failure()
         while self._coalescer.pending_chars > MAX_PENDING_CHARS:

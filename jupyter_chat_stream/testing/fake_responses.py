@@ -61,7 +61,7 @@ class FakeResponse:
         self._wake()
 
     def end(self, status: str | None = None) -> None:
-        """End the response, with this status instead of the last event's status."""
+        """End the response; ``status`` replaces the status of the last event."""
         self.is_over = True
         self.value["status"] = status or self.value["status"]
         self._wake()

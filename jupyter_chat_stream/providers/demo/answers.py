@@ -23,12 +23,12 @@ takes about twenty-five seconds. Use that time to try to break it.
 
 ## Try to break it
 
-1. **Reload this page** now. The server makes the answer, so the answer goes on, and the page shows
-   it from where it is by then.
+1. **Reload this page** now. The server makes the answer, so the answer continues, and the page shows
+   all of it.
 2. **Restart the kernel.** The kernel does not make the answer either.
 3. Do **both**. You need not run a cell again.
-4. **Kill the Jupyter server**, and start it again. The answer goes on from the last word that was
-   kept, to its end. No word is lost, and none comes twice.
+4. **Kill the Jupyter server**, and start it again. The answer continues after the last kept word, to
+   its end. No word is lost, and no word comes twice.
 
 | what you do | what is lost | what happens next |
 |:--|:-:|:--|
@@ -36,7 +36,7 @@ takes about twenty-five seconds. Use that time to try to break it.
 | restart the kernel | nothing | the answer streams on |
 | close the laptop | nothing | the chat shows the answer when you come back |
 | open a second tab | nothing | both tabs show the answer as it streams |
-| kill the server | nothing | a new attempt goes on with the kept text |
+| kill the server | nothing | a new attempt continues the kept text |
 | press **Stop** | only what was still to come | what you have read stays |
 
 ## Why this works
@@ -219,8 +219,8 @@ THOUGHTS = (
 )
 THOUGHT_ANSWER = (
     LABEL
-    + """The model's **thinking** stands above. It is a part of its own in the message: it
-streams, the log keeps it, and you can fold it away.
+    + """The model's **thinking** is above. It is a separate part of the message: it streams,
+the log keeps it, and you can fold it away.
 """
 )
 FAIL_ANSWER = (
@@ -240,8 +240,8 @@ the text or not. The server committed its *handle* first. It commits each piece 
 with the *cursor* of the upstream, which is the number of the piece.
 
 Kill the Jupyter server now and start it again. The next attempt does not ask the model a second
-time: it joins the same upstream right after the committed cursor. What the upstream has written
-meanwhile comes at once, and there is no seam in the text.
+time: it joins the same upstream right after the committed cursor. The text that the upstream has
+written meanwhile comes at once, and there is no seam in the text.
 
 OpenAI's Responses API works like this (`background`). For a model that cannot be joined again, a
 new request continues from the text that was kept.

@@ -60,7 +60,7 @@ class CellWatch:
         return self._bytes > MAX_BYTES
 
     def take(self, message: Mapping[str, Any]) -> None:
-        """Take one message; a message of another cell is ignored."""
+        """Take one message. A message of another cell counts only for the size."""
         content = message.get("content")
         content = content if isinstance(content, Mapping) else {}
         self._bytes += _size(content, message.get("buffers") or ())

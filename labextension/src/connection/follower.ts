@@ -33,7 +33,7 @@ export class Follower {
   }
 
   readonly subscription = new Subscription();
-  /** Set once no more events will come; `error` is null if the thread was deleted. */
+  /** Set when no more events will come; `error` is null if the thread was deleted. */
   ended: { readonly error: Failure | null } | null = null;
 
   /** The frames that begin a subscription at the current cursor. */

@@ -10,5 +10,5 @@ export const IChatPage = new Token<IChatPage>(
   'The chat threads of this page, and the parts that draw them.'
 );
 
-/** Raise this when the widget's traits change. Kernels ask for `^0.1.0` (kernel/chat.py). */
+/** Raise this when the widget's traits change. Kernels require `^0.1.0` (kernel/chat.py). */
 export const WIDGET_VERSION = '0.1.0';

@@ -43,7 +43,7 @@ export interface CallResult {
   readonly files?: readonly ResultFile[];
 }
 
-/** A result on its way to the server, with the ids of its files. */
+/** A result as it is sent to the server, with the ids of its files. */
 interface SentResult {
   readonly success: boolean;
   readonly output: unknown;

@@ -121,7 +121,7 @@ export interface Workspace {
   cells(path: string): readonly NotebookCell[];
   /** One cell; null if it is gone or its notebook is not open. */
   cell(place: Place): NotebookCell | null;
-  /** How people call the cell, such as `cell [3] of analysis.ipynb`. */
+  /** The name of the cell for people, such as `cell [3] of analysis.ipynb`. */
   nameOf(place: Place): string;
   /** Ask the notebook's kernel for its variables. Never waits for a busy kernel. */
   variables(path: string): Promise<Variables>;

@@ -37,7 +37,7 @@ async def http_client(
         if response.status_code in _STATUS:
             on_hint(_STATUS[response.status_code])
         if response.headers.get("content-encoding", "identity") != "identity":
-            on_hint("It compresses what it sends, although it was asked not to.")
+            on_hint("It compresses its responses, although it was asked not to.")
             raise httpx.DecodingError("compressed")
         is_events = response.headers.get("content-type", "").startswith("text/event-stream")
         response.stream = bounded(response.stream, is_events=is_events)

@@ -79,7 +79,7 @@ function stepText({ step, version }: BuildView, trans: TranslationBundle): strin
     case 'writing':
       return trans.__('Building: writing version %1', version);
     case 'asks':
-      return trans.__('Building: version %1 is written, and asks you below', version);
+      return trans.__('Building: version %1 is written and waits for your consent, below', version);
     case 'trying':
       return trans.__('Building: trying version %1', version);
     case 'built':
