@@ -103,7 +103,7 @@ class FileCells implements CellList {
   }
 }
 
-/** Apply edits. During the transaction of an open notebook, its list of cells does not change. */
+/** Apply edits. Tracks the ids itself, because `list.cells` does not change during a transaction. */
 function applyEdits(list: CellList, edits: readonly CellEdit[]): void {
   const now = new Map(list.cells.map(cell => [cell.id, cell]));
   const ids = [...now.keys()];
