@@ -23,12 +23,12 @@ takes about twenty-five seconds. Use that time to try to break it.
 
 ## Try to break it
 
-1. **Reload this page** now. The server makes the answer, so the answer continues, and the page shows
-   all of it.
+1. **Reload this page** now. The server makes the answer, so the answer continues, and the page
+   shows all of it.
 2. **Restart the kernel.** The kernel does not make the answer either.
 3. Do **both**. You need not run a cell again.
-4. **Kill the Jupyter server**, and start it again. The answer continues after the last kept word, to
-   its end. No word is lost, and no word comes twice.
+4. **Kill the Jupyter server**, and start it again. The answer continues after the last kept word,
+   to its end. No word is lost, and no word comes twice.
 
 | what you do | what is lost | what happens next |
 |:--|:-:|:--|

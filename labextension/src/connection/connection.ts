@@ -46,7 +46,7 @@ const FIRST_POLLING_DELAY_MS = 5_000;
 const LONGEST_POLLING_DELAY_MS = 60_000;
 const SIGNED_OUT_MS = 30_000;
 /** How long a socket may take to answer `ping`: when the browser reports that it is offline, and when the
-* page becomes visible again. An unnecessary new socket costs a handshake, but no event. */
+ * page becomes visible again. An unnecessary new socket costs a handshake, but no event. */
 const OFFLINE_PATIENCE_MS = 150;
 const RETURN_PATIENCE_MS = 3_000;
 
