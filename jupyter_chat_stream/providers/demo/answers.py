@@ -32,11 +32,11 @@ takes about twenty-five seconds. Use that time to try to break it.
 
 | what you do | what is lost | what happens next |
 |:--|:-:|:--|
-| reload the page | nothing | it catches up, then streams on |
+| reload the page | nothing | it catches up, then the answer streams on |
 | restart the kernel | nothing | the answer streams on |
 | close the laptop | nothing | the chat shows the answer when you come back |
 | open a second tab | nothing | both tabs show the answer as it streams |
-| kill the server | nothing | a new attempt continues the kept text |
+| kill the server | nothing | a new attempt continues after the kept text |
 | press **Stop** | only what was still to come | what you have read stays |
 
 ## Why this works

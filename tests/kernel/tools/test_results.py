@@ -161,7 +161,7 @@ def test_a_table_with_a_secret_of_the_environment_is_not_kept(library: Any) -> N
     for column in ([secret, "b"], [[secret], ["b"]]):
         text, files = made(library.DataFrame({"n": [1, 2], "of": column}), conceal)
         assert secret not in text
-        assert "was not kept: it holds the value of a secret variable" in text
+        assert "was not kept: it contains the value of a secret environment variable" in text
         assert files.contents == []
     assert len(made(library.DataFrame({"n": [1], "of": ["b"]}), conceal)[1].contents) == 1
 
