@@ -42,7 +42,7 @@ export function ConsentList(props: ConsentListProps): ReactElement {
       {list === null && problem !== null ? null : shown.length === 0 ? (
         <p className="jp-ChatStream-toolNote">
           {list === null
-            ? trans.__('Loading…')
+            ? trans.__('Loading the list…')
             : trans.__('Nothing: every change and every run asks you first.')}
         </p>
       ) : (
