@@ -257,7 +257,7 @@ describe('a call', () => {
   });
 
   it.each([
-    ['interrupted', 'it is not made again'],
+    ['interrupted', 'it is not repeated'],
     ['expired', 'nobody was there to execute it'],
     ['refused', 'it was not allowed']
   ])('that is %s by the server says so', (reason, sentence) => {
