@@ -1,8 +1,4 @@
-<<<<<<< HEAD:jupyter_chat_stream/store/chat/call_review.py
 """The review of the tool calls of a run: the first step of every attempt, in one transaction.
-=======
-"""Settles the tool calls of a run: the first step of every attempt, in one transaction.
->>>>>>> ba99aa9 (Make the docstrings of store/chat plain):jupyter_chat_stream/store/chat/call_settling.py
 
 For each call of the reply without a result, the next step is one of: a failed result, a permission,
 a question to the person, or a claim by this process. If a call is still open afterwards, the run
@@ -76,13 +72,8 @@ class CallPlan:
 
 
 @dataclass(frozen=True, kw_only=True)
-<<<<<<< HEAD:jupyter_chat_stream/store/chat/call_review.py
 class Reviewed:
     """What the attempt does next: make calls, leave the run waiting, or ask the model."""
-=======
-class Settled:
-    """The next step of the attempt: make calls, leave the run waiting, or ask the model."""
->>>>>>> ba99aa9 (Make the docstrings of store/chat plain):jupyter_chat_stream/store/chat/call_settling.py
 
     in_place: tuple[CallInPlace, ...] = ()
     is_waiting: bool = False
@@ -134,13 +125,8 @@ def review_calls(
     attempt: int,
     plans: Mapping[str, CallPlan],
     phase: Phase = "tool_calling",
-<<<<<<< HEAD:jupyter_chat_stream/store/chat/call_review.py
 ) -> Reviewed:
     """Do what each call without a result needs next, and release the run if one is still open.
-=======
-) -> Settled:
-    """Settle every call of a run without a result, and release the run if a call stays open.
->>>>>>> ba99aa9 (Make the docstrings of store/chat plain):jupyter_chat_stream/store/chat/call_settling.py
 
     Args:
         phase: the run's phase while the attempt makes calls itself.
@@ -182,13 +168,8 @@ def _read_round(tx: Transaction, run: RunRef, attempt: int) -> _CallRound:
     )
 
 
-<<<<<<< HEAD:jupyter_chat_stream/store/chat/call_review.py
 def _review_call(round_: _CallRound, call: ToolCallPart, plan: CallPlan) -> None:
     """Do what one call needs next."""
-=======
-def _settle(round_: _CallRound, call: ToolCallPart, plan: CallPlan) -> None:
-    """Do the next step of one call."""
->>>>>>> ba99aa9 (Make the docstrings of store/chat plain):jupyter_chat_stream/store/chat/call_settling.py
     row = round_.rows.get(call["tool_call_id"])
     if row is None:
         row = _begin(round_, call, plan)
