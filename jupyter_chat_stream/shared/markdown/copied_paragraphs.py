@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from .inlines import MAX_MARKS, as_code, count_emphasis, inline, sealed
+from .copied_marks import MAX_MARKS, as_code, count_emphasis
+from .inlines import inline, sealed
 
 _FRONT = re.compile(r"[ \t]*(?:[-*+][ \t]|[0-9]{1,9}[.)][ \t]|#{1,6}[ \t]|>|\|)")
 # The mark of an item or a heading: the blanks before it, and its number.

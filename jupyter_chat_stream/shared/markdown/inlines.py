@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 
+from .copied_marks import MAX_MARKS, as_code, count_emphasis
 from .copied_texts import apart, encoded, escaped_tag
 
 TAGS = (
@@ -54,13 +55,6 @@ _BRACES = re.compile(r"\\.|[{}]")
 _ENVIRONMENT = re.compile(r"\\(begin|end)[ \t]*\{([^{}\n]*)\}")
 
 
-# The most marks of one paragraph, item or cell. JupyterLab's table of contents compares each mark
-# with all that follow: 5,000 of them take it 13 seconds.
-MAX_MARKS = 500
-_MARK = re.compile(r"[*_~]|<span>")
-_KEPT_FORMULA = re.compile(r"\$\$?[^$]*\$\$?")
-
-
 def inline(text: str, *, keeps_dollar: bool, is_cell: bool = False) -> str:
     """Write the text of one paragraph, item, heading or cell.
 
@@ -71,16 +65,6 @@ def inline(text: str, *, keeps_dollar: bool, is_cell: bool = False) -> str:
     """
     written = _Inline(text, keeps_dollar, is_cell).written()
     return written if count_emphasis(written) <= MAX_MARKS else as_code(text)
-
-
-def as_code(text: str) -> str:
-    """Write a text as code in which no renderer finds a mark."""
-    return f"<code>{encoded(text)}</code>"
-
-
-def count_emphasis(written: str) -> int:
-    """Count what a renderer compares with the rest of its paragraph: marks and our own tags."""
-    return len(_MARK.findall(_KEPT_FORMULA.sub("", written)))
 
 
 def sealed(text: str) -> str:

@@ -7,6 +7,7 @@
  *
  * The twin of `jupyter_chat_stream/shared/markdown/inlines.py`.
  */
+import { MAX_MARKS, asCode, countEmphasis } from './copied-marks';
 import { ENVIRONMENT, RISKY_COMMAND, maths } from './copied-maths';
 import { apart, at, encoded, escapedTag, isBlank } from './copied-texts';
 
@@ -42,14 +43,6 @@ const SEALS: readonly (readonly [RegExp, string])[] = [
 ];
 
 /**
- * The most marks of one paragraph, item or cell. JupyterLab's table of contents compares each mark
- * with all that follow: 5,000 of them take it 13 seconds.
- */
-export const MAX_MARKS = 500;
-const MARK = /[*_~]|<span>/g;
-const KEPT_FORMULA = /\$\$?[^$]*\$\$?/g;
-
-/**
  * Write the text of one paragraph, item, heading or cell; as code if it has more than MAX_MARKS.
  *
  * `keepsDollar`: no other dollar is near with which a dollar could form a formula.
@@ -57,16 +50,6 @@ const KEPT_FORMULA = /\$\$?[^$]*\$\$?/g;
 export function inline(text: string, keepsDollar: boolean, isCell = false): string {
   const written = new CopiedInline(text, keepsDollar, isCell).written();
   return countEmphasis(written) <= MAX_MARKS ? written : asCode(text);
-}
-
-/** Write a text as code in which no renderer finds a mark. */
-export function asCode(text: string): string {
-  return `<code>${encoded(text)}</code>`;
-}
-
-/** Count what a renderer compares with the rest of its paragraph: marks and our own tags. */
-export function countEmphasis(written: string): number {
-  return written.replace(KEPT_FORMULA, '').match(MARK)?.length ?? 0;
 }
 
 /** Remove from a text everything that a renderer could read as more than text. */

@@ -1,5 +1,6 @@
 /** The lines of a paragraph, an item, a heading or a table of a harmless copy (see `copies.ts`). Pure. */
-import { MAX_MARKS, asCode, countEmphasis, inline, sealed } from './copied-inlines';
+import { inline, sealed } from './copied-inlines';
+import { MAX_MARKS, asCode, countEmphasis } from './copied-marks';
 
 const FRONT = /^[ \t]*(?:[-*+][ \t]|[0-9]{1,9}[.)][ \t]|#{1,6}[ \t]|>|\|)/;
 /** The mark of an item or a heading: the blanks before it, and its number. */

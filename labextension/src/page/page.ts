@@ -104,7 +104,7 @@ function openElsewhere(app: JupyterFrontEnd, isOpenHere: (path: string) => boole
   return new OpenElsewhere({
     channel: new BroadcastChannel('jupyter-chat-stream:open-notebooks'),
     locks: (navigator as Partial<Pick<Navigator, 'locks'>>).locks ?? null,
-    server: PageConfig.getBaseUrl(),
+    server: app.serviceManager.serverSettings.baseUrl,
     isOpenHere,
     localPath: path => contents.localPath(path),
     running: async () => {

@@ -6,7 +6,7 @@ import MarkdownIt from 'markdown-it';
 import { Marked, type Token, type Tokens } from 'marked';
 import { describe, expect, it } from 'vitest';
 
-import { countEmphasis } from '../../src/markdown/copied-inlines';
+import { countEmphasis } from '../../src/markdown/copied-marks';
 import { oneLine } from '../../src/markdown/copied-texts';
 import { harmless, harmlessStart } from '../../src/markdown/copies';
 
@@ -72,15 +72,19 @@ const marked = new Marked({ gfm: true });
 /** The texts that a reader of Markdown reads as one: paragraphs, headings, items, cells. */
 function paragraphsOf(tokens: readonly Token[]): string[] {
   return tokens.flatMap(token => {
-    if (token.type === 'table') {
-      return [token.header, ...token.rows].flat().map((cell: Tokens.TableCell) => cell.text);
+    if (isTable(token)) {
+      return [token.header, ...token.rows].flat().map(cell => cell.text);
     }
-    if (token.type === 'list') {
-      return token.items.flatMap((item: Tokens.ListItem) => paragraphsOf(item.tokens));
+    if (isList(token)) {
+      return token.items.flatMap(item => paragraphsOf(item.tokens));
     }
-    return token.type === 'blockquote' ? paragraphsOf(token.tokens ?? []) : [token.raw];
+    return isQuote(token) ? paragraphsOf(token.tokens) : [token.raw];
   });
 }
+
+const isTable = (token: Token): token is Tokens.Table => token.type === 'table';
+const isList = (token: Token): token is Tokens.List => token.type === 'list';
+const isQuote = (token: Token): token is Tokens.Blockquote => token.type === 'blockquote';
 
 describe('a copy', () => {
   it.each(CASES.copies)('is what Python writes: $name', ({ source, copy }) => {
