@@ -31,8 +31,7 @@ const page: JupyterFrontEndPlugin<IChatPage> = {
     translator: ITranslator | null,
     tracker: INotebookTracker | null,
     documents: IDocumentManager | null
-  ): IChatPage =>
-    createPage(app, languageOf(translator), rendermime, languages, tracker, documents)
+  ): IChatPage => createPage(app, languageOf(translator), rendermime, languages, tracker, documents)
 };
 
 const renderer: JupyterFrontEndPlugin<void> = {
