@@ -68,7 +68,7 @@ class Picture:
 
 
 ExportBlock = Text | Folded | NoteLine | Picture | Remark
-# Reads the bytes of an attached image; None if the document is not to hold them.
+# Reads the bytes of an attached image; None if the document must not contain them.
 ReadPicture = Callable[[AttachmentPart], bytes | None]
 
 _KINDS: frozenset[str] = frozenset(get_args(PartKind))

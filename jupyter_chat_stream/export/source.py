@@ -68,7 +68,7 @@ class Source:
 
 
 def shown(entries: Sequence[MessageEntry], head: str | None) -> list[MessageEntry]:
-    """Return the messages from the root to the head, then those for later.
+    """Return the messages from the root to the head, then the messages for later.
 
     A damaged row may name a missing head or parent. The newest message then replaces the head, and
     the previously created message replaces the parent.

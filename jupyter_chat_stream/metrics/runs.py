@@ -42,7 +42,7 @@ _OWN_CODES = ("internal", "crashed_too_often", "input_expired")
 
 @dataclass(kw_only=True)
 class _WatchedRun:
-    """The memory of a run that has not ended."""
+    """The data of a run that has not ended."""
 
     begun_ms: int | None = None
     model: str = OTHER

@@ -157,7 +157,7 @@ class Execution:
     async def _gather(self) -> Gathered | None:
         """Read the prompt's data; None if the run waits for a tool call, or was stopped.
 
-        While the upstream can be joined, its round has not ended, and no call is reviewed.
+        If the upstream can be joined, its round has not ended, so no call is reviewed.
         """
         run, services, claimed = self._claimed.run, self._services, self._claimed
         config, store, tokens = services.config, services.store, services.tokens
@@ -177,7 +177,7 @@ class Execution:
         return gathered
 
     async def _review(self, gathered: Gathered) -> bool:
-        """Review the tool calls; False if the run waits or was left."""
+        """Review the tool calls; False if the run waits or was left to another process."""
         goes_on = await self._unless_stopped(self._rounds.review(gathered))
         if goes_on is None or (goes_on and self._why is not None):
             await self._leave(self._append_to(gathered))
@@ -219,7 +219,7 @@ class Execution:
         )
 
     async def _end(self, gathered: Gathered, appender: Appender, end: EndChunk) -> bool:
-        """End the answer, or a round of it; True if the round has calls to review."""
+        """End the answer or its round; True if the round has calls to review."""
         usage = await priced(self._services.registry.get(self._claimed.model)[0], end)
         total = with_rounds(gathered.spent, usage)
         if self._build is not None:

@@ -1,4 +1,4 @@
-"""Rounds of tool calls: the tools of a run, the review of its calls, and those made in place.
+"""Rounds of tool calls: resolves the tools of a run, reviews its calls, and makes server calls.
 
 ::
 
@@ -7,8 +7,8 @@
          │ every call has a result                  ├─ a call is open: released, waits (L10)
          └──────────────────────────────────────────┘
 
-The review is one transaction, and comes first in every attempt: after a crash the next attempt
-finds in the log and in the rows what there is to do (L12, L13, L14).
+The review is one transaction, and the first step of every attempt. After a crash, the next attempt
+finds the open work in the log and in the rows (L12, L13, L14).
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class ToolRounds:
         self._config = config
         self._claimed = claimed
         self._tokens = tokens
-        self._digests: dict[str, str] = {}  # of the calls that are reviewed, by their ids
+        self._digests: dict[str, str] = {}  # by call id: the digest of the reviewed definition
         self.notes: tuple[str, ...] = ()
         """Notes for the answer about missing tools."""
 
@@ -102,7 +102,7 @@ class ToolRounds:
         return ToolBook(gathered.tools or (), lambda: self._store.now_ms() + expires_ms)
 
     async def review(self, gathered: Gathered) -> bool:
-        """Review the calls of the reply, and make those in place.
+        """Review the calls of the reply, and make the server's calls in this process.
 
         Returns:
             Whether the attempt continues: False if the run waits and was released.

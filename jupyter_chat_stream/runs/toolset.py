@@ -164,7 +164,7 @@ def _plan_call(
 
 
 def _misfit(tool: ToolDefinition, operation: str, input: Any, steps: _CheckSteps) -> str | None:
-    """Return why an input does not fit its tool, as a sentence for the model."""
+    """Return why an input does not fit its tool, as a sentence for the model; None if it fits."""
     if not isinstance(input, Mapping):
         return INVALID_INPUT
     operations = tool.get("operations")
@@ -174,7 +174,7 @@ def _misfit(tool: ToolDefinition, operation: str, input: Any, steps: _CheckSteps
 
 
 def schema_misfit(schema: JsonView, input: JsonView, steps: _CheckSteps) -> str | None:
-    # Imported late: jsonschema takes 0.1 s, and few runs have tools.
+    # Imported late, because jsonschema takes 0.1 s and few runs have tools.
     from jsonschema import Draft202012Validator
     from jsonschema.exceptions import best_match
     from jsonschema.validators import extend
@@ -193,7 +193,7 @@ def schema_misfit(schema: JsonView, input: JsonView, steps: _CheckSteps) -> str 
 
 
 class _CheckSteps:
-    """Counts the keywords that the checks of a round look at, and ends them after too many.
+    """Counts the keywords that the checks of a round evaluate, and ends the checks after too many.
 
     A schema of some hundred characters can make a check endless. A step may copy its part of the
     input into a sentence, so large inputs also cost time.

@@ -1,7 +1,7 @@
-"""Stopping the upstream of a run that a person has cancelled: it would go on, and cost, alone.
+"""Stops the upstream of a cancelled run, which would otherwise continue and cost money.
 
-A cancelled run keeps the place of its upstream until the upstream is stopped. So a stop is made
-also if the process that had to make it dies, or if no process worked on the run.
+The row of a cancelled run keeps its upstream's handle until the upstream is stopped. If the process
+that should stop the upstream dies, or if no process worked on the run, another process stops it.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ class UpstreamStops:
         self._store = store
         self._registry = registry
         self._tasks: dict[str, asyncio.Task[None]] = {}  # by the run's id
-        self._left: Set[str] = frozenset()  # at the last look
-        self._tried: Set[str] = frozenset()  # since then, or of those
+        self._left: Set[str] = frozenset()  # run ids: ``left`` at the last look
+        self._tried: Set[str] = frozenset()  # run ids: tried since that look, or still left
         self._has_ended = False
 
     def begin(self, run_id: str) -> None:
@@ -43,10 +43,11 @@ class UpstreamStops:
         task.add_done_callback(lambda _: self._tasks.pop(run_id))
 
     def take_over(self, left: Set[str]) -> None:
-        """Stop the upstreams that were left at the last look, too.
+        """Stop the upstreams that nobody has stopped since the last look.
 
-        At its first look, the process that has cancelled the run may be stopping it. Each process
-        tries once: another one may have the key that is missing here.
+        A run that is new in ``left`` is skipped, because another process may be stopping its
+        upstream just now. This process tries each upstream once; if the provider's key is missing
+        here, another process may have it.
 
         Args:
             left: the ids of the cancelled runs whose upstream nobody has stopped.

@@ -67,7 +67,7 @@ class WholeThread:
         self._thread = thread
 
     def messages(self, entries: Sequence[MessageEntry]) -> Iterator[MessageRecord]:
-        """Read these messages in this order; open replies are folded up to ``seq``."""
+        """Read these messages in this order, and fold open replies up to ``seq``."""
         partial = {run.message_pk: run for run in open_runs(self._conn, self._thread)}
         sql = f"SELECT pk, {rows.MESSAGE_COLUMNS} FROM message WHERE pk {among(self._conn)}"
         for start in range(0, len(entries), PAGE_MESSAGES):

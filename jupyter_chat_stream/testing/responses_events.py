@@ -39,7 +39,7 @@ def new_response(id_: str, body: JsonObject) -> JsonObject:
 
 
 def events_of(answer: Answer, body: JsonObject, response: JsonObject) -> Iterator[ResponsesEvent]:
-    """Yield all events of an answer without a fault, without their numbers.
+    """Yield all events of an answer without a fault; the events have no numbers yet.
 
     Args:
         response: the response's object, which each event updates.

@@ -14,10 +14,10 @@ from ..shell import shell_of_kernel
 
 
 class _CellState:
-    """Whether a cell is under way in this kernel."""
+    """Tracks whether a cell is running in this kernel."""
 
     def __init__(self) -> None:
-        self.is_in_cell = True  # the watch is created by a cell
+        self.is_in_cell = True  # a cell creates this object
         self._shell: Any = None
 
     def watch(self, shell: Any) -> None:

@@ -55,7 +55,7 @@ class CapturedStream:
 
 @contextmanager
 def captured(write: WriteText, files: CallFiles) -> Iterator[None]:
-    """Pass to ``write`` what the code of this context prints, and to ``files`` its pictures."""
+    """Pass printed texts of this context to ``write``, and displayed pictures to ``files``."""
     streams = {name: CapturedStream(getattr(sys, name)) for name in ("stdout", "stderr")}
     publisher = getattr(shell_of_kernel(), "display_pub", None)
 

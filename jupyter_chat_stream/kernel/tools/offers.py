@@ -45,12 +45,12 @@ class KernelOffer:
         self._sent.clear()
 
     def request(self) -> WireFrame:
-        """Return the frame to send now."""
+        """Return the frame that makes the offer."""
         self._sent.append(self._version)
         return self._frame(self._tools)
 
     def withdrawal(self) -> WireFrame:
-        """Return the frame that takes the offer back; its answer is not waited for."""
+        """Return the frame that withdraws the offer. Nobody waits for its answer."""
         self._sent.append(0)
         return self._frame(())
 
@@ -65,7 +65,7 @@ class KernelOffer:
         }
 
     def answered(self, frame: WireFrame) -> None:
-        """Take the server's answer to the oldest frame without one."""
+        """Take the server's answer to the oldest unanswered frame."""
         if not self._sent:
             return
         self._answered = max(self._answered, self._sent.popleft())
@@ -96,5 +96,5 @@ class KernelOffer:
 
 
 def is_answer(frame: WireFrame) -> bool:
-    """Return whether a frame of a thread answers an offer; others belong to the subscription."""
+    """Return whether a frame answers an offer; other frames belong to the subscription."""
     return frame.get("op") == "offered" or frame.get("to") == "offer"

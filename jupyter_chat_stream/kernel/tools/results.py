@@ -61,7 +61,7 @@ def output_of(
 
 
 def _with_whole(output: Any, value: Any, conceal: Callable[[str], str], files: CallFiles) -> Any:
-    """Keep the whole of a value whose output was cut; an output that is a text tells where."""
+    """Keep the complete value of a cut output as a file; a text output names the file."""
     whole = _ValueWriter(MAX_WHOLE_CHARS, conceal, files).write(value)
     if isinstance(whole, str):
         name = files.add(Content(name="output.txt", type="text/plain", data=_encoded(whole)))
@@ -110,7 +110,7 @@ def _size(output: Any) -> int:
 
 
 class _ValueWriter:
-    """Writes one value as JSON, of about ``budget`` characters."""
+    """Converts one value to JSON of about ``budget`` characters."""
 
     def __init__(
         self, budget: int, conceal: Callable[[str], str], files: CallFiles | None = None

@@ -271,7 +271,7 @@ class CallJob:
 
     @contextmanager
     def _ending(self, claimed: KernelCall) -> Iterator[None]:
-        """Let the claim end with the block: an error that leaves the block is a failed result."""
+        """End the claim with the block; an error of the block becomes a failed result."""
         try:
             yield
         except (KeyboardInterrupt, asyncio.CancelledError, SystemExit) as error:

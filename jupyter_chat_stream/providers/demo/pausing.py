@@ -23,7 +23,7 @@ DemoStep = str | AskChunk | SleepChunk
 
 
 def script(prompt: Prompt, params: DemoParams) -> list[DemoStep]:
-    """Return the steps of an answer, up to the first question without a reply."""
+    """Return the steps of an answer, up to the first unanswered question."""
     steps: list[DemoStep] = []
     answered = 0
     for step in _ask(prompt, params) if prompt.model == "ask" else _wait(prompt, params):

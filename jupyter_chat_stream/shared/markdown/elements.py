@@ -174,7 +174,7 @@ MAX_SPAN = 100  # of a cell; browsers are slow with larger spans
 
 
 def table_of(source: str) -> Element | None:
-    """Read a table, whose cells hold their source as text; None if the source is not a table."""
+    """Read a table with the cells' source as text; None if the source is not a table."""
     reader = _TableReader()
     done = 0
     for found in _PART.finditer(source):
@@ -189,7 +189,7 @@ def table_of(source: str) -> Element | None:
 
 
 class _TableReader:
-    """Takes the tags in turn; each call returns whether they still make a table."""
+    """Takes the tags one by one; each call returns whether they still form a table."""
 
     def __init__(self) -> None:
         self.table: Element | None = None

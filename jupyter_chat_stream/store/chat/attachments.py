@@ -32,7 +32,7 @@ UNSENT_EXPIRES_MS = 24 * HOUR_MS  # after the upload
 MAX_PER_MESSAGE = 20
 
 Expiring = Literal["attachment", "blob"]
-ExpiryPlace = tuple[int, int]  # in the order of expiry: when, and the key
+ExpiryPlace = tuple[int, int]  # a place in the order of expiry: the time, and the key
 BEGINNING: ExpiryPlace = (-1, -1)
 
 
@@ -295,7 +295,7 @@ def delete_expired(tx: Transaction, attachment: int, until_ms: int) -> tuple[boo
 def find_expired(
     conn: Connection, table: Expiring, until_ms: int, after: ExpiryPlace, limit: int
 ) -> list[ExpiryPlace]:
-    """List what has expired of a table, soonest first.
+    """List the expired rows of a table, the earliest first.
 
     Expired blobs are those that no attachment needs, and those whose upload has stopped.
     """

@@ -1,4 +1,4 @@
-"""The review of the tool calls of a run: the first step of every attempt, in one transaction.
+"""Reviews the tool calls of a run: the first step of every attempt, in one transaction.
 
 For each call of the reply without a result, the next step is one of: a failed result, a permission,
 a question to the person, or a claim by this process. If a call is still open afterwards, the run
@@ -73,7 +73,7 @@ class CallPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class Reviewed:
-    """What the attempt does next: make calls, leave the run waiting, or ask the model."""
+    """The next step of the attempt: make calls, leave the run waiting, or ask the model."""
 
     in_place: tuple[CallInPlace, ...] = ()
     is_waiting: bool = False
@@ -126,7 +126,7 @@ def review_calls(
     plans: Mapping[str, CallPlan],
     phase: Phase = "tool_calling",
 ) -> Reviewed:
-    """Do what each call without a result needs next, and release the run if one is still open.
+    """Review every call of a run without a result, and release the run if a call stays open.
 
     Args:
         phase: the run's phase while the attempt makes calls itself.
@@ -169,7 +169,7 @@ def _read_round(tx: Transaction, run: RunRef, attempt: int) -> _CallRound:
 
 
 def _review_call(round_: _CallRound, call: ToolCallPart, plan: CallPlan) -> None:
-    """Do what one call needs next."""
+    """Do the next step of one call."""
     row = round_.rows.get(call["tool_call_id"])
     if row is None:
         row = _begin(round_, call, plan)

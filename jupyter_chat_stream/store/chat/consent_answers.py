@@ -1,4 +1,4 @@
-"""Answers to questions of consent: checked when they come, read when their call is reviewed."""
+"""Checks an answer to a question of consent, and reads it when its call is reviewed."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@
                          └───────────────┘
 
 The row of a call fences its executors: every change compares the claim (L12). ``call_review``
-makes the rows and decides what an executor need not do.
+makes the rows.
 """
 
 from __future__ import annotations
@@ -306,7 +306,7 @@ def _find(tx: Transaction, owner: str, run_id: str, tool_call_id: str) -> _Found
         raise ToolCallNotFound(tool_call_id)
     row, result = read_calls(tx, run).get(tool_call_id), result_of(parts, tool_call_id)
     if row is None and result is None and tx.run(run)["status"] not in ENDS:
-        raise ConsentNeeded(tool_call_id)  # its round has not been reviewed yet
+        raise ConsentNeeded(tool_call_id)  # the call's round is not reviewed yet
     return _FoundCall(run=run, part=part, row=row, result=result)
 
 

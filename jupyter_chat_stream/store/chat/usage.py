@@ -239,7 +239,7 @@ def _page(
 
 
 def place_of(before: str) -> GroupPlace:
-    """Read the ``next`` of a page; raises InvalidInput if it is none."""
+    """Parse the ``next`` of an earlier page; raises InvalidInput for other texts."""
     last, comma, key = before.partition(",")
     if not (comma and last.isascii() and last.isdigit() and len(last) <= 16):
         raise InvalidInput("'before' must be the 'next' of an earlier page.", field="before")

@@ -55,7 +55,7 @@ export function addExplaining(options: ExplainingOptions): void {
   }
 }
 
-/** Open the chat of the cell's notebook, with the cell, its error, and a question to be sent. */
+/** Open the chat of the cell's notebook, and put the cell, its error and a question into the composer. */
 async function ask(options: ExplainingOptions, purpose: Purpose, args: CellArgs): Promise<void> {
   const { app, trans, workspace } = options;
   const place = placeOf(options, args);

@@ -19,7 +19,7 @@ import { proposalOf } from '../workspace/proposal-calls';
 import { type Workspace } from '../workspace/values';
 import { draw } from './proposal-view';
 
-/** An open proposal, as it was read from its call. */
+/** An open proposal with the edits that were read from its call. */
 export type ReadProposal = OpenProposal & Proposal;
 
 /** A diff or a bar, drawn into one node of a notebook. */
@@ -175,7 +175,7 @@ export class ProposalsAtCells {
   private _isWaiting = false;
 }
 
-/** Keep a bar in a row of its own, so that it covers nothing. The row ends with the bar. */
+/** Reserve space for a bar below the cells, so that it hides nothing; disposing the bar frees the space. */
 function withRow(panel: NotebookPanel, bar: Drawn): Drawn {
   const fit = (): void => {
     const bars = panel.node.querySelectorAll<HTMLElement>(':scope > .jp-ChatStream-proposalBar');
@@ -249,7 +249,7 @@ function nodeBelow({ widget, at }: Spot): Element | null {
   }
 }
 
-/** Whether a cell has its nodes: JupyterLab makes those of distant cells when they come near. */
+/** Whether JupyterLab has rendered a cell: it renders distant cells only when they come near. */
 function isDrawable(widget: CellWidget, later: () => void): boolean {
   if (widget.isDisposed || !widget.isPlaceholder()) {
     return !widget.isDisposed;

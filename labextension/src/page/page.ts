@@ -72,7 +72,7 @@ function executed({ commands }: JupyterFrontEnd, command: string): boolean {
   return true;
 }
 
-/** The notebooks of a page; null in one that shows none. Either tells other pages what it edits. */
+/** The notebooks of this page; null without a tracker. Even then, the page answers other pages. */
 function workspaceOf(
   app: JupyterFrontEnd,
   tracker: INotebookTracker | null,
@@ -81,7 +81,7 @@ function workspaceOf(
 ): NotebookWorkspace | null {
   const isInEditor = (path: string): boolean => hasEditor(app, documents, path);
   if (tracker === null) {
-    openElsewhere(app, isInEditor); // Notebook 7 edits texts in pages of their own
+    openElsewhere(app, isInEditor); // Notebook 7 opens a text editor as a separate page
     return null;
   }
   const reveal = (panelId: string): void => app.shell.activateById(panelId);

@@ -136,7 +136,7 @@ export class CallExecutor {
     return true;
   }
 
-  /** Nobody knows who executes a call: look again in a while, even if no event comes. */
+  /** Check the open calls again after a delay, because nobody knows who executes a call; no event may come. */
   private _lookLater(key: string): void {
     const tries = (this._undecided.get(key)?.tries ?? 0) + 1;
     const cancel = this._options.clock.later(() => this.lookAgain(), delayOf(tries));
@@ -220,7 +220,10 @@ export class CallExecutor {
   private readonly _options: CallExecutorOptions;
   /** By thread: its last state, if the thread has open calls of this page's tools. */
   private readonly _open = new Map<string, Transcript>();
-  /** By call that nobody has decided: how often that was so, and the end of the wait for the next look. */
+  /**
+   * By call whose executor is unknown: the number of tries in a row, and a function that cancels the next
+   * check. Bound: MOST_REMEMBERED; the delays of a forgotten call start again.
+   */
   private readonly _undecided = new Map<string, { tries: number; cancel: () => void }>();
   /**
    * By call: the last seq that this page knew when another executor got the call; Infinity while this page
@@ -235,7 +238,7 @@ export class CallExecutor {
  */
 type End = 'ended' | 'elsewhere' | 'undecided';
 
-/** Forget the oldest of more than MOST_REMEMBERED calls. */
+/** Forget the oldest call if there are more than MOST_REMEMBERED. */
 function bound(calls: Map<string, unknown>): void {
   const [oldest] = calls.keys();
   if (calls.size > MOST_REMEMBERED && oldest !== undefined) {
@@ -243,7 +246,7 @@ function bound(calls: Map<string, unknown>): void {
   }
 }
 
-/** The n-th delay; the longest one is that before the last try. */
+/** The n-th delay. The delays grow up to the one before the last try. */
 function delayOf(n: number): number {
   return FIRST_DELAY_MS * 2 ** (Math.min(n, MOST_TRIES - 1) - 1);
 }
@@ -256,18 +259,19 @@ function endOf(error: unknown): End | null {
   if (error.status === 404 || error.facts['state'] === 'ended') {
     return 'ended';
   }
-  // If it is open, the claim ended while this page stood still. The log may have told of that before.
+  // If the call is open, the claim expired while this page was suspended. The log may have shown this
+  // before the refusal.
   return error.facts['state'] === 'claimed' ? 'elsewhere' : 'undecided';
 }
 
-/** Whether our server tells what became of a call, and no proxy that has lost its way to the server. */
+/** Whether our server has decided about a call. `foreign`: a proxy answered that did not reach our server. */
 function isDecision({ status, code }: ApiError): boolean {
   return (status === 404 || status === 409) && code !== 'foreign';
 }
 
 /** Whether the same request would fail again. Missing sign-ins and errors of proxies are temporary. */
 function isRefusal(error: unknown): error is Error {
-  const passing = [0, 401, 403, 404, 408, 409, 429]; // 404 and 409 of a proxy: see `isDecision`
+  const passing = [0, 401, 403, 404, 408, 409, 429]; // 404 and 409 come from a proxy here, see `isDecision`
   return !(error instanceof ApiError) || !(passing.includes(error.status) || error.status >= 500);
 }
 

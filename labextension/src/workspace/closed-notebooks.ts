@@ -54,7 +54,7 @@ export interface NotebookStorage {
 }
 
 const WHOLE = { content: true, type: 'notebook' } as const;
-/** The files of so many edits are kept; older ones cannot be undone. */
+/** For how many edits the old files are kept; older edits cannot be undone. */
 const MOST_KEPT = 20;
 
 const known = new WeakMap<NotebookStorage, ClosedNotebooks>();
@@ -81,7 +81,7 @@ export class ClosedNotebooks {
     return (await this._get(path)).content;
   }
 
-  /** A notebook file as proposals are checked against it. It is read again only if it has changed. */
+  /** Read the cells of a notebook file to check a proposal against them; an unchanged file only once. */
   async check(path: string): Promise<CheckedCells> {
     const isRunning = (): boolean => false;
     try {
@@ -192,7 +192,7 @@ export class ClosedNotebooks {
   }
 
   private readonly _files: NotebookFiles;
-  /** The cells of the file that was checked last. */
+  /** The last checked file: its cells, and the time of its last change. */
   private _checked:
     (Pick<KeptFile, 'path' | 'last_modified'> & Pick<CheckedCells, 'cells'>) | null = null;
   private readonly _kept = new Map<string, KeptFile>();

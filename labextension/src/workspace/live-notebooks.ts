@@ -141,6 +141,6 @@ export class LiveNotebooks implements LiveSource {
 }
 
 function chatsOn({ node }: CellWidget): readonly HTMLElement[] {
-  // A proposed edit is drawn at its cell, too, and is no chat.
+  // A proposed edit at a cell has the same class and is no chat.
   return [...node.querySelectorAll<HTMLElement>('.jp-ChatStream:not(.jp-ChatStream-proposal)')];
 }

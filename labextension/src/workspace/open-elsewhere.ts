@@ -2,11 +2,10 @@
  * Finds out whether another page has a notebook open: asks the pages of this browser, and the server's
  * sessions.
  *
- * Each page holds a lock of the browser for each notebook that it has open, so that is known of a
- * page that stands still, too. A browser has no locks where Jupyter's address is not secure.
+ * Each page holds a browser lock for each of its open notebooks, because a suspended page answers no
+ * question. A browser has no locks if Jupyter's address is not secure.
  *
- * The file of an open notebook is not changed behind its document, which may hold what a person has
- * typed and not saved (L17).
+ * The file of an open notebook must not be changed, because its document may contain unsaved text (L17).
  */
 
 import { fieldsOf } from '../fold/tool-calls';
@@ -30,8 +29,9 @@ export interface PageLocks {
 export interface OpenElsewhereOptions {
   /** Null in a browser without channels; then only the server's sessions are checked. */
   readonly channel: PageChannel | null;
+  /** Null in a browser without locks; then the notebooks of suspended pages stay unknown. */
   readonly locks: PageLocks | null;
-  /** The base address of the server: one address may have several servers. */
+  /** The base URL of the server. Pages of several servers may share one channel. */
   readonly server: string;
   /** Whether this page has the notebook of a path open. */
   readonly isOpenHere: (path: string) => boolean;
@@ -42,7 +42,7 @@ export interface OpenElsewhereOptions {
   readonly later: (action: () => void, delay_ms: number) => unknown;
 }
 
-/** How long to wait for other pages. A frozen page never answers, and nobody types into it. */
+/** How long to wait for the answers of other pages. A suspended page never answers, but it keeps its locks. */
 const PATIENCE_MS = 400;
 
 export class OpenElsewhere {
@@ -50,7 +50,7 @@ export class OpenElsewhere {
     _options.channel?.addEventListener('message', ({ data }) => this._heard(data));
   }
 
-  /** Tell which notebooks this page has open now. */
+  /** Hold the locks of the notebooks that this page has open now, and release all others. */
   hold(paths: readonly string[]): void {
     const names = new Set(paths.map(path => this._lockOf(path)));
     for (const [name, release] of this._held) {
@@ -61,12 +61,12 @@ export class OpenElsewhere {
     }
     for (const name of names) {
       const released = new Promise<void>(resolve => this._held.set(name, resolve));
-      // If the browser refuses the lock, the channel alone tells it.
+      // If the browser refuses the lock, other pages still get an answer through the channel.
       this._options.locks?.request(name, { mode: 'shared' }, () => released).catch(() => undefined);
     }
   }
 
-  /** Whether a notebook is open in another page, or may be: then its file is left alone. */
+  /** Whether a notebook is open, or may be open, in another page. If so, its file must not be changed. */
   async has(path: string): Promise<boolean> {
     const { channel, later, localPath, locks, running, server } = this._options;
     const before = this._answers.get(path);
@@ -99,8 +99,8 @@ export class OpenElsewhere {
     return `jupyter-chat-stream:${server}:${localPath(path)}`;
   }
 
-  /** By the lock of a notebook that this page has open: its release. */
+  /** By the name of a held lock: the function that releases it. */
   private readonly _held = new Map<string, () => void>();
-  /** By path: how often a page has said that it is open. Two calls may ask at the same time. */
+  /** By path: how many answers said that it is open. Two calls may ask at the same time. */
   private readonly _answers = new Map<string, number>();
 }

@@ -48,7 +48,7 @@ _KEYS = frozenset(
 _FOLDER_FLAGS = FLAGS | getattr(os, "O_DIRECTORY", 0)
 
 
-FileId = tuple[int, int]  # a file's disk, and its number there
+FileId = tuple[int, int]  # a file's device and inode
 
 
 def _never() -> None:
@@ -264,7 +264,7 @@ def _file_id_of(path: str) -> FileId | None:
 
 
 def _file_id_in(about: os.stat_result) -> FileId | None:
-    """Return where a file is on its disk; None of a disk that does not tell it."""
+    """Return a file's device and inode; None if the file system does not have them."""
     return (about.st_dev, about.st_ino) if about.st_ino else None
 
 

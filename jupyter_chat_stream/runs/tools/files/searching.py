@@ -112,7 +112,7 @@ def _walk(
 
 
 def _look_into(found: _FileHits, size: int, hits: Iterator[JsonObject]) -> None:
-    """Add the hits of a file of so many bytes."""
+    """Add the hits of a file with ``size`` bytes."""
     if size > MAX_SEARCHED_FILE_BYTES:
         found.is_whole = False
         return

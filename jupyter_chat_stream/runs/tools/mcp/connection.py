@@ -316,7 +316,7 @@ class _ProgressLines:
             self._added.set()
 
     async def show(self, write: WriteProgress) -> None:
-        """Write the lines as they come, without end."""
+        """Write the messages as they come, until cancelled."""
         while True:
             await self._added.wait()
             self._added.clear()

@@ -247,7 +247,7 @@ async def _inner(
 
 
 async def _listen(sdk: _McpSdk, client: Any, on_change: Callable[[], None]) -> None:
-    """Listen to changes of the tools; before the protocol of 2026-07-28, the session tells them."""
+    """Listen for changes of the tools; before protocol 2026-07-28 the session reports them."""
     subscriptions = sdk.module("client.subscriptions")
     while True:
         try:

@@ -79,11 +79,11 @@ export function ProposedEdits(props: ProposedEditsProps): ReactElement {
   );
 }
 
-/** Another program may write the file: so often a card that can be seen looks for that. */
+/** How often a visible card checks the file, because another program may write it. */
 const LOOK_MS = 5_000;
 const everyLook = (): number => LOOK_MS;
 
-/** The changes against the file of a notebook that this page has not open; null if not known. */
+/** The changes compared with the file of a notebook that is not open here; null if not known. */
 function useChangesOfFile(
   { path, edits }: Proposal,
   isClosed: boolean
