@@ -128,7 +128,10 @@ def read_cancelled_upstream(conn: Connection, run_id: str) -> UpstreamPlace | No
 
 
 def find_left(conn: Connection, now_ms: int) -> frozenset[str]:
-    """Return the ids of cancelled runs whose upstream nobody has stopped, the newest ones."""
+    """Return the ids of cancelled runs whose upstream nobody has stopped.
+
+    Bound: the newest MOST_LEFT runs that ended within LEFT_MS.
+    """
     sql = (
         "SELECT id FROM run WHERE status = 'cancelled' AND upstream IS NOT NULL "
         f"AND ended_ms > :since ORDER BY ended_ms DESC LIMIT {MOST_LEFT}"

@@ -134,7 +134,7 @@ def m0011_tools(conn: Connection) -> None:
 
 
 def m0012_left_upstreams(conn: Connection) -> None:
-    """Index the cancelled runs whose upstream was not stopped: every process looks for them."""
+    """Index the cancelled runs whose upstream was not stopped, for the search of each process."""
     run = tables.table(tables.RunRow)
     next(index for index in run.indexes if index.name == "run_left").create(conn, checkfirst=True)
 

@@ -1,12 +1,13 @@
-/** Which files the tabs of this page may save: nobody else changes such a file (L17). */
+/** Tells which files a tab of this page may save. Such a file is changed only in its tab (L17). */
 import { type JupyterFrontEnd } from '@jupyterlab/application';
 import { type IDocumentManager } from '@jupyterlab/docmanager';
 
 type Context = NonNullable<ReturnType<IDocumentManager['contextForWidget']>>;
 
 /**
- * Whether a tab may save over a change of a file: a document that can be typed into, or one with
- * changes that are not saved. `documents` is null in a page without documents.
+ * Whether a tab may save a file: its document can be typed into, or has unsaved changes.
+ *
+ * `documents` is null in a page without documents.
  */
 export function hasEditor(
   { shell, serviceManager: { contents } }: JupyterFrontEnd,
@@ -23,10 +24,10 @@ export function hasEditor(
   });
 }
 
-/** As JupyterLab sees it at closing: what a read-only factory has made is a preview. */
+/** Whether a document may be saved. A widget of a read-only factory is a preview of it. */
 function maySave({ path, model }: Context, documents: IDocumentManager): boolean {
   const isTypedInto = [...documents.registry.widgetFactories()].some(
     ({ name, readOnly }) => readOnly !== true && documents.findWidget(path, name) !== undefined
   );
-  return isTypedInto || model.dirty; // the changes of an editor that was closed without saving
+  return isTypedInto || model.dirty; // a closed editor may have left unsaved changes
 }

@@ -106,8 +106,10 @@ export function useModels(client: ThreadClient, areWanted = true): ModelsState {
 }
 
 /**
- * The present time. The component is drawn again whenever the text for the time `at` changes, while
- * the chat can be seen; with null, never. `paceAt` tells how often that is.
+ * The present time. While the chat can be seen, the component is drawn again after each pace.
+ *
+ * `at`: the time that the component tells; null if it tells none, and is not drawn again. `paceAt`: the
+ * pace in ms for such a time; null for no further drawing.
  */
 export function useNow(
   at: string | null,
@@ -119,7 +121,7 @@ export function useNow(
   const pace_ms = isSeen ? paceAt(at, now_ms) : null;
   useLayoutEffect(() => {
     if (at !== null && isSeen) {
-      // The time stood still while the chat was not seen, and it is no state of React's.
+      // While the chat was out of sight, this state was not updated.
       // eslint-disable-next-line react-hooks/set-state-in-effect
       setNow(ticker.now);
     }
