@@ -19,7 +19,7 @@ from ..sql.driver import among
 from ..sql.tables import ProviderDataRow
 from .transaction import RunRef, ThreadRef, Transaction, execute
 
-# An upstream that nobody could stop is looked for so long, and at most so many are.
+# The search for upstreams that nobody has stopped: so long after a run's end, so many at once.
 LEFT_MS = 24 * 3_600_000
 MOST_LEFT = 100
 
