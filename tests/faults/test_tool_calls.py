@@ -57,8 +57,8 @@ class Kernel:
                 if part["tool_call_id"] not in done:
                     body = {"request_id": part["request_id"], "value": "once"}
                     await self._server.ask("POST", f"runs/{self._run}/input", body)
-            elif part["kind"] == "tool_call" and part["tool_call_id"] not in done:
-                await self._make(part)
+            elif part["kind"] == "tool_call" and part.get("tool_call_id", "") not in {"", *done}:
+                await self._make(part)  # a call whose input still comes has no id
         return bool(message["status"] in ("completed", "failed", "cancelled", "interrupted"))
 
     async def _make(self, part: dict[str, Any]) -> None:
