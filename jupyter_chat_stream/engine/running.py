@@ -10,8 +10,7 @@ A lost claim leaves nothing behind; the second of two equal calls loses it (L5).
 has ended or taken a run, its attempt here is cancelled: it could write no more, but its provider
 may be silent long. A commit of this process shows that at once; that of another as soon as a notice
 tells of it, and at the latest after ``sweep_interval_s`` (L9). The upstream of a run that was
-cancelled here is stopped, also if no attempt is being made. One that its process did not stop, or
-that no process works on, is found in the database by a later look (L15).
+cancelled here is stopped, also if no attempt is being made.
 """
 
 from __future__ import annotations
@@ -238,19 +237,18 @@ class Running:
         return not self._holders.is_alive(leases, due.holder)
 
     async def _watch(self) -> None:
-        """Cancel the runs that another process has ended or taken; stop upstreams left behind."""
+        """Cancel the runs that another process has ended or taken."""
         while not self._is_stopping:
             await _wait(self._look_now.wait(), self._config.sweep_interval_s)
             self._look_now.clear()
             works = list(self._executing.values())  # those claimed before the reading
-            store = self._services.store
-            try:
-                held, left = await store.claims.watched(self._holders.own, store.now_ms())
-            except StoreError as error:
-                if works:  # the sweep tells it in any case
-                    log.warning(Line("watch.put_off", code=error.code))
+            if not works:
                 continue
-            self._stops.take_over(left)
+            try:
+                held = await self._services.store.claims.held_by(self._holders.own)
+            except StoreError as error:
+                log.warning(Line("watch.put_off", code=error.code))
+                continue
             for work in works:
                 if work.run_id not in held and work.cancel():
                     self._stops.begin(work.run_id)

@@ -1,14 +1,9 @@
-"""Stops the upstream of a cancelled run, which would otherwise continue and cost money.
-
-The row of a cancelled run keeps its upstream's handle until the upstream is stopped. If the process
-that should stop the upstream dies, or if no process worked on the run, another process stops it.
-"""
+"""Stops the upstream of a cancelled run, which would otherwise continue and cost money."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Set
 
 from ..providers.base import JoinsAgain
 from ..providers.registry import Registry
@@ -28,33 +23,15 @@ class UpstreamStops:
         self._store = store
         self._registry = registry
         self._tasks: dict[str, asyncio.Task[None]] = {}  # by the run's id
-        self._left: Set[str] = frozenset()  # run ids: ``left`` at the last look
-        self._tried: Set[str] = frozenset()  # run ids: tried since that look, or still left
         self._has_ended = False
 
     def begin(self, run_id: str) -> None:
         """Begin to stop the upstream of a cancelled run; the caller need not wait."""
         if self._has_ended or run_id in self._tasks:
             return
-        self._tried = self._tried | {run_id}
         work = stop_upstream(self._store, self._registry, run_id)
-        loop = asyncio.get_running_loop()
-        task = self._tasks[run_id] = loop.create_task(work, name=f"stop {run_id}")
+        task = self._tasks[run_id] = asyncio.get_running_loop().create_task(work)
         task.add_done_callback(lambda _: self._tasks.pop(run_id))
-
-    def take_over(self, left: Set[str]) -> None:
-        """Stop the upstreams that nobody has stopped since the last look.
-
-        A run that is new in ``left`` is skipped, because another process may be stopping its
-        upstream just now. This process tries each upstream once; if the provider's key is missing
-        here, another process may have it.
-
-        Args:
-            left: the ids of the cancelled runs whose upstream nobody has stopped.
-        """
-        for run_id in (left & self._left) - self._tried:
-            self.begin(run_id)
-        self._tried, self._left = self._tried & left, left
 
     async def end(self, within_s: float) -> None:
         """Wait for the stops, give up slower ones, and begin no further stop."""
@@ -81,7 +58,6 @@ async def stop_upstream(store: ChatStore, registry: Registry, run_id: str) -> No
         provider = registry.providers.get(place.endpoint)
         if provider is not None and isinstance(provider, JoinsAgain):
             await asyncio.wait_for(provider.stop_upstream(place.handle), STOP_UPSTREAM_WITHIN_S)
-            await store.runs.forget_left_upstream(run_id)
     except TimeoutError:
         log.warning(Line("upstream.not_stopped", run=run_id, code="timeout"))
     except ChatStreamError as error:

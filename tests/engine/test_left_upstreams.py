@@ -1,4 +1,4 @@
-"""Upstreams of cancelled runs that nobody works on: a process that executes runs stops them."""
+"""Upstreams of cancelled runs that their process cannot stop: any process that executes runs does."""
 
 from __future__ import annotations
 

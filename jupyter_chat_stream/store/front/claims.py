@@ -10,7 +10,6 @@ from ..chat import claims, schedules
 from ..chat.due import Due, find_due, find_held, find_one, next_wake
 from ..chat.leases import LeaseConnection, LeaseReader
 from ..chat.schedules import DueSchedule
-from ..log import upstreams
 from .verbs import Group, reads, writes
 
 
@@ -50,11 +49,6 @@ def _next_times(conn: Connection, after_ms: int) -> list[int]:
     return [time_ms for time_ms in times if time_ms is not None]
 
 
-def _watched(conn: Connection, holder: str, now_ms: int) -> tuple[set[str], frozenset[str]]:
-    """Read the ids of the open runs that a process holds, and of those with a left upstream."""
-    return find_held(conn, holder), upstreams.find_left(conn, now_ms)
-
-
 def _thread_of(each: Due | claims.Claimed, *_: object, **__: object) -> int:
     return each.run.thread.pk
 
@@ -65,7 +59,7 @@ class StoredClaims(Group):
     find_due = reads(_find_due)
     next_times = reads(_next_times)
     find = reads(_find)
-    watched = reads(_watched)
+    held_by = reads(find_held)
     take = writes(claims.claim, place=_thread_of)
     retry = writes(claims.retry_attempt, place=_thread_of)
     put_off = writes(claims.put_off, place=_thread_of)

@@ -127,7 +127,6 @@ class StoredRuns(Group):
     context = reads(_context)
     reply_context = reads(_reply_context)
     cancelled_upstream = reads(upstreams.read_cancelled_upstream)
-    forget_left_upstream = writes(upstreams.forget_left, place=first)
     count_by_status = reads(runs.count_by_status)
     count_open = reads(_count_open)
     cancel = writes(commands.cancel, place=lambda run, *_: run.thread.pk)

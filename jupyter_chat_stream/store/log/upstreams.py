@@ -19,10 +19,6 @@ from ..sql.driver import among
 from ..sql.tables import ProviderDataRow
 from .transaction import RunRef, ThreadRef, Transaction, execute
 
-# The search for upstreams that nobody has stopped: so long after a run's end, so many at once.
-LEFT_MS = 24 * 3_600_000
-MOST_LEFT = 100
-
 
 @dataclass(frozen=True, kw_only=True)
 class UpstreamPlace:
@@ -125,24 +121,6 @@ def read_cancelled_upstream(conn: Connection, run_id: str) -> UpstreamPlace | No
     sql = f"SELECT {RunRef.COLUMNS} {RunRef.TABLES} WHERE run.id = :id AND run.status = 'cancelled'"
     row = execute(conn, sql, {"id": run_id}).first()
     return None if row is None else _stored(conn, RunRef.of(row))[0]
-
-
-def find_left(conn: Connection, now_ms: int) -> frozenset[str]:
-    """Return the ids of cancelled runs whose upstream nobody has stopped.
-
-    Bound: the newest MOST_LEFT runs that ended within LEFT_MS.
-    """
-    sql = (
-        "SELECT id FROM run WHERE status = 'cancelled' AND upstream IS NOT NULL "
-        f"AND ended_ms > :since ORDER BY ended_ms DESC LIMIT {MOST_LEFT}"
-    )
-    return frozenset(execute(conn, sql, {"since": now_ms - LEFT_MS}).scalars())
-
-
-def forget_left(tx: Transaction, run_id: str) -> None:
-    """Note that the upstream of a cancelled run has been stopped: nobody joins it any more."""
-    sql = "UPDATE run SET upstream = NULL WHERE id = :id AND status = 'cancelled'"
-    tx.execute(sql, {"id": run_id})
 
 
 def write_data(tx: Transaction, run: RunRef, items: Sequence[ProviderData]) -> None:

@@ -133,12 +133,6 @@ def m0011_tools(conn: Connection) -> None:
     SQLModel.metadata.create_all(conn, tables=[tables.table(row) for row in _TOOLS])
 
 
-def m0012_left_upstreams(conn: Connection) -> None:
-    """Index the cancelled runs whose upstream was not stopped, for the search of each process."""
-    run = tables.table(tables.RunRow)
-    next(index for index in run.indexes if index.name == "run_left").create(conn, checkfirst=True)
-
-
 def _add_column(conn: Connection, column: Column[Any]) -> bool:
     """Add a column if it is missing; a new database has all columns from the start."""
     table = column.table
@@ -181,7 +175,6 @@ MIGRATIONS: tuple[Migration, ...] = (
     m0009_marks,
     m0010_full_text,
     m0011_tools,
-    m0012_left_upstreams,
 )
 
 

@@ -84,8 +84,8 @@ class RunRow(SQLModel, table=True):
     """The making of one answer. ``owner`` is the process that holds the run, None if none does.
 
     ``turn`` is the seq at which the run joined its thread's queue. ``deliver_ms`` is set while its
-    message is for later. As JSON: ``upstream`` tells where to join the provider's own run, or to
-    stop it (L15); ``tools`` are those of all attempts, ``spent`` is the usage of the ended rounds.
+    message is for later. As JSON: ``upstream`` tells where to join the provider's own run (L15),
+    ``tools`` are those of all attempts, ``spent`` is the usage of the ended rounds.
     """
 
     __tablename__ = "run"
@@ -94,7 +94,6 @@ class RunRow(SQLModel, table=True):
         Index("run_by_message", "message"),  # a purge of messages looks for their runs
         Index("run_by_end", "ended_ms"),
         _partial("run_open", "thread", where="ended_ms IS NULL"),  # the list looks for open runs
-        _partial("run_left", "ended_ms", where="status = 'cancelled' AND upstream IS NOT NULL"),
     )
 
     pk: int | None = Field(default=None, sa_column=_key())
@@ -349,6 +348,7 @@ class SearchRow(SQLModel, table=True):
     __tablename__ = "search_row"
 
     pk: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    # Older code does not know this table; its purge takes the rows along.
     message: int = Field(foreign_key="message.pk", unique=True, ondelete="CASCADE")
 
 
