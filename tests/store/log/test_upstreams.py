@@ -9,7 +9,6 @@ import pytest
 
 from jupyter_chat_stream.shared.errors import StaleAttempt
 from jupyter_chat_stream.shared.events import Finalized
-from jupyter_chat_stream.shared.records import EndStatus
 from jupyter_chat_stream.store.log import upstreams
 from jupyter_chat_stream.store.log.upstreams import ProviderData, UpstreamPlace
 from tests.store.harness import StoreHarness, completed
@@ -92,28 +91,3 @@ def test_a_place_that_cannot_be_joined_can_be_stopped(harness: StoreHarness) -> 
     harness.append(second, "fell.", Finalized(status="cancelled"))
     found = harness.look(lambda conn: upstreams.read_cancelled_upstream(conn, run.id))
     assert found == PLACE
-
-
-@pytest.mark.parametrize("status", ["cancelled", "completed", "failed", "interrupted"])
-def test_the_upstream_of_a_cancelled_run_is_left_until_somebody_has_stopped_it(
-    harness: StoreHarness, status: EndStatus
-) -> None:
-    """L15: of the others, it has ended, or a run that continues them joins it."""
-    thread = harness.thread()
-    run = harness.send(thread)
-    claimed = harness.claim(run)
-    assert claimed is not None
-    harness.append(claimed, "Prices ", upstream=PLACE)
-
-    def left(after_ms: int = 0) -> list[str]:
-        now_ms = harness.clock() + after_ms
-        return sorted(harness.look(lambda conn: upstreams.find_left(conn, now_ms)))
-
-    assert left() == []
-    harness.append(claimed, Finalized(status=status))
-    assert left() == ([run.id] if status == "cancelled" else [])
-    assert left(after_ms=upstreams.LEFT_MS) == [], "by then it has ended by itself"
-    harness.do(lambda tx: upstreams.forget_left(tx, run.id))
-    assert left() == []
-    place = harness.look(lambda conn: upstreams.read_upstream(conn, run))
-    assert place == (None if status == "cancelled" else PLACE)
