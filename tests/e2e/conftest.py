@@ -41,6 +41,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.e2e)
 
 
+# For all tests of this process: a page on a busy machine is slow.
 expect.set_options(timeout=PATIENCE_MS)
 
 

@@ -20,7 +20,7 @@ from tests.e2e.sites import FLAVOURS, Site
 
 # Run, leave the cell, delete, cut, insert above and below, next cell, to Markdown, restart, stop.
 KEYS = ["Shift+Enter", "Escape", *"ddxabjm00ii"]
-# Of these each one would change the notebook. In a text field all keys are typed.
+# Typed on controls that take no text; in a text field all keys are typed.
 FEW_KEYS = ["Shift+Enter", "Escape", "x"]
 TEXT_FIELDS = "input, textarea, [contenteditable]"
 LETTERS = "".join(key for key in KEYS if len(key) == 1)

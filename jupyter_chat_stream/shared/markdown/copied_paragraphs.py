@@ -8,9 +8,11 @@ from .copied_marks import MAX_MARKS, as_code, count_emphasis
 from .inlines import inline, sealed
 
 _FRONT = re.compile(r"[ \t]*(?:[-*+][ \t]|[0-9]{1,9}[.)][ \t]|#{1,6}[ \t]|>|\|)")
-# The mark of an item or a heading: the blanks before it, and its number.
-_ITEM = re.compile(r"([ \t]*)(?:[-*+]|#{1,6}|([0-9]{1,9})[.)])[ \t]")
-_DELIMITERS = re.compile(r"[ \t>]*\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*")
+# The mark of an item or a heading: quotes and blanks before it, and its number.
+_ITEM = re.compile(r"((?:[ \t]*>)*)([ \t]*)(?:[-*+]|#{1,6}|([0-9]{1,9})[.)])[ \t]")
+_QUOTES = re.compile(r"(?:[ \t]*>)*")
+_DELIMITERS = re.compile(r"[ \t>]*(?:\|[ \t]*)?:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*(?:\|[ \t]*)?")
+_CELL_END = re.compile(r"(?<!\\)\|")
 # The most headings in a copy; further headings become text, because JupyterLab lists each heading.
 MAX_HEADINGS = 100
 _HEADING = re.compile(r" {0,3}(?=#{1,6}(?:[ \t]|$))")
@@ -51,69 +53,101 @@ def shallow(line: str) -> str:
     return line if found is None else f"{found[0]}\\{line[found.end() :]}"
 
 
-class _Paragraphs:
-    """Counts the marks of segments that a renderer may read as one paragraph.
+class Paragraphs:
+    """Counts the marks of lines that a renderer may read as one paragraph, up to an empty line.
 
-    An item begins a paragraph of its own if its mark stands where a list can begin or go on; a line
-    of a quote, or one that is indented too far, may continue the paragraph before it.
+    An item begins a paragraph of its own if its mark stands where a list can begin or go on. A line
+    that is indented too far, or in other quotes, may continue the paragraph before it.
     """
 
     def __init__(self, *, keeps_dollar: bool) -> None:
         self._keeps_dollar = keeps_dollar
         self._count = 0
+        self._quotes: int | None = None  # of the last line; None before the first one
         self._furthest = 3  # the most blanks before the mark of the next item
-        self._is_ordered = False
+        self._is_ordered = True  # whether any number may begin an item
 
     def write(self, segment: list[str]) -> str:
         """Write a segment; as code if its paragraph has too many marks."""
-        if self._begins_item(segment[0]):
+        item = self._item(segment[0])
+        before, is_first = self._count, self._quotes is None
+        if item is not None:
             self._count = 0
-        return self._bounded("\n".join(segment), is_cell=False)
+        text = "\n".join(segment)
+        written = self._bounded(text, is_cell=False)
+        if written is None:
+            self._count = before
+            return as_code(text)
+        self._quotes = _quotes_of(segment[-1])
+        if item is not None:
+            self._furthest, self._is_ordered = item
+        elif is_first:
+            self._is_ordered = False
+        return written
 
     def write_row(self, row: str, *, begins: bool) -> str:
         """Write the cells of a row, which begins a paragraph if the table is one."""
         if begins:
             self._count = 0
-        cells = re.split(r"(?<!\\)\|", row)
-        return "|".join(self._bounded(cell, is_cell=True) for cell in cells)
+        return "|".join(map(self._cell, _CELL_END.split(row)))
 
-    def _bounded(self, text: str, *, is_cell: bool) -> str:
+    def _cell(self, cell: str) -> str:
+        written = self._bounded(cell, is_cell=True)
+        return as_code(cell) if written is None else written
+
+    def _bounded(self, text: str, *, is_cell: bool) -> str | None:
+        """Write a text; None if its paragraph would have too many marks."""
         written = inline(text, keeps_dollar=self._keeps_dollar, is_cell=is_cell)
         marks = count_emphasis(written)
         if self._count + marks > MAX_MARKS:
-            return as_code(text)
+            return None
         self._count += marks
         return written
 
-    def _begins_item(self, line: str) -> bool:
+    def _item(self, line: str) -> tuple[int, bool] | None:
+        """Return the bounds of the next item if this line begins one: blanks, and any number."""
         found = _ITEM.match(line)
-        if found is None:
-            return False
-        blanks = len(found[1].expandtabs(4))
-        is_ordered = found[2] is not None
-        if blanks > self._furthest or (is_ordered and found[2] != "1" and not self._is_ordered):
-            return False
-        self._furthest = blanks + 5
-        self._is_ordered = is_ordered
-        return True
+        if found is None or self._quotes not in (None, found[1].count(">")):
+            return None
+        blanks = len(found[2].expandtabs(4))
+        is_ordered = found[3] is not None
+        if blanks > self._furthest or (is_ordered and found[3] != "1" and not self._is_ordered):
+            return None
+        return blanks + 5, is_ordered
 
 
-def chunk(lines: list[str], keeps_dollar: bool) -> str:
-    """Write lines of text. The lines of the same item, heading or cell are read together."""
-    is_table = any("|" in line and _DELIMITERS.fullmatch(line) for line in lines)
+def _quotes_of(line: str) -> int:
+    found = _QUOTES.match(line)
+    return 0 if found is None else found[0].count(">")
+
+
+def chunk(lines: list[str], paragraphs: Paragraphs) -> str:
+    """Write lines of text. The lines of one item, heading or cell are read together."""
+    if any("|" in line and _DELIMITERS.fullmatch(line) for line in lines):
+        head = _head_of_table(lines)
+        rows = enumerate(lines)
+        return sealed("\n".join(paragraphs.write_row(row, begins=at >= head) for at, row in rows))
     segments: list[list[str]] = []
     for line in lines:
-        if is_table or not segments or _FRONT.match(line):
+        if not segments or _FRONT.match(line):
             segments.append([line])
         else:
             segments[-1].append(line)
-    paragraphs = _Paragraphs(keeps_dollar=keeps_dollar)
-    if is_table:
-        is_whole = len(lines) > 1 and _DELIMITERS.fullmatch(lines[1]) is not None
-        written = [paragraphs.write_row(line, begins=is_whole) for line in lines]
-    else:
-        written = [paragraphs.write(each) for each in segments]
-    return sealed("\n".join(written))
+    return sealed("\n".join(paragraphs.write(each) for each in segments))
+
+
+def _head_of_table(lines: list[str]) -> int:
+    """Return the index of a table's first row; that of no line if every renderer sees none."""
+    for at in range(1, len(lines)):
+        if _DELIMITERS.fullmatch(lines[at]) and _width(lines[at]) == _width(lines[at - 1]):
+            return at - 1
+    return len(lines)
+
+
+def _width(row: str) -> int:
+    """Count the cells of a row."""
+    cells = _CELL_END.split(row.lstrip(" \t>"))
+    return len(cells) - (not cells[0].strip(" \t")) - (not cells[-1].strip(" \t"))
 
 
 def count_marks(line: str) -> int:

@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import re
 
-from .copied_paragraphs import Headings, chunk, count_marks, shallow
+from .copied_paragraphs import Headings, Paragraphs, chunk, count_marks, shallow
 from .copied_texts import encoded, visible
-from .inlines import RISKY_COMMAND, inline, sealed
+from .inlines import RISKY_COMMAND, sealed_apart
 
 _FENCE = re.compile(r"( {0,3})(`{3,}|~{3,})([^\n]*)")
 _NESTED = re.compile(r"((?:[ \t]|>|[-*+][ \t]|[0-9]{1,9}[.)][ \t])*)(`{3,}|~{3,})([^\n]*)")
@@ -74,6 +74,7 @@ class _Copy:
         self._headings = Headings()
         # A single dollar cannot form a formula with another one.
         self._keeps_dollar = sum(map(count_marks, lines)) <= 1
+        self._marks = Paragraphs(keeps_dollar=self._keeps_dollar)
         # By closer: the line up to which it is known to be missing, so that it is searched only
         # once.
         self._no_end: dict[str, int] = {}
@@ -191,8 +192,8 @@ class _Copy:
         content = source.rstrip(" \t")[:-2].strip(" \t\n")
         if not content or "`" in content or "$$" in content:
             return False
-        # `inline` decides which parts may stay, as in a paragraph.
-        self._apart(sealed(inline(f"{opener}{content}{closer}", keeps_dollar=False)))
+        # `sealed_apart` decides which parts may stay, as in a paragraph.
+        self._apart(sealed_apart(f"{opener}{content}{closer}"))
         self._at = end + 1
         return True
 
@@ -217,7 +218,7 @@ class _Copy:
             return False
         before = line[: closing.start()]
         if before.strip(" \t"):
-            self._out.append(chunk([before], self._keeps_dollar))
+            self._out.append(chunk([before], self._paragraphs()))
         self._apart("</details>")
         self._folds -= 1
         self._is_in_list = False
@@ -242,7 +243,7 @@ class _Copy:
         inner = re.sub("[ \t\n]+", " ", text[: closing.start()]).strip(" ")
         self._lines[end] = text[closing.end() :]
         self._at = end
-        return f"<summary>{sealed(inline(inner, keeps_dollar=False))}</summary>"
+        return f"<summary>{sealed_apart(inner)}</summary>"
 
     # ------------------------------------------------------------------ text
 
@@ -258,7 +259,13 @@ class _Copy:
             lines.append(self._headings.next(shallow(line)))
             self._note_list(line)
             self._at += 1
-        self._out.append(chunk(lines, self._keeps_dollar))
+        self._out.append(chunk(lines, self._paragraphs()))
+
+    def _paragraphs(self) -> Paragraphs:
+        """Return the count of marks that the next lines continue."""
+        if self._is_after_empty():
+            self._marks = Paragraphs(keeps_dollar=self._keeps_dollar)
+        return self._marks
 
     def _note_list(self, line: str) -> None:
         if _LIST_ITEM.match(line):

@@ -58,13 +58,16 @@ _ENVIRONMENT = re.compile(r"\\(begin|end)[ \t]*\{([^{}\n]*)\}")
 def inline(text: str, *, keeps_dollar: bool, is_cell: bool = False) -> str:
     """Write the text of one paragraph, item, heading or cell.
 
-    A text with more than MAX_MARKS marks is written as code.
-
     Args:
         keeps_dollar: whether to keep a dollar, because no second dollar could form a formula.
     """
-    written = _Inline(text, keeps_dollar, is_cell).written()
-    return written if count_emphasis(written) <= MAX_MARKS else as_code(text)
+    return _Inline(text, keeps_dollar, is_cell).written()
+
+
+def sealed_apart(text: str) -> str:
+    """Write and seal a text that stands alone; as code if it has too many marks."""
+    written = inline(text, keeps_dollar=False)
+    return sealed(written) if count_emphasis(written) <= MAX_MARKS else as_code(text)
 
 
 def sealed(text: str) -> str:

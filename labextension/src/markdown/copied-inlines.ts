@@ -43,13 +43,18 @@ const SEALS: readonly (readonly [RegExp, string])[] = [
 ];
 
 /**
- * Write the text of one paragraph, item, heading or cell; as code if it has more than MAX_MARKS.
+ * Write the text of one paragraph, item, heading or cell.
  *
  * `keepsDollar`: no other dollar is near with which a dollar could form a formula.
  */
 export function inline(text: string, keepsDollar: boolean, isCell = false): string {
-  const written = new CopiedInline(text, keepsDollar, isCell).written();
-  return countEmphasis(written) <= MAX_MARKS ? written : asCode(text);
+  return new CopiedInline(text, keepsDollar, isCell).written();
+}
+
+/** Write and seal a text that stands alone; as code if it has too many marks. */
+export function sealedApart(text: string): string {
+  const written = inline(text, false);
+  return countEmphasis(written) <= MAX_MARKS ? sealed(written) : asCode(text);
 }
 
 /** Remove from a text everything that a renderer could read as more than text. */

@@ -7,7 +7,6 @@ import { encoded } from './copied-texts';
  */
 export const MAX_MARKS = 500;
 const MARK = /[*_~]|<span>/g;
-const KEPT_FORMULA = /\$\$?[^$]*\$\$?/g;
 
 /** Write a text as code in which no renderer finds a mark. */
 export function asCode(text: string): string {
@@ -16,5 +15,5 @@ export function asCode(text: string): string {
 
 /** Count what a renderer compares with the rest of its paragraph: marks and our own tags. */
 export function countEmphasis(written: string): number {
-  return written.replace(KEPT_FORMULA, '').match(MARK)?.length ?? 0;
+  return written.match(MARK)?.length ?? 0;
 }

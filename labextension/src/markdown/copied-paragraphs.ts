@@ -3,9 +3,11 @@ import { inline, sealed } from './copied-inlines';
 import { MAX_MARKS, asCode, countEmphasis } from './copied-marks';
 
 const FRONT = /^[ \t]*(?:[-*+][ \t]|[0-9]{1,9}[.)][ \t]|#{1,6}[ \t]|>|\|)/;
-/** The mark of an item or a heading: the blanks before it, and its number. */
-const ITEM = /^([ \t]*)(?:[-*+]|#{1,6}|([0-9]{1,9})[.)])[ \t]/;
-const DELIMITERS = /^[ \t>]*\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*$/;
+/** The mark of an item or a heading: quotes and blanks before it, and its number. */
+const ITEM = /^((?:[ \t]*>)*)([ \t]*)(?:[-*+]|#{1,6}|([0-9]{1,9})[.)])[ \t]/;
+const QUOTES = /^(?:[ \t]*>)*/;
+const DELIMITERS = /^[ \t>]*(?:\|[ \t]*)?:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*(?:\|[ \t]*)?$/;
+const CELL_END = /(?<!\\)\|/;
 /** The most headings in a copy: JupyterLab lists each of them, so further ones become text. */
 const MAX_HEADINGS = 100;
 const HEADING = /^ {0,3}(?=#{1,6}(?:[ \t]|$))/;
@@ -47,21 +49,43 @@ export class Headings {
   private _count = 0;
 }
 
+interface NextItem {
+  /** The most blanks before the mark of the next item. */
+  readonly furthest: number;
+  /** Whether any number may begin the next item. */
+  readonly isOrdered: boolean;
+}
+
 /**
- * Counts the marks of segments that a renderer may read as one paragraph.
+ * Counts the marks of lines that a renderer may read as one paragraph, up to an empty line.
  *
- * An item begins a paragraph of its own if its mark stands where a list can begin or go on; a line of
- * a quote, or one that is indented too far, may continue the paragraph before it.
+ * An item begins a paragraph of its own if its mark stands where a list can begin or go on. A line that
+ * is indented too far, or in other quotes, may continue the paragraph before it.
  */
-class Paragraphs {
+export class Paragraphs {
   constructor(private readonly _keepsDollar: boolean) {}
 
   /** Write a segment; as code if its paragraph has too many marks. */
   write(segment: readonly string[]): string {
-    if (this._beginsItem(segment[0] ?? '')) {
+    const item = this._item(segment[0] ?? '');
+    const before = this._count;
+    const isFirst = this._quotes === null;
+    if (item !== null) {
       this._count = 0;
     }
-    return this._bounded(segment.join('\n'), false);
+    const text = segment.join('\n');
+    const written = this._bounded(text, false);
+    if (written === null) {
+      this._count = before;
+      return asCode(text);
+    }
+    this._quotes = quotesOf(segment.at(-1) ?? '');
+    if (item !== null) {
+      this._next = item;
+    } else if (isFirst) {
+      this._next = { ...this._next, isOrdered: false };
+    }
+    return written;
   }
 
   /** Write the cells of a row, which begins a paragraph if the table is one. */
@@ -69,40 +93,44 @@ class Paragraphs {
     if (begins) {
       this._count = 0;
     }
-    const cells = row.split(/(?<!\\)\|/);
-    return cells.map(cell => this._bounded(cell, true)).join('|');
+    const cells = row.split(CELL_END);
+    return cells.map(cell => this._bounded(cell, true) ?? asCode(cell)).join('|');
   }
 
-  private _bounded(text: string, isCell: boolean): string {
+  /** Write a text; null if its paragraph would have too many marks. */
+  private _bounded(text: string, isCell: boolean): string | null {
     const written = inline(text, this._keepsDollar, isCell);
     const marks = countEmphasis(written);
     if (this._count + marks > MAX_MARKS) {
-      return asCode(text);
+      return null;
     }
     this._count += marks;
     return written;
   }
 
-  private _beginsItem(line: string): boolean {
+  /** The bounds of the next item if this line begins one. */
+  private _item(line: string): NextItem | null {
     const found = ITEM.exec(line);
-    if (found === null) {
-      return false;
+    if (found === null || (this._quotes !== null && this._quotes !== quotesOf(found[1] ?? ''))) {
+      return null;
     }
-    const [, before = '', number] = found;
+    const [, , before = '', number] = found;
     const blanks = widthOf(before);
     const isOrdered = number !== undefined;
-    if (blanks > this._furthest || (isOrdered && number !== '1' && !this._isOrdered)) {
-      return false;
-    }
-    this._furthest = blanks + 5;
-    this._isOrdered = isOrdered;
-    return true;
+    const { furthest } = this._next;
+    return blanks > furthest || (isOrdered && number !== '1' && !this._next.isOrdered)
+      ? null
+      : { furthest: blanks + 5, isOrdered };
   }
 
   private _count = 0;
-  /** The most blanks before the mark of the next item. */
-  private _furthest = 3;
-  private _isOrdered = false;
+  /** How many quotes the last line was in; null before the first line. */
+  private _quotes: number | null = null;
+  private _next: NextItem = { furthest: 3, isOrdered: true };
+}
+
+function quotesOf(line: string): number {
+  return (QUOTES.exec(line)?.[0] ?? '').split('>').length - 1;
 }
 
 /** The columns of blanks at the beginning of a line. */
@@ -111,11 +139,10 @@ function widthOf(blanks: string): number {
 }
 
 /** Write lines of text. The lines of one item, heading or cell are read together. */
-export function chunk(lines: readonly string[], keepsDollar: boolean): string {
-  const paragraphs = new Paragraphs(keepsDollar);
+export function chunk(lines: readonly string[], paragraphs: Paragraphs): string {
   if (lines.some(line => line.includes('|') && DELIMITERS.test(line))) {
-    const isWhole = DELIMITERS.test(lines[1] ?? '');
-    return sealed(lines.map(line => paragraphs.writeRow(line, isWhole)).join('\n'));
+    const head = headOfTable(lines);
+    return sealed(lines.map((row, at) => paragraphs.writeRow(row, at >= head)).join('\n'));
   }
   const segments: string[][] = [];
   for (const line of lines) {
@@ -127,6 +154,22 @@ export function chunk(lines: readonly string[], keepsDollar: boolean): string {
     }
   }
   return sealed(segments.map(each => paragraphs.write(each)).join('\n'));
+}
+
+/** The index of a table's first row; that of no line if every renderer sees none. */
+function headOfTable(lines: readonly string[]): number {
+  const at = lines.findIndex(
+    (line, index) =>
+      index > 0 && DELIMITERS.test(line) && cellsOf(line) === cellsOf(lines[index - 1] ?? '')
+  );
+  return at < 0 ? lines.length : at - 1;
+}
+
+/** The number of cells in a row. */
+function cellsOf(row: string): number {
+  const cells = row.replace(/^[ \t>]+/, '').split(CELL_END);
+  const isEmpty = (cell: string | undefined): boolean => /^[ \t]*$/.test(cell ?? '');
+  return cells.length - Number(isEmpty(cells[0])) - Number(isEmpty(cells.at(-1)));
 }
 
 /** The number of marks in a line that may open a formula. */

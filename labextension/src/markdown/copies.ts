@@ -8,9 +8,9 @@
  *
  * The twin of `jupyter_chat_stream/shared/markdown/copies.py`: both write the same (`tests/vectors/copies`).
  */
-import { inline, sealed } from './copied-inlines';
+import { sealedApart } from './copied-inlines';
 import { RISKY_COMMAND } from './copied-maths';
-import { Headings, chunk, countMarks, shallow } from './copied-paragraphs';
+import { Headings, Paragraphs, chunk, countMarks, shallow } from './copied-paragraphs';
 import { blanksOf, encoded, isEmpty, stripEnd, stripped, visible } from './copied-texts';
 
 const FENCE = /^( {0,3})(`{3,}|~{3,})([^\n]*)$/;
@@ -75,6 +75,7 @@ function bytesOf(text: string): number {
 class Copy {
   constructor(private readonly _lines: string[]) {
     this._keepsDollar = _lines.reduce((count, line) => count + countMarks(line), 0) <= 1;
+    this._marks = new Paragraphs(this._keepsDollar);
   }
 
   written(): string {
@@ -230,7 +231,7 @@ class Copy {
       return false;
     }
     // It is treated like a paragraph, so that `inline` decides which parts may stay.
-    this._apart([sealed(inline(`${opener}${content}${closer}`, false))]);
+    this._apart([sealedApart(`${opener}${content}${closer}`)]);
     this._at = end + 1;
     return true;
   }
@@ -257,7 +258,7 @@ class Copy {
     }
     const before = line.slice(0, closing.index);
     if (!isEmpty(before)) {
-      this._out.push(chunk([before], this._keepsDollar));
+      this._out.push(chunk([before], this._paragraphs()));
     }
     this._apart(['</details>']);
     this._folds -= 1;
@@ -291,7 +292,7 @@ class Copy {
     const inner = stripped(text.slice(0, closing.index).replace(/[ \t\n]+/g, ' '), ' ');
     this._lines[end] = text.slice(closing.index + closing[0].length);
     this._at = end;
-    return `<summary>${sealed(inline(inner, false))}</summary>`;
+    return `<summary>${sealedApart(inner)}</summary>`;
   }
 
   private _paragraph(): void {
@@ -308,7 +309,15 @@ class Copy {
       this._noteList(line);
       this._at += 1;
     }
-    this._out.push(chunk(lines, this._keepsDollar));
+    this._out.push(chunk(lines, this._paragraphs()));
+  }
+
+  /** The count of marks that the next lines continue. */
+  private _paragraphs(): Paragraphs {
+    if ((this._out.at(-1) ?? '') === '') {
+      this._marks = new Paragraphs(this._keepsDollar);
+    }
+    return this._marks;
   }
 
   private _noteList(line: string): void {
@@ -338,6 +347,7 @@ class Copy {
   private readonly _headings = new Headings();
   /** Whether the text has a single dollar, which cannot form a formula with another one. */
   private readonly _keepsDollar: boolean;
+  private _marks: Paragraphs;
   /** From where a formula's end is known to be missing, so that it is searched once. */
   private readonly _noEnd = new Map<string, number>();
 }

@@ -96,12 +96,15 @@ describe('a copy', () => {
     expect(hash.digest('hex')).toBe(CASES.hostile_sha256);
   });
 
-  it.each(CASES.repeats)('is what Python writes of many $unit', ({ unit, times, copy_sha256 }) => {
-    const copy = harmless(`Begin\n\n${unit.repeat(times)}`);
-    expect(createHash('sha256').update(copy).digest('hex')).toBe(copy_sha256);
-  });
+  it.each(CASES.repeats)(
+    'is what Python writes of many marks: %#',
+    ({ unit, times, copy_sha256 }) => {
+      const copy = harmless(`Begin\n\n${unit.repeat(times)}`);
+      expect(createHash('sha256').update(copy).digest('hex')).toBe(copy_sha256);
+    }
+  );
 
-  it.each(CASES.repeats)('has few marks in each paragraph: $unit', ({ unit, times }) => {
+  it.each(CASES.repeats)('has few marks in each paragraph: %#', ({ unit, times }) => {
     // JupyterLab's reader compares each mark of a paragraph with all that follow.
     const copy = harmless(`Begin\n\n${unit.repeat(times)}`);
     expect(Math.max(...paragraphsOf(marked.lexer(copy)).map(countEmphasis))).toBeLessThan(502);

@@ -113,6 +113,7 @@ async def test_a_report_has_no_secret_that_a_cell_finds_elsewhere(
 HOSTILE = {
     "an infinite loop": ("while True: pass", (TOO_LONG.format(seconds=3),)),
     "10 MB of output": ("print('x' * 10_000_000)", (TOO_MUCH,)),
+    "2,000 prints": ("for _ in range(2_000): print('x' * 10_000)", (TOO_MUCH,)),
     # On a busy machine its own limit of memory may be the first.
     "output without end": ("while True: print('x' * 10_000)", (TOO_MUCH, DIED)),
     "an exit": ("import os; os._exit(0)", (DIED,)),
