@@ -1,7 +1,8 @@
 // A proposed edit in the card of its call: the diff, whether it fits, and the choices (L13, L17).
 import { act } from 'react';
-import { beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
 
+import { Ticker } from '../../src/view/ticker';
 import { changesOf } from '../../src/workspace/cell-changes';
 import { versionOf } from '../../src/workspace/cell-edits';
 import { type CheckedCells } from '../../src/workspace/misfits';
@@ -222,6 +223,23 @@ describe('consent to a proposal (L13)', () => {
     reads = [];
     await time(60_000);
     expect(reads).toEqual([]);
+  });
+
+  it('wakes the page for its closed notebook only until it is answered', async () => {
+    const listen = vi.spyOn(Ticker.prototype, 'listen');
+    openPath = null;
+    file = written(cells, '1');
+    await begin(call(0, 'c1', change), asks('c1', { choices }), waits);
+    expect(listen).toHaveBeenCalledWith(5_000, expect.anything());
+    const answered = { type: 'input', request_id: 'ask-c1', value: 'once', by: 'local' };
+    await arrive(next(answered, allowed('c1', 'once', 'local')));
+    listen.mockClear();
+    await toggle(card(), false);
+    await toggle(card(), true); // the card is drawn anew
+    await act(async () => page.network.clock.turn(60_000));
+    expect(has('proposed-edits')).toBe(true);
+    expect(listen).not.toHaveBeenCalledWith(5_000, expect.anything());
+    listen.mockRestore();
   });
 
   it('is accepted or rejected cell by cell, and the last choice sends them (L13)', async () => {

@@ -81,7 +81,7 @@ export function ProposedEdits(props: ProposedEditsProps): ReactElement {
 
 /** How often a visible card checks the file, because another program may write it. */
 const LOOK_MS = 5_000;
-const everyLook = (): number => LOOK_MS;
+const everyLook = (at: string | null): number | null => (at === null ? null : LOOK_MS);
 
 /** The changes compared with the file of a notebook that is not open here; null if not known. */
 function useChangesOfFile(
