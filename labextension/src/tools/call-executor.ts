@@ -100,7 +100,10 @@ export class CallExecutor {
 
   /** Check all open calls again, because another notebook is open and the tools can do more or less. */
   lookAgain(): void {
-    [...this._open.values()].forEach(state => this.moved(state));
+    for (const wait of this._undecided.values()) {
+      wait.due_ms = 0;
+    }
+    this._look();
   }
 
   /** Drop a thread that this page does not follow any more. */
@@ -116,7 +119,8 @@ export class CallExecutor {
     const tool = this._options.tools.find(({ definition }) => definition.name === call.name);
     const key = `${runId} ${call.tool_call_id ?? ''}`;
     const isKnown = (this._asked.get(key) ?? -1) >= seq;
-    if (tool === undefined || isKnown || !tool.canExecute(call.input)) {
+    const isEarly = this._options.clock.now() < (this._undecided.get(key)?.due_ms ?? 0);
+    if (tool === undefined || isKnown || isEarly || !tool.canExecute(call.input)) {
       return tool !== undefined;
     }
     this._remember(key);
@@ -130,17 +134,27 @@ export class CallExecutor {
       this._undecided.delete(key);
       if (end === 'elsewhere') {
         this._asked.set(key, seq);
-        this.lookAgain();
+        this._look();
       }
     }, logged);
     return true;
   }
 
-  /** Check the open calls again after a delay, because nobody knows who executes a call; no event may come. */
+  private _look(): void {
+    [...this._open.values()].forEach(state => this.moved(state));
+  }
+
+  /** Check a call again after a delay, because nobody knows who executes the call; no event may come. */
   private _lookLater(key: string): void {
+    const { clock } = this._options;
     const tries = (this._undecided.get(key)?.tries ?? 0) + 1;
-    const cancel = this._options.clock.later(() => this.lookAgain(), delayOf(tries));
-    this._undecided.set(key, { tries, cancel });
+    const delay_ms = delayOf(tries);
+    const again = (): void => {
+      wait.due_ms = 0;
+      this._look();
+    };
+    const wait = { tries, due_ms: clock.now() + delay_ms, cancel: clock.later(again, delay_ms) };
+    this._undecided.set(key, wait);
     bound(this._undecided);
   }
 
@@ -221,10 +235,10 @@ export class CallExecutor {
   /** By thread: its last state, if the thread has open calls of this page's tools. */
   private readonly _open = new Map<string, Transcript>();
   /**
-   * By call whose executor is unknown: the number of tries in a row, and a function that cancels the next
-   * check. Bound: MOST_REMEMBERED; the delays of a forgotten call start again.
+   * By call whose executor is unknown: when the page may claim the call again. Bound: MOST_REMEMBERED;
+   * the delays of a forgotten call start again.
    */
-  private readonly _undecided = new Map<string, { tries: number; cancel: () => void }>();
+  private readonly _undecided = new Map<string, Wait>();
   /**
    * By call: the last seq that this page knew when another executor got the call; Infinity while this page
    * makes the call, and after its end. Bound: MOST_REMEMBERED; the page claims a forgotten call again.
@@ -237,6 +251,15 @@ export class CallExecutor {
  * over, and the log tells the rest. `undecided`: nobody knows.
  */
 type End = 'ended' | 'elsewhere' | 'undecided';
+
+/** The wait before a call is claimed again, after so many tries in a row. */
+interface Wait {
+  readonly tries: number;
+  /** No event leads to a claim before this time. */
+  due_ms: number;
+  /** Cancel the timer that checks the call at this time. */
+  readonly cancel: () => void;
+}
 
 /** Forget the oldest call if there are more than MOST_REMEMBERED. */
 function bound(calls: Map<string, unknown>): void {

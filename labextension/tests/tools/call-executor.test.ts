@@ -246,9 +246,54 @@ describe('a call that waits for this page', () => {
     executor.moved(after(START, ALLOWED));
     api.call('POST', CLAIM).fail(new ApiError(0, 'unreachable', 'away'));
     await flushPromises();
-    executor.moved(after(START, ALLOWED));
+    network.clock.turn(500);
     expect(claims()).toBe(2);
     expect(execute).not.toHaveBeenCalled();
+  });
+
+  it('is not claimed at each event while nobody has decided, but at once if the tools change', async () => {
+    const away = async (): Promise<void> => {
+      api.call('POST', CLAIM).fail(new ApiError(502, 'foreign', 'a proxy'));
+      await flushPromises();
+    };
+    executor.moved(after(START, ALLOWED));
+    await away();
+    const delta = { type: 'note', text: 'of a build' };
+    for (let count = 1; count <= 9; count += 1) {
+      network.clock.turn(50);
+      executor.moved(after(START, ALLOWED, ...Array<object>(count).fill(delta)));
+    }
+    expect(claims()).toBe(1);
+    network.clock.turn(50);
+    expect(claims()).toBe(2);
+    await away();
+    executor.lookAgain(); // another notebook was opened
+    expect(claims()).toBe(3);
+    expect(network.clock.pending).toBe(0);
+  });
+
+  it('is claimed at its own time, not when another call looks again', async () => {
+    const isFree = vi.fn().mockResolvedValue(false);
+    tool.isFree = isFree;
+    const held = [START, ALLOWED];
+    executor.moved(after(...held));
+    await flushPromises();
+    network.clock.turn(500);
+    await flushPromises();
+    isFree.mockClear(); // the first call waits for 1000 ms now
+    const other = [
+      { ...START, part: 1, tool_call_id: 'c2' },
+      { ...ALLOWED, tool_call_id: 'c2' }
+    ];
+    executor.moved(after(...held, ...other));
+    await flushPromises();
+    expect(isFree).toHaveBeenCalledTimes(1); // of the second call
+    network.clock.turn(500);
+    await flushPromises();
+    expect(isFree).toHaveBeenCalledTimes(2); // of the second call again
+    network.clock.turn(500);
+    await flushPromises();
+    expect(isFree).toHaveBeenCalledTimes(3);
   });
 
   it('is claimed again in a while if a proxy failed or the login ended, and no event comes', async () => {
