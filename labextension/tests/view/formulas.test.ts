@@ -109,6 +109,30 @@ describe('formulas', () => {
     expect(batches.length).toBeLessThan(16);
   });
 
+  it('that are slow and far leave few formulas for the next batch near the screen', async () => {
+    let each_ms = 0;
+    const batches: number[] = [];
+    const typesetInTime = vi.spyOn(typesetter, 'typeset').mockImplementation(box => {
+      services.now_ms += box.childElementCount * each_ms;
+      batches.push(box.childElementCount);
+    });
+    nodes(63).forEach(node => FakeObserver.made.move(node, true));
+    await services.rest();
+    expect(batches.at(-1)).toBe(32);
+    each_ms = 12;
+    const all = nodes(40);
+    const count = batches.length;
+    while (batches.length === count) {
+      await services.frame();
+    }
+    expect(batches.at(-1)).toBe(3);
+    all.slice(0, 20).forEach(node => FakeObserver.made.move(node, true));
+    await services.frame();
+    await services.frame();
+    typesetInTime.mockRestore();
+    expect(batches[count + 1]).toBe(1);
+  });
+
   it('that are no longer in the page, or could set markup, are left alone', async () => {
     const [gone, unsafe, kept] = nodes(3);
     gone?.remove();

@@ -86,7 +86,7 @@ export class Formulas {
       } catch (reason) {
         console.warn('The page could not typeset a formula:', reason);
       }
-      this._adapt(this._frames.now - begun);
+      this._adapt(batch.length, this._frames.now - begun);
       await this._frames.painted();
       const took_ms = this._frames.now - begun;
       await this._rest(Math.min(LONGEST_REST_MS, took_ms * REST_FACTOR), isFast);
@@ -123,9 +123,9 @@ export class Formulas {
     return batch;
   }
 
-  /** Adapt the batch size to what is typeset in the budget. */
-  private _adapt(took_ms: number): void {
-    const fitting = Math.floor((this._together * BUDGET_MS) / Math.max(1, took_ms));
+  /** Adapt the batch size to what is typeset in the budget: `count` formulas took `took_ms`. */
+  private _adapt(count: number, took_ms: number): void {
+    const fitting = Math.floor((count * BUDGET_MS) / Math.max(1, took_ms));
     this._together = Math.max(1, Math.min(MOST_TOGETHER, this._together * 2, fitting));
   }
 
