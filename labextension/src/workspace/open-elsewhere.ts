@@ -61,8 +61,12 @@ export class OpenElsewhere {
     }
     for (const name of names) {
       const released = new Promise<void>(resolve => this._held.set(name, resolve));
-      // If the browser refuses the lock, other pages still get an answer through the channel.
-      this._options.locks?.request(name, { mode: 'shared' }, () => released).catch(() => undefined);
+      const release = this._held.get(name);
+      // If the browser refuses the lock, other pages still get an answer through the channel, and the
+      // next call of this function requests the lock again.
+      this._options.locks
+        ?.request(name, { mode: 'shared' }, () => released)
+        .catch(() => this._held.get(name) === release && this._held.delete(name));
     }
   }
 
@@ -76,7 +80,7 @@ export class OpenElsewhere {
       new Promise<void>(resolve => void later(resolve, PATIENCE_MS))
     ]);
     const isRunning = paths.map(localPath).includes(localPath(path));
-    const { held = [] } = (await locks?.query()) ?? {};
+    const { held = [] } = (await locks?.query().catch(() => null)) ?? {};
     const isHeld = held.some(({ name }) => name === this._lockOf(path));
     return isRunning || isHeld || this._answers.get(path) !== before;
   }

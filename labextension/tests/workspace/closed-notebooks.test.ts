@@ -1,6 +1,6 @@
 // @vitest-environment node
 // A notebook that is open nowhere: changed in its file, as a whole or not at all (L17).
-import { beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
 
 import { versionOf } from '../../src/workspace/cell-edits';
 import {
@@ -319,6 +319,22 @@ describe('whether another page has a notebook open', () => {
     expect(await answered(first?.has('theirs.ipynb'))).toBe(false);
     expect(await answered(first?.has('b.ipynb'))).toBe(true);
     expect([...locks.held.values()]).toEqual([0, 1, 1]);
+  });
+
+  it('is found out without locks if the browser refuses them, and they are requested again', async () => {
+    const refusal = new Error('SecurityError');
+    const query = vi.spyOn(locks, 'query').mockRejectedValue(refusal);
+    const request = vi.spyOn(locks, 'request').mockRejectedValueOnce(refusal);
+    const [first, other] = pagesOf([[], ['theirs.ipynb']]);
+    expect(await answered(first?.has('theirs.ipynb'))).toBe(true);
+    expect(await answered(first?.has('mine.ipynb'))).toBe(false);
+    other?.hold(['theirs.ipynb']);
+    await flushPromises();
+    other?.hold(['theirs.ipynb']);
+    other?.hold(['theirs.ipynb']); // it is held now
+    expect(request).toHaveBeenCalledTimes(2);
+    query.mockRestore();
+    request.mockRestore();
   });
 
   it('is not what the page of another server at this address says', async () => {
