@@ -4,6 +4,7 @@
  * A change is written only if the file has not changed since it was read. The page keeps the old bytes
  * of the file, so that Undo restores them exactly. This module is loaded with the first chat.
  */
+import { fieldsOf } from '../fold/tool-calls';
 import { MisfitError } from './cell-edits';
 import { type CheckedCells } from './misfits';
 import { fileCells } from './notebook-validity';
@@ -39,6 +40,13 @@ interface KeptFile {
   readonly last_modified: string;
 }
 
+/** A file as it was at its last check. */
+interface CheckedFile {
+  readonly cells: CheckedCells['cells'];
+  readonly last_modified: string;
+  readonly writable: boolean;
+}
+
 /** The outcome of an undo: the file was restored, has changed since the edit, or is open now. */
 export type UndoResult = 'done' | 'changed' | 'open';
 
@@ -56,6 +64,8 @@ export interface NotebookStorage {
 const WHOLE = { content: true, type: 'notebook' } as const;
 /** For how many edits the old files are kept; older edits cannot be undone. */
 const MOST_KEPT = 20;
+/** How many checked files are kept. */
+const MOST_CHECKED = 8;
 
 const known = new WeakMap<NotebookStorage, ClosedNotebooks>();
 
@@ -81,25 +91,15 @@ export class ClosedNotebooks {
     return (await this._get(path)).content;
   }
 
-  /** Read the cells of a notebook file to check a proposal against them; an unchanged file only once. */
-  async check(path: string): Promise<CheckedCells> {
-    const isRunning = (): boolean => false;
-    try {
-      const { last_modified, writable } = await this._get(path, { content: false });
-      if (this._checked?.path !== path || this._checked.last_modified !== last_modified) {
-        const file = await this._get(path);
-        const cells = fileCells(file.content);
-        this._checked = { path, cells, last_modified: file.last_modified };
-      }
-      const isInEditor = this._options.isInEditor(path);
-      const obstacle = !writable ? 'readonly' : isInEditor ? 'editor' : null;
-      return { cells: this._checked.cells, isRunning, obstacle };
-    } catch (error) {
-      if (error instanceof MisfitError) {
-        return { cells: [], isRunning, obstacle: 'unreadable' };
-      }
-      throw error;
-    }
+  /**
+   * Read the cells of a notebook file to check a proposal against them; an unchanged file only once.
+   * A check that begins while another check of the file is under way gets the result of that check.
+   */
+  check(path: string): Promise<CheckedCells> {
+    const checking =
+      this._checking.get(path) ?? this._check(path).finally(() => this._checking.delete(path));
+    this._checking.set(path, checking);
+    return checking;
   }
 
   /**
@@ -170,20 +170,56 @@ export class ClosedNotebooks {
     return isSame ? 'done' : 'changed';
   }
 
+  private async _check(path: string): Promise<CheckedCells> {
+    const isRunning = (): boolean => false;
+    let file: CheckedFile | undefined;
+    try {
+      file = await this._readIfChanged(path);
+    } catch (error) {
+      if (!(error instanceof MisfitError)) {
+        throw error;
+      }
+      file = this._checked.get(path); // the server did not respond: the file may still be the same
+    }
+    if (file === undefined) {
+      return { cells: [], isRunning, obstacle: 'unreadable' };
+    }
+    const isInEditor = this._options.isInEditor(path);
+    const obstacle = !file.writable ? 'readonly' : isInEditor ? 'editor' : null;
+    return { cells: file.cells, isRunning, obstacle };
+  }
+
+  private async _readIfChanged(path: string): Promise<CheckedFile> {
+    const { last_modified, writable } = await this._get(path, { content: false });
+    const known = this._checked.get(path);
+    let file: CheckedFile;
+    if (known !== undefined && known.last_modified === last_modified) {
+      file = { ...known, writable };
+    } else {
+      const read = await this._get(path);
+      this._checked.delete(path); // its cells may be invalid
+      file = { cells: fileCells(read.content), last_modified: read.last_modified, writable };
+    }
+    this._checked.set(path, file);
+    bound(this._checked, MOST_CHECKED);
+    return file;
+  }
+
   private async _get(path: string, options: FileOptions = WHOLE): Promise<FileModel> {
     try {
       return await this._files.get(path, options);
-    } catch {
+    } catch (error) {
+      const { status } = fieldsOf(fieldsOf(error)['response']);
+      if (status === 400 || status === 404) {
+        this._checked.delete(path); // it is no notebook any more, or it is gone
+      }
       throw new MisfitError('The notebook is not open, and its file could not be read.');
     }
   }
 
   private _keep(callId: string, file: KeptFile): void {
     this._kept.set(callId, file);
-    const [oldest] = this._kept.keys();
-    if (this._kept.size > MOST_KEPT && oldest !== undefined) {
-      this._kept.delete(oldest);
-    }
+    bound(this._kept, MOST_KEPT);
     this._tell();
   }
 
@@ -192,9 +228,18 @@ export class ClosedNotebooks {
   }
 
   private readonly _files: NotebookFiles;
-  /** The last checked file: its cells, and the time of its last change. */
-  private _checked:
-    (Pick<KeptFile, 'path' | 'last_modified'> & Pick<CheckedCells, 'cells'>) | null = null;
+  /** By path: the check under way. Bound: one for each path whose card is visible. */
+  private readonly _checking = new Map<string, Promise<CheckedCells>>();
+  /** By path: the file at its last successful check. Bound: MOST_CHECKED; others are read again. */
+  private readonly _checked = new Map<string, CheckedFile>();
   private readonly _kept = new Map<string, KeptFile>();
   private readonly _listeners = new Set<() => void>();
+}
+
+/** Forget the oldest entry if there are more than `most`. */
+function bound(entries: Map<string, unknown>, most: number): void {
+  const [oldest] = entries.keys();
+  if (entries.size > most && oldest !== undefined) {
+    entries.delete(oldest);
+  }
 }

@@ -238,6 +238,104 @@ describe('a notebook that is open nowhere (L17)', () => {
   });
 });
 
+describe('a check of a closed notebook', () => {
+  /** The requests that wait for their responses, each with its path. */
+  let requests: { path: string; content: boolean; respond: (model: unknown) => void }[];
+  let slow: ClosedNotebooks;
+  beforeEach(() => {
+    requests = [];
+    const get = (path: string, { content }: { content: boolean }): Promise<FileModel> =>
+      new Promise((resolve, reject) => {
+        const respond = (model: unknown): void =>
+          model instanceof Error ? reject(model) : resolve(model as FileModel);
+        requests.push({ path, content, respond });
+      });
+    slow = closedNotebooks({
+      files: { get, save: () => Promise.reject(new Error('not expected here')) },
+      isOpenHere: () => false,
+      isOpenElsewhere: async () => false,
+      isInEditor: () => false
+    });
+  });
+  const respond = async (model: unknown): Promise<void> => {
+    requests.shift()?.respond(model);
+    await flushPromises();
+  };
+  const model = (last_modified = 'r1', writable = true): FileModel => ({
+    content: JSON.parse(textOf([raw('a', 'one')])) as unknown,
+    last_modified,
+    writable
+  });
+  const read = async (path: string): Promise<void> => {
+    const check = slow.check(path);
+    await respond(model());
+    await respond(model());
+    expect((await check).cells).toHaveLength(1);
+  };
+  const refused = (status: number): Error => Object.assign(new Error(), { response: { status } });
+
+  it('shares the request under way, and ends however slowly the server responds', async () => {
+    const checks = [slow.check('n.ipynb'), slow.check('n.ipynb')];
+    expect(requests).toHaveLength(1);
+    await respond(model());
+    checks.push(slow.check('n.ipynb'));
+    expect(requests).toHaveLength(1);
+    await respond(model());
+    expect((await Promise.all(checks)).map(({ cells }) => cells.length)).toEqual([1, 1, 1]);
+    void slow.check('n.ipynb');
+    expect(requests).toHaveLength(1);
+  });
+
+  it('reads each of several unchanged files once', async () => {
+    await read('m.ipynb');
+    await read('n.ipynb');
+    for (const path of ['m.ipynb', 'n.ipynb', 'm.ipynb']) {
+      const check = slow.check(path);
+      await respond(model('r1', false));
+      expect(await check).toMatchObject({ cells: [{ id: 'a' }], obstacle: 'readonly' });
+      expect(requests).toEqual([]);
+    }
+  });
+
+  it('keeps the cells of only a few files', async () => {
+    const paths = Array.from({ length: 9 }, (_, index) => `${index}.ipynb`);
+    for (const path of paths) {
+      await read(path);
+    }
+    void slow.check('8.ipynb');
+    await respond(model());
+    expect(requests).toEqual([]);
+    void slow.check('0.ipynb');
+    await respond(model());
+    expect(requests).toMatchObject([{ path: '0.ipynb', content: true }]);
+  });
+
+  it.each([
+    ['before it is read', [new Error('offline')]],
+    ['while it is read', [model('r2'), refused(502)]]
+  ])('keeps the last result if the server does not respond %s', async (_when, responses) => {
+    await read('n.ipynb');
+    const check = slow.check('n.ipynb');
+    for (const response of responses) {
+      await respond(response);
+    }
+    expect(await check).toMatchObject({ cells: [{ id: 'a' }], obstacle: null });
+  });
+
+  it.each([
+    ['is gone', [refused(404)]],
+    ['is no notebook any more', [model('r2'), refused(400)]],
+    ['has invalid cells', [model('r2'), { ...model('r2'), content: {} }]]
+  ])('drops the last result if the file %s', async (_what, responses) => {
+    await read('n.ipynb');
+    const check = slow.check('n.ipynb');
+    for (const response of responses) {
+      await respond(response);
+    }
+    expect((await check).obstacle).toBe('unreadable');
+  });
+});
+
 describe('whether another page has a notebook open', () => {
   /** The locks of a browser, by the number of pages that hold them. */
   class Locks implements PageLocks {
