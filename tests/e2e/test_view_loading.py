@@ -41,9 +41,9 @@ def test_chats_are_drawn_in_order_after_a_view_that_could_not_be_loaded_at_first
     plain = notebooks.write(site, f"{name}-plain", notebooks.text("No chat here."))
     first = NotebookPage(page, site, plain, name)
     first.seen.was_server_killed = True  # the browser notes each stopped request as an error
-    first.open(kernel=False)
+    first.open()  # with its kernel: Jupyter does not end while a kernel starts
     assert not late & set(loaded), "a page without a chat loads no view"
-    notebook = first.also(notebooks.write(site, name, *cells), kernel=False)
+    notebook = first.also(notebooks.write(site, name, *cells), kernel=True)
     notebook.seen.was_server_killed = True
     chats = [notebook.chats_in(number) for number in range(2)]
     for number, chat in enumerate(chats):
