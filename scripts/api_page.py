@@ -22,6 +22,9 @@ EVENTS = (f"{PACKAGE}.shared.events", f"{PACKAGE}.shared.tool_events")
 PROVIDERS = f"{PACKAGE}.providers.base"
 BELOW_PROVIDERS = (f"{PACKAGE}.providers.prompt_blocks", f"{PACKAGE}.providers.prompt_tools")
 
+# What `chat.tools` returns; users do not import it.
+RETURNED = (f"{PACKAGE}.kernel.tools.methods.OfferedTools",)
+
 
 def reference() -> str:
     """Write the reference as Markdown, a section for each kind of name."""
@@ -39,7 +42,10 @@ def sections() -> dict[str, list[str]]:
     own = [name for name, value in values.items() if not is_error(value)]
     events = [name for name in own if values[name].__module__ in EVENTS]
     return {
-        "Chats and runs": [f"{PACKAGE}.{name}" for name in own if name not in events],
+        "Chats and runs": [
+            *(f"{PACKAGE}.{name}" for name in own if name not in events),
+            *RETURNED,
+        ],
         "Events": [f"{PACKAGE}.{name}" for name in events],
         "For providers": [
             f"{PROVIDERS}.{name}"
