@@ -19,6 +19,7 @@ from jupyter_chat_stream.runs.tools.base import CallContext, ToolDone
 from jupyter_chat_stream.runs.tools.mcp.servers import McpServers
 from jupyter_chat_stream.shared.config import ChatStream
 from jupyter_chat_stream.shared.tool_definitions import digest_of
+from tests.runs.calls import call_context
 
 SERVER = str(Path(__file__).with_name("server.py"))
 BAD_SERVER = str(Path(__file__).with_name("bad_server.py"))
@@ -94,17 +95,7 @@ class McpLab:
         async def write(text: str) -> None:
             self.shown.append(text)
 
-        return CallContext(
-            owner="ada",
-            thread_id="t",
-            run_id="r",
-            tool_call_id="c",
-            started_ms=0,
-            now_ms=0,
-            answer=None,
-            write=write,
-            digest=digest,
-        )
+        return call_context(write=write, digest=digest)
 
     @property
     def calls(self) -> list[str]:

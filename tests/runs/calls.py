@@ -35,6 +35,25 @@ def tool(name: str, effect: str = "read", **fields: Any) -> ToolRecord:
     )
 
 
+def call_context(**changes: Any) -> CallContext:
+    """Return the context of a call that writes nothing, with these fields instead."""
+
+    async def write(_: str) -> None:
+        raise AssertionError("the call writes nothing")
+
+    usual: dict[str, Any] = {
+        "owner": "ada",
+        "thread_id": "t",
+        "run_id": "r",
+        "tool_call_id": "c",
+        "started_ms": 0,
+        "now_ms": 0,
+        "answer": None,
+        "write": write,
+    }
+    return CallContext(**(usual | changes))
+
+
 def call(id_: str, name: str, **input_: Any) -> ToolCallChunk:
     return ToolCallChunk(tool_call_id=id_, name=name, input=input_)
 

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from jupyter_chat_stream.runs.tools.base import CallContext, ToolDone
+from jupyter_chat_stream.runs.tools.base import ToolDone
 from jupyter_chat_stream.runs.tools.files.below_root import BelowRoot
 from jupyter_chat_stream.runs.tools.files.tool import FilesTool
+from tests.runs.calls import call_context
 
 SECRET = "the secret"
 
@@ -27,21 +28,7 @@ def root(tmp_path: Path) -> Path:
 async def make(below: BelowRoot | Path, **input_: Any) -> ToolDone:
     if isinstance(below, Path):
         below = BelowRoot(str(below))
-
-    async def write(_: str) -> None:
-        raise AssertionError("the call writes nothing")
-
-    context = CallContext(
-        owner="ada",
-        thread_id="t",
-        run_id="r",
-        tool_call_id="c",
-        started_ms=0,
-        now_ms=0,
-        answer=None,
-        write=write,
-    )
-    done = await FilesTool(below).call(input_, context)
+    done = await FilesTool(below).call(input_, call_context())
     assert isinstance(done, ToolDone)
     return done
 

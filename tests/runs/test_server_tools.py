@@ -12,7 +12,7 @@ from jupyter_chat_stream.providers.registry import Registry
 from jupyter_chat_stream.runs.execute import RunServices
 from jupyter_chat_stream.runs.pauses import MAX_CHOICES, MAX_PROMPT_BYTES, pause_of
 from jupyter_chat_stream.runs.tools.ask_person import AskPerson
-from jupyter_chat_stream.runs.tools.base import CallContext, ToolDone, ToolOutcome
+from jupyter_chat_stream.runs.tools.base import ToolDone, ToolOutcome
 from jupyter_chat_stream.runs.tools.registry import make_server_tools
 from jupyter_chat_stream.runs.tools.wait_until import WaitUntil
 from jupyter_chat_stream.shared.config import ChatStream
@@ -22,7 +22,7 @@ from jupyter_chat_stream.store.log.transaction import RunRef
 from jupyter_chat_stream.testing import ScriptedProvider
 from tests.fixtures import MakeHarness
 from tests.run_harness import RunHarness
-from tests.runs.calls import Executor, call, in_rounds, open_question, results
+from tests.runs.calls import Executor, call, call_context, in_rounds, open_question, results
 
 NOW = 1_800_000_000_000
 
@@ -30,19 +30,7 @@ NOW = 1_800_000_000_000
 async def make(
     tool: Any, answer: Answered | None = None, now_ms: int = NOW, **input_: Any
 ) -> ToolOutcome:
-    async def write(_: str) -> None:
-        raise AssertionError("the call writes nothing")
-
-    context = CallContext(
-        owner="ada",
-        thread_id="t",
-        run_id="r",
-        tool_call_id="c",
-        started_ms=NOW,
-        now_ms=now_ms,
-        answer=answer,
-        write=write,
-    )
+    context = call_context(started_ms=NOW, now_ms=now_ms, answer=answer)
     found: ToolOutcome = await tool.call(input_, context)
     return found
 
