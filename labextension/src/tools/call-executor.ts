@@ -12,6 +12,7 @@ import { type Follower } from '../connection/follower';
 import { toolUses } from '../fold/tool-calls';
 import { type Transcript } from '../fold/transcript';
 import { type ToolCallPart, isEnd } from '../protocol/records';
+import { forgetOldest } from '../state/bounds';
 import { type ResultFile, uploadFiles } from './call-files';
 
 /** A tool of this page. */
@@ -155,12 +156,12 @@ export class CallExecutor {
     };
     const wait = { tries, due_ms: clock.now() + delay_ms, cancel: clock.later(again, delay_ms) };
     this._undecided.set(key, wait);
-    bound(this._undecided);
+    forgetOldest(this._undecided, MOST_REMEMBERED);
   }
 
   private _remember(key: string): void {
     this._asked.set(key, Infinity);
-    bound(this._asked);
+    forgetOldest(this._asked, MOST_REMEMBERED);
   }
 
   private _isStillOpen(runId: string, { tool_call_id }: ToolCallPart): boolean {
@@ -259,14 +260,6 @@ interface Wait {
   due_ms: number;
   /** Cancel the timer that checks the call at this time. */
   readonly cancel: () => void;
-}
-
-/** Forget the oldest call if there are more than MOST_REMEMBERED. */
-function bound(calls: Map<string, unknown>): void {
-  const [oldest] = calls.keys();
-  if (calls.size > MOST_REMEMBERED && oldest !== undefined) {
-    calls.delete(oldest);
-  }
 }
 
 /** The n-th delay. The delays grow up to the one before the last try. */

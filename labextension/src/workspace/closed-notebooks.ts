@@ -5,6 +5,7 @@
  * of the file, so that Undo restores them exactly. This module is loaded with the first chat.
  */
 import { fieldsOf } from '../fold/tool-calls';
+import { forgetOldest } from '../state/bounds';
 import { MisfitError } from './cell-edits';
 import { type CheckedCells } from './misfits';
 import { fileCells } from './notebook-validity';
@@ -201,7 +202,7 @@ export class ClosedNotebooks {
       file = { cells: fileCells(read.content), last_modified: read.last_modified, writable };
     }
     this._checked.set(path, file);
-    bound(this._checked, MOST_CHECKED);
+    forgetOldest(this._checked, MOST_CHECKED);
     return file;
   }
 
@@ -219,7 +220,7 @@ export class ClosedNotebooks {
 
   private _keep(callId: string, file: KeptFile): void {
     this._kept.set(callId, file);
-    bound(this._kept, MOST_KEPT);
+    forgetOldest(this._kept, MOST_KEPT);
     this._tell();
   }
 
@@ -234,12 +235,4 @@ export class ClosedNotebooks {
   private readonly _checked = new Map<string, CheckedFile>();
   private readonly _kept = new Map<string, KeptFile>();
   private readonly _listeners = new Set<() => void>();
-}
-
-/** Forget the oldest entry if there are more than `most`. */
-function bound(entries: Map<string, unknown>, most: number): void {
-  const [oldest] = entries.keys();
-  if (entries.size > most && oldest !== undefined) {
-    entries.delete(oldest);
-  }
 }

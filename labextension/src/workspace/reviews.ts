@@ -5,6 +5,7 @@
  * page: no edit is made before the answer is in the log (L13).
  */
 
+import { forgetOldest } from '../state/bounds';
 import { type CellChange } from './cell-changes';
 
 /** By cell id: whether the cell's edits are accepted. */
@@ -77,10 +78,7 @@ export class Reviews {
 function kept<T>(values: Map<string, T>, requestId: string, value: T): void {
   values.delete(requestId);
   values.set(requestId, value);
-  const [oldest] = values.keys();
-  if (values.size > MOST_REVIEWS && oldest !== undefined) {
-    values.delete(oldest);
-  }
+  forgetOldest(values, MOST_REVIEWS);
 }
 
 /** The answer from the choices; null if a cell has no choice yet. */
