@@ -41,7 +41,7 @@ LET_GO_S = 0.5
 CONNECTIONS = 4
 CONNECT_WITHIN_S = 5.0
 # The pauses before the queue is tried again. They begin anew after STEADY_S without trouble.
-QUEUE_BACKOFF = Backoff(first_s=0.05, factor=2.5, most_s=2.0)
+QUEUE_BACKOFF = Backoff(first_s=0.05, factor=2.5, max_s=2.0)
 STEADY_S = 10.0
 NEVER_S = 24 * 3600.0
 # The sweep looks this long after a notice: a run that became due has a job of its own.

@@ -27,7 +27,7 @@ MAX_BYTES = 256 * 1024 * 1024  # a snapshot is as large as its thread
 PIECE_BYTES = 256 * 1024  # of an upload
 TIMEOUT_S = 30.0
 CONNECT_TIMEOUT_S = 5.0
-RETRY_BACKOFF = Backoff(first_s=0.05, most_s=2.0, jitter=(0.5, 1.0))
+RETRY_BACKOFF = Backoff(first_s=0.05, max_s=2.0, jitter=(0.5, 1.0))
 # The server is stopping or starting, or another server with another token now has its port.
 PASSING = ("start_failed", "unauthenticated")
 

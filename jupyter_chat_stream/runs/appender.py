@@ -37,7 +37,7 @@ COMMIT_BYTES = PAGE_BYTES  # A commit writes at least one page.
 ROW_BYTES = 2 * PAGE_BYTES  # Saving a row writes its text, its page and a page of its index.
 # An append that the database refuses (full, locked) is retried six times, for 14 s in all.
 MAX_STORE_RETRIES = 6
-STORE_BACKOFF = Backoff(first_s=0.05, factor=3.0, most_s=8.0)
+STORE_BACKOFF = Backoff(first_s=0.05, factor=3.0, max_s=8.0)
 
 
 class Saving:

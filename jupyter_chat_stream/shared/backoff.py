@@ -16,7 +16,7 @@ class Backoff:
 
     first_s: float
     """The pause after the first failure, in seconds."""
-    most_s: float
+    max_s: float
     """The longest pause, in seconds, before jitter."""
     factor: float = 2.0
     """The factor from each pause to the next."""
@@ -25,7 +25,7 @@ class Backoff:
 
     def pause_s(self, failures: int) -> float:
         """Return the pause after this many earlier failures; 0 means the first pause."""
-        full_s = min(self.most_s, self.first_s * self.factor ** min(failures, _MAX_EXPONENT))
+        full_s = min(self.max_s, self.first_s * self.factor ** min(failures, _MAX_EXPONENT))
         return full_s * random.uniform(*self.jitter)
 
     def pauses(self) -> Iterator[float]:

@@ -29,16 +29,16 @@ def forms_of(secret: str) -> set[str]:
     """Return a secret as Python, JSON and an address write it, and the secrets in a long one."""
     as_python = {secret, repr(secret)[1:-1], ascii(secret)[1:-1]}
     as_python.add(repr(secret.encode(errors="replace"))[2:-1])
-    found = {form.replace("\\'", "'") for form in as_python}
-    found |= {form.replace("'", "\\'") for form in found} | as_python
-    found |= {json.dumps(secret, ensure_ascii=ascii_)[1:-1] for ascii_ in (True, False)}
-    found |= {quote(secret, safe="", errors="replace"), quote_plus(secret, errors="replace")}
+    forms = {form.replace("\\'", "'") for form in as_python}
+    forms |= {form.replace("'", "\\'") for form in forms} | as_python
+    forms |= {json.dumps(secret, ensure_ascii=ascii_)[1:-1] for ascii_ in (True, False)}
+    forms |= {quote(secret, safe="", errors="replace"), quote_plus(secret, errors="replace")}
     lines = [line.strip() for line in secret.splitlines()]
     if len(lines) > 1:
-        found |= {line for line in lines if _KEY_LINE.fullmatch(line)}
+        forms |= {line for line in lines if _KEY_LINE.fullmatch(line)}
     for inner in _secrets_in_json(secret):
-        found |= forms_of(inner)
-    return found
+        forms |= forms_of(inner)
+    return forms
 
 
 def _secrets_in_json(text: str) -> list[str]:
@@ -63,7 +63,7 @@ class SecretTexts:
     """Some secrets, each with the text that stands in its place."""
 
     def __init__(self, secrets: Mapping[str, str]) -> None:
-        self._marks = {form: mark for it, mark in secrets.items() for form in forms_of(it)}
+        self._marks = {form: mark for secret, mark in secrets.items() for form in forms_of(secret)}
         self._by_beginning: dict[str, list[str]] = {}
         for form in (each for each in self._marks if not _PATH.match(each)):
             if len(form) >= _MIN_BEGINNING_CHARS:
@@ -75,7 +75,7 @@ class SecretTexts:
         """Return a whole text without secrets."""
         if not self._marks:
             return text
-        text = self._whole.sub(lambda found: self._marks[found[0]], text)
+        text = self._whole.sub(lambda match: self._marks[match[0]], text)
         return "".join(self._without_beginnings(text)) if self._by_beginning else text
 
     def held_back(self, text: str) -> int:
@@ -83,23 +83,27 @@ class SecretTexts:
 
         A whole secret is never divided: its end may look like the beginning of another one.
         """
-        held = 0
+        held_chars = 0
         for secret in self._marks:
-            for size in range(min(len(secret) - 1, len(text)), held, -1):
+            for size in range(min(len(secret) - 1, len(text)), held_chars, -1):
                 if text.endswith(secret[:size]):
-                    held = size
+                    held_chars = size
                     break
-        if not held:
+        if not held_chars:
             return 0
-        cut = len(text) - held
-        across = (it for it in self._whole.finditer(text) if it.start() < cut < it.end())
-        return next((len(text) - it.start() for it in across), held)
+        visible_end = len(text) - held_chars
+        across = (
+            match
+            for match in self._whole.finditer(text)
+            if match.start() < visible_end < match.end()
+        )
+        return next((len(text) - match.start() for match in across), held_chars)
 
     def _without_beginnings(self, text: str) -> Iterator[str]:
         at = 0
-        for found in self._beginning.finditer(text):
-            start = found.start()
-            for form in self._by_beginning[found[0]] if start >= at else ():
+        for match in self._beginning.finditer(text):
+            start = match.start()
+            for form in self._by_beginning[match[0]] if start >= at else ():
                 end = start + _common_chars(form, text[start : start + len(form)])
                 if _is_cut(text, start, end):
                     yield text[at:start]
@@ -117,10 +121,10 @@ def _is_cut(text: str, start: int, end: int) -> bool:
     return is_long and (end == len(text) or text.startswith(_OTHER_CUT_MARK, end))
 
 
-def _common_chars(one: str, other: str) -> int:
+def _common_chars(text: str, other_text: str) -> int:
     """Return how many characters two texts begin with alike."""
-    pairs = enumerate(zip(one, other, strict=False))
-    return next((n for n, (a, b) in pairs if a != b), min(len(one), len(other)))
+    pairs = enumerate(zip(text, other_text, strict=False))
+    return next((n for n, (a, b) in pairs if a != b), min(len(text), len(other_text)))
 
 
 def _any_of(texts: Mapping[str, object]) -> re.Pattern[str]:

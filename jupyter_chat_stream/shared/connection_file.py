@@ -163,14 +163,14 @@ def _parse(path: Path, raw: bytes) -> Connection:
         raise _misfit(path, "it is not a JSON object")
     types = {"protocol": (int,), "pid": (int,), "socket": (str, type(None))}
     types["ca_file"] = types["socket"]
-    known = {item.name: content[item.name] for item in fields(Connection) if item.name in content}
+    values = {item.name: content[item.name] for item in fields(Connection) if item.name in content}
     for name in ("url", "token", "version", "protocol"):
-        if name not in known:
+        if name not in values:
             raise _misfit(path, f"{name!r} is missing")
-    for name, value in known.items():
+    for name, value in values.items():
         if not isinstance(value, types.get(name, (str,))) or isinstance(value, bool):
             raise _misfit(path, f"{name!r} has the wrong type")
-    connection = Connection(**known)
+    connection = Connection(**values)
     if urlsplit(connection.url).scheme not in SCHEMES or not connection.url.endswith("/"):
         raise _misfit(path, "'url' is not the address of an API")
     if not connection.token:

@@ -86,10 +86,10 @@ def incomplete_of(message: WrittenMessage) -> Incomplete | None:
         return None
     parts, stop = message["parts"], message["stop_reason"] or ""
     if parts and is_cut_call(parts[-1]):
-        return _told("tool_input_cut", _CALL_CUT.get(stop, _CALL_CUT_SOMEHOW))
+        return _incomplete("tool_input_cut", _CALL_CUT.get(stop, _CALL_CUT_SOMEHOW))
     if stop != "pause_turn" and not any(map(_says_something, parts)):
-        return _told("empty", _why_empty(stop, parts))
-    return _told(*_BY_STOP[stop]) if stop in _BY_STOP else None
+        return _incomplete("empty", _why_empty(stop, parts))
+    return _incomplete(*_BY_STOP[stop]) if stop in _BY_STOP else None
 
 
 def words_of_end(message: MessageRecord) -> str:
@@ -123,5 +123,5 @@ def _why_empty(stop: str, parts: Iterable[Part]) -> str:
     return _NOTHING.get(stop, _NOTHING_SAID)
 
 
-def _told(reason: IncompleteReason, message: str) -> Incomplete:
+def _incomplete(reason: IncompleteReason, message: str) -> Incomplete:
     return {"reason": reason, "message": message}

@@ -254,8 +254,8 @@ class Event(BodyFields):
 
 def iso(ms: int) -> str:
     """Write a time in ms since 1970 as the wire does."""
-    seconds, rest = divmod(ms, 1000)
-    return f"{_second(seconds)}.{rest:03d}Z"
+    seconds, millis = divmod(ms, 1000)
+    return f"{_second(seconds)}.{millis:03d}Z"
 
 
 @lru_cache(maxsize=64)
@@ -277,10 +277,10 @@ def from_iso(text: str) -> int:
         InvalidInput: the text has another form, or no time zone.
     """
     try:
-        found = _TIME.fullmatch(text)
-        if found is None:
+        match = _TIME.fullmatch(text)
+        if match is None:
             raise ValueError(text)
-        date, time, second, fraction, zone = found.groups("")
+        date, time, second, fraction, zone = match.groups("")
         fraction = f".{fraction[:6]:0<6}" if fraction else ""
         zone = "+00:00" if zone in ("Z", "z") else zone
         at = datetime.fromisoformat(f"{date}T{time}{second}{fraction}{zone}")
@@ -307,12 +307,12 @@ def make_body(type_: str, fields: WireEvent) -> Body:
     cls = BODIES.get(type_)
     if cls is None:
         return Unknown(type=type_, fields=dict(fields))
-    known = {name: fields[name] for name in cls.__dataclass_fields__ if name in fields}
+    values = {name: fields[name] for name in cls.__dataclass_fields__ if name in fields}
     for name in ("choices", "attachments", "accepted"):
-        if isinstance(known.get(name), list):
-            known[name] = tuple(known[name])
+        if isinstance(values.get(name), list):
+            values[name] = tuple(values[name])
     try:
-        return cls(**known)
+        return cls(**values)
     except TypeError as error:
         raise InvalidInput(f"A {type_!r} event is incomplete: {error}.") from None
 

@@ -29,7 +29,7 @@ def open_plain(path: Path) -> BinaryIO:
     mode = os.fstat(handle).st_mode
     if not stat.S_ISREG(mode):
         os.close(handle)
-        raise _odd(path, mode)
+        raise _not_plain(path, mode)
     return os.fdopen(handle, "rb")
 
 
@@ -40,10 +40,10 @@ def refuse_unless_plain(path: Path) -> None:
     except FileNotFoundError:
         return
     if not stat.S_ISREG(mode):
-        raise _odd(path, mode)
+        raise _not_plain(path, mode)
 
 
-def _odd(path: Path, mode: int) -> OSError:
+def _not_plain(path: Path, mode: int) -> OSError:
     kind = next((name for is_one, name in _KINDS if is_one(mode)), "a device")
     return OSError(errno.EINVAL, f"it is no plain file but {kind}", str(path))
 

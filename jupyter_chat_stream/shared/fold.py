@@ -70,17 +70,17 @@ def whole_message(message: WrittenMessage, seq: int) -> MessageRecord:
     }
 
 
-def written(message: WrittenMessage) -> WrittenMessage:
+def without_derived(message: WrittenMessage) -> WrittenMessage:
     """Return a copy of a message without its derived fields, as a ``message`` event carries it."""
-    kept = {name: value for name, value in message.items() if name not in DERIVED}
-    return cast(WrittenMessage, kept)
+    fields = {name: value for name, value in message.items() if name not in DERIVED}
+    return cast(WrittenMessage, fields)
 
 
 class MessageFold:
     """One message while events are folded into it; appended text is joined when it is read."""
 
     def __init__(self, message: WrittenMessage, seq: int) -> None:
-        self._message = written(message)
+        self._message = without_derived(message)
         self._message["parts"] = self._parts = [part.copy() for part in message["parts"]]
         self._tail: list[str] = []  # text not yet joined to the last part appended to
         self._tail_at: tuple[int, str] | None = None  # the part's index and the delta's kind
@@ -123,12 +123,12 @@ class MessageFold:
 
     def _open(self, part: int, kind: str, seq: int) -> None:
         self._join()
-        made = PART_BY_KIND.get(kind)
-        if part == len(self._parts) and made is not None:
-            self._parts.append(text_part(made, ""))
+        part_kind = PART_BY_KIND.get(kind)
+        if part == len(self._parts) and part_kind is not None:
+            self._parts.append(text_part(part_kind, ""))
         elif not (
             0 <= part < len(self._parts)
-            and self._parts[part]["kind"] == made
+            and self._parts[part]["kind"] == part_kind
             and "text" in self._parts[part]
         ):
             raise FoldError(f"Event {seq} appends to part {part}, which cannot take it.", seq=seq)
@@ -272,14 +272,16 @@ class Transcript:
             pinned: the ids of further messages that stay.
         """
         open_ids = {run["message_id"] for run in self.runs.values() if run["ended_at"] is None}
-        asked = {self._messages[id_].parent_id for id_ in open_ids if id_ in self._messages}
+        answered_ids = {self._messages[id_].parent_id for id_ in open_ids if id_ in self._messages}
         oldest = list(self._messages)[: max(0, len(self._messages) - keep)]
-        gone = {id_ for id_ in oldest if id_ not in open_ids | asked and id_ not in pinned}
-        for id_ in gone:
+        forgotten_ids = {
+            id_ for id_ in oldest if id_ not in open_ids | answered_ids and id_ not in pinned
+        }
+        for id_ in forgotten_ids:
             del self._messages[id_]
-        for run_id in [id_ for id_, run in self.runs.items() if run["message_id"] in gone]:
+        for run_id in [id_ for id_, run in self.runs.items() if run["message_id"] in forgotten_ids]:
             del self.runs[run_id]
-        return bool(gone)
+        return bool(forgotten_ids)
 
     @property
     def size(self) -> int:
@@ -307,7 +309,7 @@ class Transcript:
         if isinstance(body, ThreadChanged):
             self.thread.update(body.thread)
         elif isinstance(body, MessageWritten):
-            self._put(body, event)
+            self._fold_message(body, event)
         elif event.message_id in self._messages:
             self._messages[event.message_id].apply(event)
         if event.run_id in self.runs:
@@ -316,13 +318,13 @@ class Transcript:
             self.thread["updated_at"] = iso(event.at)
         self.seq = event.seq
 
-    def _put(self, body: MessageWritten, event: Event) -> None:
+    def _fold_message(self, body: MessageWritten, event: Event) -> None:
         message_id = body.message["id"]
         if takes_head(event):
             self.thread["head"] = message_id
-        known = self._messages.get(message_id)
-        if known is not None:
-            known.apply(event)
+        message = self._messages.get(message_id)
+        if message is not None:
+            message.apply(event)
             return
         self._messages[message_id] = MessageFold(body.message, event.seq)
         if body.message["role"] == "assistant" and event.run_id is not None:

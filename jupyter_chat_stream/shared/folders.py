@@ -18,10 +18,12 @@ def make_private(folder: Path) -> None:
     Raises:
         OSError: it cannot be made, or it belongs to another user.
     """
-    missing = [folder, *folder.parents]
-    missing = missing[: next(n for n, each in enumerate(missing) if os.path.lexists(each))]
-    for each in reversed(missing):
-        each.mkdir(mode=PRIVATE, exist_ok=True)
+    missing_folders = [folder, *folder.parents]
+    missing_folders = missing_folders[
+        : next(n for n, path in enumerate(missing_folders) if os.path.lexists(path))
+    ]
+    for path in reversed(missing_folders):
+        path.mkdir(mode=PRIVATE, exist_ok=True)
     if not folder.is_dir():
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(folder))
     status = folder.stat()

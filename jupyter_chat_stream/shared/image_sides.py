@@ -22,9 +22,9 @@ _BARE = frozenset({0x01, *range(0xD0, 0xD9)})
 def sides_of(data: bytes) -> Sides | None:
     """Return width and height; None if the bytes are no whole beginning of an image."""
     try:
-        for start, read in _READERS:
+        for start, read_sides in _READERS:
             if data.startswith(start):
-                sides = read(data)
+                sides = read_sides(data)
                 return sides if sides and min(sides) > 0 else None
     except (struct.error, IndexError):  # the bytes end within the header
         pass

@@ -33,10 +33,10 @@ class Line:
         self.facts = {name: value for name, value in facts.items() if value is not None}
 
     def __str__(self) -> str:
-        return " ".join((self.event, *(f"{k}={_shown(v)}" for k, v in self.facts.items())))
+        return " ".join((self.event, *(f"{k}={_text_of(v)}" for k, v in self.facts.items())))
 
 
-def _shown(value: Any) -> str:
+def _text_of(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     text = f"{value:.6g}" if isinstance(value, float) else str(value)
@@ -90,8 +90,8 @@ def configure(log_format: str, level: int) -> None:
     If the program has handlers of its own for these lines, text lines are left to those handlers.
     """
     logger = logging.getLogger(ROOT)
-    for known in [handler for handler in logger.handlers if isinstance(handler, _LogHandler)]:
-        logger.removeHandler(known)
+    for old_handler in [handler for handler in logger.handlers if isinstance(handler, _LogHandler)]:
+        logger.removeHandler(old_handler)
     logger.setLevel(level)
     if log_format == "text" and logger.hasHandlers():
         return

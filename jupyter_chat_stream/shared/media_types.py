@@ -91,7 +91,7 @@ class TypeCheck:
         self._claimed = plain_type(claimed)
         self._name = name
         self._head = b""
-        self._found: str | None = None
+        self._type: str | None = None
         self._decoder = codecs.getincrementaldecoder("utf-8")()
         if _MEDIA_TYPE.fullmatch(self._claimed) is None or len(self._claimed) > MAX_CHARACTERS:
             raise AttachmentTypeRefused(
@@ -99,8 +99,8 @@ class TypeCheck:
                 f"at most {MAX_CHARACTERS} characters, or none: the bytes and the name tell it.",
                 type=self._claimed[:MAX_CHARACTERS],
             )
-        known = (*IMAGES, PDF, PARQUET, UNKNOWN)
-        if self._claimed not in known and not is_text(self._claimed):
+        types = (*IMAGES, PDF, PARQUET, UNKNOWN)
+        if self._claimed not in types and not is_text(self._claimed):
             raise AttachmentTypeRefused(
                 f"Attachments of type {self._claimed!r} are not taken: nobody here can read them. "
                 f"These are: {_READ}.",
@@ -109,7 +109,7 @@ class TypeCheck:
 
     def feed(self, chunk: bytes) -> None:
         """Check the next bytes; raises AttachmentTypeRefused as soon as they do not fit."""
-        if self._found is None:
+        if self._type is None:
             self._head += chunk
             if len(self._head) < HEAD_BYTES:
                 return
@@ -119,23 +119,25 @@ class TypeCheck:
 
     def end(self) -> str:
         """Check the last bytes, and return the type of all of them."""
-        if self._found is None:
+        if self._type is None:
             self._decide()
             self._read(self._head)
         self._read(b"", is_last=True)
-        assert self._found is not None
-        return self._found
+        assert self._type is not None
+        return self._type
 
     def _decide(self) -> None:
         """Choose the type by the first bytes."""
-        told = type_of_head(self._head)
+        head_type = type_of_head(self._head)
         claimed = self._claimed
-        if told is not None and (claimed in (told, UNKNOWN) or {claimed, told} <= set(IMAGES)):
-            self._found = told
+        if head_type is not None and (
+            claimed in (head_type, UNKNOWN) or {claimed, head_type} <= set(IMAGES)
+        ):
+            self._type = head_type
         elif claimed == UNKNOWN:
-            self._found = _text_type_of(self._name)
+            self._type = _text_type_of(self._name)
         elif is_text(claimed):
-            self._found = claimed
+            self._type = claimed
         else:
             raise AttachmentTypeRefused(
                 f"The attachment claims to be {claimed!r}, but its first bytes are of another "
@@ -144,7 +146,7 @@ class TypeCheck:
             )
 
     def _read(self, chunk: bytes, *, is_last: bool = False) -> None:
-        if not is_text(str(self._found)):
+        if not is_text(str(self._type)):
             return
         try:
             self._decoder.decode(chunk, is_last)
@@ -160,5 +162,5 @@ class TypeCheck:
 
 
 def _text_type_of(name: str) -> str:
-    guessed = plain_type(mimetypes.guess_type(name, strict=False)[0] or PLAIN)
-    return guessed if is_text(guessed) else PLAIN
+    type_ = plain_type(mimetypes.guess_type(name, strict=False)[0] or PLAIN)
+    return type_ if is_text(type_) else PLAIN

@@ -92,7 +92,7 @@ def tool_result_part(body: ToolReturned) -> ToolResultPart:
     if body.reason is not None:
         part["reason"] = body.reason
     if body.attachments:
-        part["attachments"] = [each.copy() for each in body.attachments]
+        part["attachments"] = [record.copy() for record in body.attachments]
     return part
 
 
@@ -143,9 +143,13 @@ def failure_of(body: Failed) -> Failure:
 
 def open_calls(parts: Sequence[Part]) -> Iterator[ToolCallPart]:
     """Find the calls of executors that have no result, in their order."""
-    done = {part["tool_call_id"] for part in parts if part["kind"] == "tool_result"}
+    ended_ids = {part["tool_call_id"] for part in parts if part["kind"] == "tool_result"}
     for part in parts:
-        if part["kind"] == "tool_call" and "where" in part and part["tool_call_id"] not in done:
+        if (
+            part["kind"] == "tool_call"
+            and "where" in part
+            and part["tool_call_id"] not in ended_ids
+        ):
             yield part
 
 

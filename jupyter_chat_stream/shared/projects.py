@@ -11,8 +11,8 @@ KEPT_CHARS = 200
 
 def project_of(folder: str) -> str:
     """Write a folder's path as a project: slashes, text for every database, bounded size."""
-    slashed = folder.replace(os.sep, "/")
-    text = slashed.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    path = folder.replace(os.sep, "/")
+    text = path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     raw = text.encode()
     if len(raw) <= MAX_BYTES:
         return text

@@ -26,10 +26,10 @@ def secrets_of(environment: Mapping[str, str] | None = None) -> dict[str, str]:
     Args:
         environment: None: this process's own.
     """
-    found: dict[str, str] = {}
+    secrets: dict[str, str] = {}
     for name, value in (os.environ if environment is None else environment).items():
         if is_secret_name(name) and len(value) >= MIN_SECRET_CHARS:
-            found[value] = name
+            secrets[value] = name
         for password in _URL_PASSWORD.findall(value):
-            found[password] = name
-    return found
+            secrets[password] = name
+    return secrets

@@ -8,17 +8,17 @@ from difflib import get_close_matches
 LONGEST = 64  # At most this many characters of a wrong word are compared and quoted.
 
 
-def nearest(word: str, known: Iterable[str]) -> str | None:
+def nearest(word: str, known_words: Iterable[str]) -> str | None:
     """Find the known word that was probably meant; None if none is near."""
-    by_plain = {_plain(each): each for each in known}
-    found = get_close_matches(_plain(word[:LONGEST]), by_plain, n=1)
-    return by_plain[found[0]] if found else None
+    by_plain = {_plain(known_word): known_word for known_word in known_words}
+    matches = get_close_matches(_plain(word[:LONGEST]), by_plain, n=1)
+    return by_plain[matches[0]] if matches else None
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
+def did_you_mean(word: str, known_words: Iterable[str]) -> str:
     """Write the question that names the nearest known word; empty if none is near."""
-    found = nearest(word, known)
-    return "" if found is None else f" Did you mean {found!r}?"
+    match = nearest(word, known_words)
+    return "" if match is None else f" Did you mean {match!r}?"
 
 
 def _plain(word: str) -> str:

@@ -98,7 +98,7 @@ class Subscription:
         return None
 
     def _receive_events(self, wires: list[WireEvent]) -> Action:
-        taken = []
+        events = []
         for wire in wires:
             event = parse(wire)
             if event.seq <= self.cursor:
@@ -109,8 +109,8 @@ class Subscription:
                 return self._ask("gap")
             self.transcript.apply(event)
             self._is_asking = False
-            taken.append(event)
-        return Applied(events=tuple(taken), live=self.is_live)
+            events.append(event)
+        return Applied(events=tuple(events), live=self.is_live)
 
     def _receive_live(self, seq: int) -> Action:
         self._is_asking = False

@@ -44,8 +44,8 @@ def is_tool_name(text: object) -> bool:
 
 def digest_of(tool: ToolDefinition) -> str:
     """Return the hash of all that a person sees and a model reads of a tool."""
-    compared = {name: tool[name] for name in _COMPARED if name in tool}
-    return hashlib.sha256(canonical(compared).encode("utf-8", "surrogatepass")).hexdigest()
+    fields = {name: tool[name] for name in _COMPARED if name in tool}
+    return hashlib.sha256(canonical(fields).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def check_definition(value: Any, where: ToolWhere | None = None) -> ToolRecord:
@@ -117,6 +117,6 @@ def operation_of(tool: ToolDefinition, input: Any) -> str:
     return operation if isinstance(operation, str) else ""
 
 
-def _check(is_fine: bool, who: str, what: str) -> None:
+def _check(is_fine: bool, subject: str, fault: str) -> None:
     if not is_fine:
-        raise InvalidInput(f"{who[:1].upper()}{who[1:]} {what}.", field="tools")
+        raise InvalidInput(f"{subject[:1].upper()}{subject[1:]} {fault}.", field="tools")

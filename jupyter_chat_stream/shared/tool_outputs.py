@@ -15,7 +15,7 @@ def with_notes(output: Any, notes: Sequence[str]) -> Any:
     """Return an output that tells which files were not kept: in its text, or beside its JSON."""
     if not notes:
         return output
-    said = [clean_text(note)[:MAX_NOTE_CHARS] for note in notes[:MAX_NOTES]]
+    texts = [clean_text(note)[:MAX_NOTE_CHARS] for note in notes[:MAX_NOTES]]
     if isinstance(output, str):
-        return "\n".join([output, *(f"[{note}]" for note in said)])
-    return {"output": output, "not_kept": said}
+        return "\n".join([output, *(f"[{note}]" for note in texts)])
+    return {"output": output, "not_kept": texts}

@@ -26,7 +26,7 @@ async def harness(
     api: PlayedApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[RunHarness]:
     """A store and a run's execution, with Claude's provider at the played API."""
-    at_once = Backoff(first_s=0.0, most_s=0.0)
+    at_once = Backoff(first_s=0.0, max_s=0.0)
     monkeypatch.setattr("jupyter_chat_stream.runs.execute.PROVIDER_BACKOFF", at_once)
     environ = {"ANTHROPIC_API_KEY": "sk-ant-0123456789abcdef", "ANTHROPIC_BASE_URL": api.url}
     provider: Any = AnthropicProvider(key_file=tmp_path / "no.key", environ=environ)

@@ -154,7 +154,7 @@ async def test_a_server_that_cannot_start_is_tried_again_after_growing_pauses(
         return await start(*args)
 
     monkeypatch.setattr(stdio, "start", counting)
-    pauses = Backoff(first_s=0.01, most_s=60.0, factor=30.0)
+    pauses = Backoff(first_s=0.01, max_s=60.0, factor=30.0)
     monkeypatch.setattr(connection, "PAUSES", pauses)
     told: list[str] = []
     for _ in range(4):

@@ -13,7 +13,7 @@ from jupyter_chat_stream.shared.backoff import Backoff
 from tests.fixtures import MakeHarness
 from tests.run_harness import RunHarness
 
-AT_ONCE = Backoff(first_s=0.0, most_s=0.0)
+AT_ONCE = Backoff(first_s=0.0, max_s=0.0)
 
 
 async def test_the_provider_is_not_read_on_while_too_much_waits(

@@ -35,7 +35,7 @@ from tests.run_harness import RunHarness, holds, texts
 
 CUT = EndChunk(stop_reason="end_turn", model="m", usage={})
 
-LONG_BACKOFF = Backoff(first_s=4.5, most_s=4.5)  # waited in place, and long for a test
+LONG_BACKOFF = Backoff(first_s=4.5, max_s=4.5)  # waited in place, and long for a test
 
 
 def cut() -> StreamCut:

@@ -54,7 +54,7 @@ RENEW_AT_MOST_EVERY_S = 10.0
 RENEW_AT_LEAST_EVERY_S = 0.5
 PATIENCE_S = 600.0  # how long a result is sent again while the server or database is away
 T = TypeVar("T")
-AGAIN = Backoff(first_s=0.2, most_s=10.0, jitter=(0.5, 1.0))
+AGAIN = Backoff(first_s=0.2, max_s=10.0, jitter=(0.5, 1.0))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,12 +19,12 @@ class AttachmentNotFound(NotFound):
 class AttachmentTooLarge(ContentTooLarge):
     code = "attachment_too_large"
 
-    def __init__(self, size: int, most: int) -> None:
+    def __init__(self, size: int, limit: int) -> None:
         super().__init__(
-            f"The attachment has {size} bytes or more; at most {most} are taken. Send a smaller "
+            f"The attachment has {size} bytes or more; at most {limit} are taken. Send a smaller "
             "file or a part of it, or ask the server's administrator for a larger "
             "ChatStream.max_attachment_bytes.",
-            max_bytes=most,
+            max_bytes=limit,
         )
 
 
@@ -51,12 +51,12 @@ class TooMuchUnsent(Conflict):
 
     code = "too_much_unsent"
 
-    def __init__(self, held: int, most: int) -> None:
+    def __init__(self, unsent_bytes: int, limit: int) -> None:
         super().__init__(
-            f"{held} bytes of yours are uploaded that no message holds; at most {most} may be. "
-            "Send a message with them, or delete some with DELETE attachments/{id}; after one "
+            f"{unsent_bytes} bytes of yours are uploaded that no message holds; at most {limit} may "
+            "be. Send a message with them, or delete some with DELETE attachments/{id}; after one "
             "day they are deleted.",
-            max_bytes=most,
+            max_bytes=limit,
         )
 
 

@@ -106,9 +106,9 @@ class NotebookNotFound(NotFound):
 class EndpointNotFound(NotFound):
     code = "endpoint_not_found"
 
-    def __init__(self, known: str) -> None:
+    def __init__(self, names: str) -> None:
         super().__init__(
-            f"This server has no endpoint of that name, only: {known}. GET models lists them."
+            f"This server has no endpoint of that name, only: {names}. GET models lists them."
         )
 
 
@@ -202,9 +202,9 @@ class KeyNotKept(Conflict):
 class TooManySchedules(Conflict):
     code = "too_many_schedules"
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, limit: int) -> None:
         super().__init__(
-            f"You have {most} schedules, which is the limit. Delete one first.", most=most
+            f"You have {limit} schedules, which is the limit. Delete one first.", most=limit
         )
 
 
@@ -213,11 +213,11 @@ class TooManyLater(Conflict):
 
     code = "too_many_later"
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, limit: int) -> None:
         super().__init__(
-            f"You have {most} messages for later, which is the limit. Cancel one, or send this "
+            f"You have {limit} messages for later, which is the limit. Cancel one, or send this "
             "when one has been delivered.",
-            most=most,
+            most=limit,
         )
 
 

@@ -32,9 +32,9 @@ class FileNotReadable(NotFound):
 
     code = "file_not_readable"
 
-    def __init__(self, path: str, why: str = "") -> None:
-        message = f"{path!r} cannot be read. {why}"
-        if not why:
+    def __init__(self, path: str, reason: str = "") -> None:
+        message = f"{path!r} cannot be read. {reason}"
+        if not reason:
             message = f"There is no {path!r} below the server's root. List a folder to see it."
         super().__init__(message, path=path)
 
@@ -45,10 +45,10 @@ class McpServerUnavailable(ChatStreamError):
     code = "mcp_server_unavailable"
     status = 503
 
-    def __init__(self, server: str | None, why: str, *, slug: str | None = None) -> None:
+    def __init__(self, server: str | None, reason: str, *, slug: str | None = None) -> None:
         subject = "No MCP server" if server is None else f"The MCP server {server!r}"
         verb = "can be used" if server is None else "cannot be used"
-        super().__init__(f"{subject} {verb}. {why}", server=server)
+        super().__init__(f"{subject} {verb}. {reason}", server=server)
         self.source = "mcp" if slug is None else f"mcp:{slug}"
 
 
@@ -78,10 +78,10 @@ class TooManyBuilds(Conflict):
 
     code = "too_many_builds"
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, limit: int) -> None:
         super().__init__(
-            f"This chat builds {most} components already. Wait for one of them, or cancel one.",
-            most=most,
+            f"This chat builds {limit} components already. Wait for one of them, or cancel one.",
+            most=limit,
         )
 
 
@@ -130,10 +130,10 @@ class ToolOutputTooLarge(ContentTooLarge):
 
     code = "tool_output_too_large"
 
-    def __init__(self, size: int, most: int) -> None:
+    def __init__(self, size: int, limit: int) -> None:
         super().__init__(
-            f"'output' has {size} bytes as JSON; at most {most} are taken. Send a shorter result, "
+            f"'output' has {size} bytes as JSON; at most {limit} are taken. Send a shorter result, "
             "such as its first rows.",
             field="output",
-            max_bytes=most,
+            max_bytes=limit,
         )

@@ -27,7 +27,7 @@ def is_blank(text: str) -> bool:
     return not text.strip(_EVERY)
 
 
-def trimmed(text: str) -> str:
+def trim(text: str) -> str:
     """Remove all blanks from the edges of a text."""
     return text.strip(_EVERY)
 

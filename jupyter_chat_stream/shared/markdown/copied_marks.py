@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from .copied_texts import encoded
+from .copied_texts import encode
 
 # The most marks of one paragraph, item or cell. JupyterLab's table of contents compares each mark
 # with all that follow: 5,000 of them take it 13 seconds.
@@ -14,9 +14,9 @@ _MARK = re.compile(r"[*_~]|<span>")
 
 def as_code(text: str) -> str:
     """Write a text as code in which no renderer finds a mark."""
-    return f"<code>{encoded(text)}</code>"
+    return f"<code>{encode(text)}</code>"
 
 
-def count_emphasis(written: str) -> int:
+def count_emphasis(text: str) -> int:
     """Count what a renderer compares with the rest of its paragraph: marks and our own tags."""
-    return len(_MARK.findall(written))
+    return len(_MARK.findall(text))

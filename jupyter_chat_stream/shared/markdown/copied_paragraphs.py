@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from .copied_marks import MAX_MARKS, as_code, count_emphasis
-from .inlines import inline, sealed
+from .inlines import inline, seal
 
 _FRONT = re.compile(r"[ \t]*(?:[-*+][ \t]|[0-9]{1,9}[.)][ \t]|#{1,6}[ \t]|>|\|)")
 # The mark of an item or a heading: quotes and blanks before it, and its number.
@@ -40,17 +40,17 @@ class Headings:
         return self._mark(self._mark(line, _HEADING), _UNDERLINE)
 
     def _mark(self, line: str, mark: re.Pattern[str]) -> str:
-        found = mark.match(line)
-        if found is None:
+        match = mark.match(line)
+        if match is None:
             return line
         self._count += 1
-        return f"{found[0]}\\{line[found.end() :]}" if self._count > MAX_HEADINGS else line
+        return f"{match[0]}\\{line[match.end() :]}" if self._count > MAX_HEADINGS else line
 
 
 def shallow(line: str) -> str:
     """Write the mark of the first list or quote beyond the limit as text."""
-    found = _TOO_DEEP.match(line)
-    return line if found is None else f"{found[0]}\\{line[found.end() :]}"
+    match = _TOO_DEEP.match(line)
+    return line if match is None else f"{match[0]}\\{line[match.end() :]}"
 
 
 class Paragraphs:
@@ -64,7 +64,7 @@ class Paragraphs:
         self._keeps_dollar = keeps_dollar
         self._count = 0
         self._quotes: int | None = None  # of the last line; None before the first one
-        self._furthest = 3  # the most blanks before the mark of the next item
+        self._max_blanks = 3  # the most blanks before the mark of the next item
         self._is_ordered = True  # whether any number may begin an item
 
     def write(self, segment: list[str]) -> str:
@@ -74,16 +74,16 @@ class Paragraphs:
         if item is not None:
             self._count = 0
         text = "\n".join(segment)
-        written = self._bounded(text, is_cell=False)
-        if written is None:
+        output = self._bounded(text, is_cell=False)
+        if output is None:
             self._count = before
             return as_code(text)
         self._quotes = _quotes_of(segment[-1])
         if item is not None:
-            self._furthest, self._is_ordered = item
+            self._max_blanks, self._is_ordered = item
         elif is_first:
             self._is_ordered = False
-        return written
+        return output
 
     def write_row(self, row: str, *, begins: bool) -> str:
         """Write the cells of a row, which begins a paragraph if the table is one."""
@@ -92,33 +92,33 @@ class Paragraphs:
         return "|".join(map(self._cell, _CELL_END.split(row)))
 
     def _cell(self, cell: str) -> str:
-        written = self._bounded(cell, is_cell=True)
-        return as_code(cell) if written is None else written
+        output = self._bounded(cell, is_cell=True)
+        return as_code(cell) if output is None else output
 
     def _bounded(self, text: str, *, is_cell: bool) -> str | None:
         """Write a text; None if its paragraph would have too many marks."""
-        written = inline(text, keeps_dollar=self._keeps_dollar, is_cell=is_cell)
-        marks = count_emphasis(written)
+        output = inline(text, keeps_dollar=self._keeps_dollar, is_cell=is_cell)
+        marks = count_emphasis(output)
         if self._count + marks > MAX_MARKS:
             return None
         self._count += marks
-        return written
+        return output
 
     def _item(self, line: str) -> tuple[int, bool] | None:
         """Return the bounds of the next item if this line begins one: blanks, and any number."""
-        found = _ITEM.match(line)
-        if found is None or self._quotes not in (None, found[1].count(">")):
+        match = _ITEM.match(line)
+        if match is None or self._quotes not in (None, match[1].count(">")):
             return None
-        blanks = len(found[2].expandtabs(4))
-        is_ordered = found[3] is not None
-        if blanks > self._furthest or (is_ordered and found[3] != "1" and not self._is_ordered):
+        blanks = len(match[2].expandtabs(4))
+        is_ordered = match[3] is not None
+        if blanks > self._max_blanks or (is_ordered and match[3] != "1" and not self._is_ordered):
             return None
         return blanks + 5, is_ordered
 
 
 def _quotes_of(line: str) -> int:
-    found = _QUOTES.match(line)
-    return 0 if found is None else found[0].count(">")
+    match = _QUOTES.match(line)
+    return 0 if match is None else match[0].count(">")
 
 
 def chunk(lines: list[str], paragraphs: Paragraphs) -> str:
@@ -126,14 +126,14 @@ def chunk(lines: list[str], paragraphs: Paragraphs) -> str:
     if any("|" in line and _DELIMITERS.fullmatch(line) for line in lines):
         head = _head_of_table(lines)
         rows = enumerate(lines)
-        return sealed("\n".join(paragraphs.write_row(row, begins=at >= head) for at, row in rows))
+        return seal("\n".join(paragraphs.write_row(row, begins=at >= head) for at, row in rows))
     segments: list[list[str]] = []
     for line in lines:
         if not segments or _FRONT.match(line):
             segments.append([line])
         else:
             segments[-1].append(line)
-    return sealed("\n".join(paragraphs.write(each) for each in segments))
+    return seal("\n".join(paragraphs.write(segment) for segment in segments))
 
 
 def _head_of_table(lines: list[str]) -> int:

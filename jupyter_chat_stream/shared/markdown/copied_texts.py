@@ -13,37 +13,37 @@ def visible(text: str) -> str:
     """Write a text's control characters as their pictures (U+2400), line ends as line feeds."""
     text = re.sub("\r\n?", "\n", text)
     text = re.sub("[\ud800-\udfff]", "\ufffd", text)
-    text = re.sub("[\x00-\x08\x0b-\x1f]", lambda found: chr(0x2400 + ord(found[0])), text)
+    text = re.sub("[\x00-\x08\x0b-\x1f]", lambda match: chr(0x2400 + ord(match[0])), text)
     return re.sub("[\x7f-\x9f\u2028\u2029]", "\ufffd", text)
 
 
 def one_line(text: str) -> str:
     """Write a text that is no Markdown (a name, a title) as one line of harmless Markdown."""
     line = re.sub("[ \t\n]+", " ", visible(text)).strip(" ")
-    line = _SPECIAL.sub(lambda found: _written(found[0]), line)
-    return _FRONT_MARK.sub(lambda found: f"{found[1]}\\{found[2]}", line)
+    line = _SPECIAL.sub(lambda match: _escape_mark(match[0]), line)
+    return _FRONT_MARK.sub(lambda match: f"{match[1]}\\{match[2]}", line)
 
 
-def _written(mark: str) -> str:
+def _escape_mark(mark: str) -> str:
     if mark in "$\\":
-        return apart(ord(mark))
+        return set_apart(ord(mark))
     return f"\\{mark}" if mark in "*_#~|" else f"&#{ord(mark)};"
 
 
-def apart(code: int) -> str:
+def set_apart(code: int) -> str:
     """Write a dollar or a backslash so that it begins no formula in any renderer."""
     return f"<span>&#{code};</span>"
 
 
-def escaped_tag(source: str) -> str:
+def escape_tag(source: str) -> str:
     """Write a tag as text."""
-    return re.sub("[<&`$!\\[\\]\\\\{}]", lambda found: f"&#{ord(found[0])};", source)
+    return re.sub("[<&`$!\\[\\]\\\\{}]", lambda match: f"&#{ord(match[0])};", source)
 
 
-def encoded(text: str) -> str:
+def encode(text: str) -> str:
     """Write a text in HTML so that no renderer finds Markdown, maths or HTML in it."""
     return re.sub(
         "[^A-Za-z0-9 ]",
-        lambda found: f"&#{ord(found[0])};" if ord(found[0]) < 128 else found[0],
+        lambda match: f"&#{ord(match[0])};" if ord(match[0]) < 128 else match[0],
         text,
     )

@@ -13,8 +13,8 @@ from __future__ import annotations
 import re
 
 from .copied_paragraphs import Headings, Paragraphs, chunk, count_marks, shallow
-from .copied_texts import encoded, visible
-from .inlines import RISKY_COMMAND, sealed_apart
+from .copied_texts import encode, visible
+from .inlines import RISKY_COMMAND, seal_apart
 
 _FENCE = re.compile(r"( {0,3})(`{3,}|~{3,})([^\n]*)")
 _NESTED = re.compile(r"((?:[ \t]|>|[-*+][ \t]|[0-9]{1,9}[.)][ \t])*)(`{3,}|~{3,})([^\n]*)")
@@ -45,20 +45,20 @@ _INDENT = re.compile(r"^(?: {4}| {0,3}\t)")
 
 def harmless(text: str) -> str:
     """Rewrite Markdown so that it is harmless in every renderer. Every character stays visible."""
-    return _Copy(visible(text).split("\n")).written()
+    return _Copy(visible(text).split("\n")).render()
 
 
-def harmless_start(text: str, most_bytes: int) -> str:
-    """Rewrite as much of a text's beginning as fits in ``most_bytes``, with ``…`` at the cut."""
+def harmless_start(text: str, limit_bytes: int) -> str:
+    """Rewrite as much of a text's beginning as fits in ``limit_bytes``, with ``…`` at the cut."""
     source = visible(text).encode()
-    room = most_bytes - len(_CUT.encode())
-    size = min(room, len(source))
+    max_bytes = limit_bytes - len(_CUT.encode())
+    size = min(max_bytes, len(source))
     while size > 0:
         start = harmless(source[:size].decode(errors="ignore"))
-        taken = len(start.encode())
-        if taken <= room:
+        start_bytes = len(start.encode())
+        if start_bytes <= max_bytes:
             return start if size == len(source) else start + _CUT
-        size = min(size - 64, size * room // taken)
+        size = min(size - 64, size * max_bytes // start_bytes)
     return "…"
 
 
@@ -68,7 +68,7 @@ class _Copy:
     def __init__(self, lines: list[str]) -> None:
         self._lines = lines
         self._at = 0
-        self._out: list[str] = []
+        self._output: list[str] = []
         self._folds = 0
         self._is_in_list = False
         self._headings = Headings()
@@ -79,12 +79,12 @@ class _Copy:
         # once.
         self._no_end: dict[str, int] = {}
 
-    def written(self) -> str:
+    def render(self) -> str:
         while self._at < len(self._lines):
             self._block()
         for _ in range(self._folds):
-            self._apart("</details>")
-        return "\n".join(self._out).strip("\n")
+            self._write_apart("</details>")
+        return "\n".join(self._output).strip("\n")
 
     # ------------------------------------------------------------------ blocks
 
@@ -92,44 +92,44 @@ class _Copy:
         line = self._lines[self._at]
         if not line.strip(" \t"):
             if not self._is_after_empty():
-                self._out.append("")
+                self._output.append("")
             self._at += 1
         elif not (self._fence(line) or self._fold(line) or self._maths(line) or self._code(line)):
             self._paragraph()
 
-    def _apart(self, *lines: str) -> None:
+    def _write_apart(self, *lines: str) -> None:
         """Write lines between empty lines, so that every renderer recognises a block."""
         if not self._is_after_empty():
-            self._out.append("")
-        self._out += [*lines, ""]
+            self._output.append("")
+        self._output += [*lines, ""]
 
     def _fence(self, line: str) -> bool:
-        found = _FENCE.fullmatch(line)
-        if found is not None and not (found[1] and self._is_in_list) and _is_fence(found):
-            self._top_fence(len(found[1]), found[2], found[3])
+        match = _FENCE.fullmatch(line)
+        if match is not None and not (match[1] and self._is_in_list) and _is_fence(match):
+            self._top_fence(len(match[1]), match[2], match[3])
             return True
-        found = _NESTED.fullmatch(line)
-        if found is None or not _is_fence(found) or self._is_indented(line):
+        match = _NESTED.fullmatch(line)
+        if match is None or not _is_fence(match) or self._is_indented(line):
             return False
-        self._nested_fence(found[1], found[2], found[3])
+        self._nested_fence(match[1], match[2], match[3])
         return True
 
     def _top_fence(self, indent: int, marks: str, info: str) -> None:
         end = self._at + 1
         while end < len(self._lines) and not _closes(self._lines[end], marks):
             end += 1
-        code = [_outdented(line, indent) for line in self._lines[self._at + 1 : end]]
+        code = [_outdent(line, indent) for line in self._lines[self._at + 1 : end]]
         self._write_code(code, info)
         self._is_in_list = False
         self._at = end + 1
 
     def _write_code(self, code: list[str], info: str) -> None:
-        found = _LANGUAGE.match(info.strip(" \t{}="))
-        language = found[0] if found is not None else ""
+        match = _LANGUAGE.match(info.strip(" \t{}="))
+        language = match[0] if match is not None else ""
         language = "" if "mermaid" in language.lower() else language  # some renderers would run it
         longest = max((len(run) for run in re.findall("`+", "\n".join(code))), default=0)
         fence = "`" * max(3, longest + 1)
-        self._apart(f"{fence}{language}", *code, fence)
+        self._write_apart(f"{fence}{language}", *code, fence)
 
     def _nested_fence(self, front: str, marks: str, info: str) -> None:
         """Keep a fence in a list or a quote if it is harmless even as text; else write HTML."""
@@ -147,9 +147,9 @@ class _Copy:
             end += 1
         source = "\n".join([info, *code])
         if is_closed and _RISK.search(source) is None:
-            self._out += self._lines[self._at : end]
+            self._output += self._lines[self._at : end]
         else:
-            self._out.append(f"{front}<pre><code>{encoded(chr(10).join(code))}</code></pre>")
+            self._output.append(f"{front}<pre><code>{encode(chr(10).join(code))}</code></pre>")
         self._at = end
 
     def _is_indented(self, line: str) -> bool:
@@ -157,7 +157,7 @@ class _Copy:
         return self._is_after_empty() and not self._is_in_list and _INDENT.match(line) is not None
 
     def _is_after_empty(self) -> bool:
-        return not self._out or self._out[-1] == ""
+        return not self._output or self._output[-1] == ""
 
     def _code(self, line: str) -> bool:
         if not self._is_indented(line):
@@ -180,20 +180,20 @@ class _Copy:
         if closer is None or self._is_indented(line) or self._no_end.get(closer, -1) > self._at:
             return False
         end = self._at
-        rest = line.lstrip(" ")[2:]
-        while (rest.strip(" \t") or end == self._at) and closer not in rest:
+        text = line.lstrip(" ")[2:]
+        while (text.strip(" \t") or end == self._at) and closer not in text:
             end += 1
-            rest = self._lines[end] if end < len(self._lines) else ""
-        last = rest.rstrip(" \t")
-        if not last.endswith(closer) or last.index(closer) < len(last) - 2:
+            text = self._lines[end] if end < len(self._lines) else ""
+        last_line = text.rstrip(" \t")
+        if not last_line.endswith(closer) or last_line.index(closer) < len(last_line) - 2:
             self._no_end[closer] = end
             return False
         source = "\n".join([line.lstrip(" ")[2:], *self._lines[self._at + 1 : end + 1]])
         content = source.rstrip(" \t")[:-2].strip(" \t\n")
         if not content or "`" in content or "$$" in content:
             return False
-        # `sealed_apart` decides which parts may stay, as in a paragraph.
-        self._apart(sealed_apart(f"{opener}{content}{closer}"))
+        # `seal_apart` decides which parts may stay, as in a paragraph.
+        self._write_apart(seal_apart(f"{opener}{content}{closer}"))
         self._at = end + 1
         return True
 
@@ -201,25 +201,25 @@ class _Copy:
 
     def _fold(self, line: str) -> bool:
         if _HR.fullmatch(line):
-            self._apart("<hr>")
+            self._write_apart("<hr>")
             self._at += 1
             return True
-        found = _DETAILS.match(line)
-        if found is not None and self._folds < MAX_FOLDS:
+        match = _DETAILS.match(line)
+        if match is not None and self._folds < MAX_FOLDS:
             self._folds += 1
             self._is_in_list = False
-            self._lines[self._at] = line[found.end() :]
+            self._lines[self._at] = line[match.end() :]
             summary = self._summary()
-            opened = " open" if _OPEN.search(found[1]) else ""
-            self._apart(f"<details{opened}>{summary}")
+            open_attribute = " open" if _OPEN.search(match[1]) else ""
+            self._write_apart(f"<details{open_attribute}>{summary}")
             return True
         closing = _DETAILS_END.search(line) if self._folds else None
         if closing is None:
             return False
         before = line[: closing.start()]
         if before.strip(" \t"):
-            self._out.append(chunk([before], self._paragraphs()))
-        self._apart("</details>")
+            self._output.append(chunk([before], self._paragraphs()))
+        self._write_apart("</details>")
         self._folds -= 1
         self._is_in_list = False
         self._at += 1
@@ -229,10 +229,10 @@ class _Copy:
         at = self._at
         while at < len(self._lines) and not self._lines[at].strip(" \t"):
             at += 1
-        found = _SUMMARY.match(self._lines[at]) if at < len(self._lines) else None
-        if found is None:
+        match = _SUMMARY.match(self._lines[at]) if at < len(self._lines) else None
+        if match is None:
             return ""
-        text = self._lines[at][found.end() :]
+        text = self._lines[at][match.end() :]
         end = at
         while not (closing := _SUMMARY_END.search(text)):
             end += 1
@@ -243,7 +243,7 @@ class _Copy:
         inner = re.sub("[ \t\n]+", " ", text[: closing.start()]).strip(" ")
         self._lines[end] = text[closing.end() :]
         self._at = end
-        return f"<summary>{sealed_apart(inner)}</summary>"
+        return f"<summary>{seal_apart(inner)}</summary>"
 
     # ------------------------------------------------------------------ text
 
@@ -259,7 +259,7 @@ class _Copy:
             lines.append(self._headings.next(shallow(line)))
             self._note_list(line)
             self._at += 1
-        self._out.append(chunk(lines, self._paragraphs()))
+        self._output.append(chunk(lines, self._paragraphs()))
 
     def _paragraphs(self) -> Paragraphs:
         """Return the count of marks that the next lines continue."""
@@ -283,9 +283,9 @@ class _Copy:
         return is_maths or (fence is not None and _is_fence(fence))
 
 
-def _is_fence(found: re.Match[str]) -> bool:
-    is_near = len(found[1]) <= MAX_FRONT and shallow(found[0]) == found[0]
-    return is_near and not (found[2][0] == "`" and "`" in found[3])
+def _is_fence(match: re.Match[str]) -> bool:
+    is_near = len(match[1]) <= MAX_FRONT and shallow(match[0]) == match[0]
+    return is_near and not (match[2][0] == "`" and "`" in match[3])
 
 
 def _closes(line: str, marks: str) -> bool:
@@ -293,7 +293,7 @@ def _closes(line: str, marks: str) -> bool:
     return len(line) >= len(marks) and not line.strip(marks[0])
 
 
-def _outdented(line: str, indent: int) -> str:
+def _outdent(line: str, indent: int) -> str:
     blanks = len(line) - len(line.lstrip(" "))
     return line[min(blanks, indent) :]
 
@@ -301,8 +301,8 @@ def _outdented(line: str, indent: int) -> str:
 def _within(line: str, quotes: int, indent: int) -> str | None:
     """Return a line of a fence without the container's marks; None if it is outside the fence."""
     if quotes:
-        found = re.match(rf"(?:[ \t]{{0,3}}>){{{quotes}}} ?", line)
-        return None if found is None else line[found.end() :]
+        match = re.match(rf"(?:[ \t]{{0,3}}>){{{quotes}}} ?", line)
+        return None if match is None else line[match.end() :]
     line = line.replace("\t", "    ")
     blanks = len(line) - len(line.lstrip(" "))
     if line.strip(" ") and blanks < min(indent, 2):

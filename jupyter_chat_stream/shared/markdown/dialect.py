@@ -45,19 +45,23 @@ class _State(StateInline):
 
     def scanDelims(self, start: int, canSplitWord: bool) -> Scanned:  # noqa: N802, N803
         length = super().scanDelims(start, canSplitWord).length
-        last = self.src[start - 1] if start > 0 else " "
+        char_before = self.src[start - 1] if start > 0 else " "
         end = start + length
-        following = self.src[end] if end < self.posMax else " "
-        last_mark, next_mark = _is_mark(last), _is_mark(following)
-        last_blank, next_blank = isWhiteSpace(ord(last)), isWhiteSpace(ord(following))
-        left = not next_blank and (
-            not next_mark or last_blank or last_mark or _CJK.match(last) is not None
+        char_after = self.src[end] if end < self.posMax else " "
+        mark_before, mark_after = _is_mark(char_before), _is_mark(char_after)
+        blank_before, blank_after = isWhiteSpace(ord(char_before)), isWhiteSpace(ord(char_after))
+        is_left_flanking = not blank_after and (
+            not mark_after or blank_before or mark_before or _CJK.match(char_before) is not None
         )
-        right = not last_blank and (
-            not last_mark or next_blank or next_mark or _CJK.match(following) is not None
+        is_right_flanking = not blank_before and (
+            not mark_before or blank_after or mark_after or _CJK.match(char_after) is not None
         )
-        opens = left and (canSplitWord or not right or last_mark)
-        return Scanned(opens, right and (canSplitWord or not left or next_mark), length)
+        opens = is_left_flanking and (canSplitWord or not is_right_flanking or mark_before)
+        return Scanned(
+            opens,
+            is_right_flanking and (canSplitWord or not is_left_flanking or mark_after),
+            length,
+        )
 
 
 def _is_mark(character: str) -> bool:
@@ -91,13 +95,13 @@ class Parser(MarkdownIt):
         block.before("heading", "html_table", elements.html_table, everywhere)
         footnote: RuleOptionsType = {"alt": ["paragraph", "reference"]}
         block.before("reference", "footnote", bounded(rules.footnote), footnote)
-        for known in list(block.__rules__):
-            if known.name in ("blockquote", "list"):
-                block.at(known.name, bounded(known.fn), {"alt": known.alt})
-            elif known.name in ("paragraph", "heading", "lheading"):
-                block.at(known.name, with_edges(known.fn), {"alt": known.alt})
-            elif known.name == "table":
-                block.at("table", rules.with_surplus_cells(known.fn), {"alt": known.alt})
+        for rule in list(block.__rules__):
+            if rule.name in ("blockquote", "list"):
+                block.at(rule.name, bounded(rule.fn), {"alt": rule.alt})
+            elif rule.name in ("paragraph", "heading", "lheading"):
+                block.at(rule.name, with_edges(rule.fn), {"alt": rule.alt})
+            elif rule.name == "table":
+                block.at("table", rules.with_surplus_cells(rule.fn), {"alt": rule.alt})
         inline.before("escape", "math", rules.math_inline)
         inline.before("escape", "autolink_bare", rules.autolink)
         inline.before("link", "footnote_mark", rules.footnote_mark)
@@ -105,8 +109,8 @@ class Parser(MarkdownIt):
 
     def validateLink(self, url: str) -> bool:  # noqa: N802
         # Characters that browsers remove from an address must not hide its scheme.
-        bare = re.sub("[\0-\x20]", "", url)
-        return is_safe_picture(bare) or _FORBIDDEN.match(bare) is None
+        address = re.sub("[\0-\x20]", "", url)
+        return is_safe_picture(address) or _FORBIDDEN.match(address) is None
 
     def read_inline(self, text: str, env: EnvType) -> list[Token]:
         """Read the text of one block."""

@@ -8,7 +8,7 @@ from typing import Any
 from markdown_it.rules_block import StateBlock
 from markdown_it.rules_inline import StateInline
 
-from .blanks import BLANK, is_blank, trimmed
+from .blanks import BLANK, is_blank, trim
 from .inlines import TAGS
 from .rules import is_outside, line_text
 
@@ -30,28 +30,28 @@ _TABLE_END = re.compile(rf"</table[{BLANK}]*>", re.IGNORECASE | re.ASCII)
 
 def inline_tag(state: StateInline, silent: bool) -> bool:
     """Read a tag of an inline element."""
-    found = _TAG.match(state.src, state.pos, state.posMax)
-    name = found[2].lower() if found is not None else ""
-    if found is None or name not in TAGS:
+    match = _TAG.match(state.src, state.pos, state.posMax)
+    name = match[2].lower() if match is not None else ""
+    if match is None or name not in TAGS:
         return False
     if not silent:
         token = state.push("tag", name, 0)
-        token.content, token.info = found[0], "close" if found[1] else "open"
-    state.pos = found.end()
+        token.content, token.info = match[0], "close" if match[1] else "open"
+    state.pos = match.end()
     return True
 
 
 def details(state: StateBlock, start: int, end: int, silent: bool) -> bool:
     """Read a fold: ``<details>`` at the start of a line, up to its end or the container's end."""
-    found = None if state.is_code_block(start) else _DETAILS.match(line_text(state, start))
-    if found is None:
+    match = None if state.is_code_block(start) else _DETAILS.match(line_text(state, start))
+    if match is None:
         return False
     if silent:
         return True
-    content_end, end_mark, following = _end_of_details(state, start, end, found.end())
+    content_end, end_mark, following = _end_of_details(state, start, end, match.end())
     token = state.push("details_open", "details", 1)
-    token.info = "open" if _OPEN.search(found[1]) else ""
-    _read_fold(state, start, content_end, end_mark, found.end())
+    token.info = "open" if _OPEN.search(match[1]) else ""
+    _read_fold(state, start, content_end, end_mark, match.end())
     state.push("details_close", "details", -1)
     state.line = following
     return True
@@ -76,66 +76,66 @@ def _end_of_details(state: StateBlock, start: int, end: int, mark: int) -> tuple
     return end, state.eMarks[end - 1], end
 
 
-def _fence_after(line: str, opened: str) -> str:
-    found = _FENCE.match(line)
-    marks = found[1] if found is not None else ""
-    if not opened:
+def _fence_after(line: str, open_fence: str) -> str:
+    match = _FENCE.match(line)
+    marks = match[1] if match is not None else ""
+    if not open_fence:
         return "" if marks[:1] == "`" and "`" in line[len(marks) :] else marks
-    is_closing = marks[:1] == opened[0] and len(marks) >= len(opened)
-    return "" if is_closing and is_blank(line[len(marks) :]) else opened
+    is_closing = marks[:1] == open_fence[0] and len(marks) >= len(open_fence)
+    return "" if is_closing and is_blank(line[len(marks) :]) else open_fence
 
 
-def _shift(state: StateBlock, line: int, position: int) -> None:
+def _move_start(state: StateBlock, line: int, position: int) -> None:
     state.bMarks[line] = position
     state.tShift[line] = state.skipSpaces(position) - position
 
 
 def _read_fold(state: StateBlock, start: int, end: int, end_mark: int, mark: int) -> None:
-    last = end - 1
-    kept = state.bMarks[start], state.tShift[start]
-    kept_mark, line_max, parent = state.eMarks[last], state.lineMax, state.parentType
-    _shift(state, start, state.bMarks[start] + state.tShift[start] + mark)
-    state.eMarks[last] = end_mark
+    last_line = end - 1
+    saved_start = state.bMarks[start], state.tShift[start]
+    saved_end, line_max, parent = state.eMarks[last_line], state.lineMax, state.parentType
+    _move_start(state, start, state.bMarks[start] + state.tShift[start] + mark)
+    state.eMarks[last_line] = end_mark
     state.lineMax, state.parentType = end, "details"
-    first, undone = _read_summary(state, start, end)
-    state.md.block.tokenize(state, first, end)
-    if undone is not None:
-        line, *marks = undone
+    content_start, saved_line = _read_summary(state, start, end)
+    state.md.block.tokenize(state, content_start, end)
+    if saved_line is not None:
+        line, *marks = saved_line
         state.bMarks[line], state.tShift[line] = marks
-    state.bMarks[start], state.tShift[start] = kept
-    state.eMarks[last] = kept_mark
+    state.bMarks[start], state.tShift[start] = saved_start
+    state.eMarks[last_line] = saved_end
     state.lineMax, state.parentType = line_max, parent
 
 
 def _read_summary(
     state: StateBlock, start: int, end: int
 ) -> tuple[int, tuple[int, int, int] | None]:
-    first = state.skipEmptyLines(start)
-    after = first
-    while after < end and not state.isEmpty(after):
-        after += 1
-    found = _SUMMARY.match(state.getLines(first, after, state.blkIndent, False))
-    if first >= end or found is None:
+    summary_line = state.skipEmptyLines(start)
+    next_line = summary_line
+    while next_line < end and not state.isEmpty(next_line):
+        next_line += 1
+    match = _SUMMARY.match(state.getLines(summary_line, next_line, state.blkIndent, False))
+    if summary_line >= end or match is None:
         return start, None
     state.push("summary_open", "summary", 1)
-    state.push("inline", "", 0).content = trimmed(found[1])
+    state.push("inline", "", 0).content = trim(match[1])
     state.push("summary_close", "summary", -1)
-    line = first + found[0].count("\n")
+    line = summary_line + match[0].count("\n")
     at = line_text(state, line).lower().find("</summary")
     front = state.bMarks[line] + state.tShift[line]
-    rest = -1 if at < 0 else state.src.find(">", front + at) + 1
-    kept = line, state.bMarks[line], state.tShift[line]
-    _shift(state, line, rest if rest > 0 else state.eMarks[line])
-    return line, kept
+    content_start = -1 if at < 0 else state.src.find(">", front + at) + 1
+    saved_line = line, state.bMarks[line], state.tShift[line]
+    _move_start(state, line, content_start if content_start > 0 else state.eMarks[line])
+    return line, saved_line
 
 
 def html_table(state: StateBlock, start: int, end: int, silent: bool) -> bool:
     """Read an HTML table, from a line that begins with ``<table`` to a line with ``</table>``."""
     if state.is_code_block(start) or not _TABLE.match(line_text(state, start)):
         return False
-    without: dict[Any, range] = state.env.setdefault("lines_without_table_end", {})
+    searched: dict[Any, range] = state.env.setdefault("lines_without_table_end", {})
     container = (state.level, state.blkIndent, end)
-    if start in without.get(container, ()):
+    if start in searched.get(container, ()):
         return False
     line = start
     while line < end and not is_outside(state, line):
@@ -143,7 +143,7 @@ def html_table(state: StateBlock, start: int, end: int, silent: bool) -> bool:
             break
         line += 1
     else:
-        without[container] = range(start, line)
+        searched[container] = range(start, line)
         return False
     if silent:
         return True
@@ -176,16 +176,16 @@ MAX_SPAN = 100  # of a cell; browsers are slow with larger spans
 def table_of(source: str) -> Element | None:
     """Read a table with the cells' source as text; None if the source is not a table."""
     reader = _TableReader()
-    done = 0
-    for found in _PART.finditer(source):
-        between = source[done : found.start()]
-        tag = found[2].lower()
-        if not reader.text(between):
+    end = 0
+    for match in _PART.finditer(source):
+        text = source[end : match.start()]
+        tag = match[2].lower()
+        if not reader.text(text):
             return None
-        if not (reader.close(tag) if found[1] else reader.open(tag, found[3])):
+        if not (reader.close(tag) if match[1] else reader.open(tag, match[3])):
             return None
-        done = found.end()
-    return reader.table if is_blank(source[done:]) else None
+        end = match.end()
+    return reader.table if is_blank(source[end:]) else None
 
 
 class _TableReader:
@@ -210,11 +210,11 @@ class _TableReader:
             self._close_box()
         if tag != "table" and (not self._stack or self._stack[-1][0] not in parents):
             return False
-        opened = [tag, _attributes_of(tag, attributes), []]
+        element = [tag, _attributes_of(tag, attributes), []]
         if tag in _CELLS:
-            self._cell = opened
+            self._cell = element
         else:
-            self._stack.append(opened)
+            self._stack.append(element)
         return True
 
     def close(self, tag: str) -> bool:
@@ -232,7 +232,7 @@ class _TableReader:
     def _close_cell(self) -> None:
         if self._cell is not None:
             tag, attributes, texts = self._cell
-            self._stack[-1][2].append([tag, attributes, [trimmed("".join(texts))]])
+            self._stack[-1][2].append([tag, attributes, [trim("".join(texts))]])
         self._cell = None
 
     def _close_box(self) -> None:
@@ -247,10 +247,10 @@ def _attributes_of(tag: str, text: str) -> Attributes:
     if tag not in ("th", "td"):
         return {}
     align = _ALIGN.search(text)
-    kept: Attributes = {} if align is None else {"align": align[1].lower()}
+    attributes: Attributes = {} if align is None else {"align": align[1].lower()}
     for name, pattern in _SPANS.items():
-        found = pattern.search(text)
-        value = int(found[1]) if found is not None else 0
+        match = pattern.search(text)
+        value = int(match[1]) if match is not None else 0
         if value:
-            kept[name] = min(value, MAX_SPAN)
-    return kept
+            attributes[name] = min(value, MAX_SPAN)
+    return attributes

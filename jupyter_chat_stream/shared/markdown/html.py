@@ -12,17 +12,17 @@ _VOID = ("br", "wbr", "hr", "img", "input")
 
 def html_of(text: str) -> str:
     """Write a text of the dialect as HTML, with formulas as their source."""
-    return "\n".join(_written(node) for node in tree_of(text))
+    return "\n".join(_html_of_node(node) for node in tree_of(text))
 
 
-def _written(node: Any) -> str:
+def _html_of_node(node: Any) -> str:
     if isinstance(node, str):
         return escape(node)
     name, attributes, children = node
     if name == "math":
         tag = "pre" if attributes["display"] else "code"
         return f'<{tag} class="math">{escape(attributes["source"])}</{tag}>'
-    inner = "".join(map(_written, children))
+    inner = "".join(map(_html_of_node, children))
     if name == "footnote":
         label = escape(attributes["label"])
         return f'<div class="footnote"><sup>{label}</sup> {inner}</div>'

@@ -1,7 +1,7 @@
 """Writes the text of one paragraph, item, heading or cell of a harmless copy (see ``copies``).
 
 ``inline`` reads code spans, maths, tags and links like the dialect, and writes them in a form that
-looks right in most renderers. ``sealed`` ignores the context: it rewrites everything that any
+looks right in most renderers. ``seal`` ignores the context: it rewrites everything that any
 renderer could read as more than text. A formula is kept only if all renderers read the same one.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 from .copied_marks import MAX_MARKS, as_code, count_emphasis
-from .copied_texts import apart, encoded, escaped_tag
+from .copied_texts import encode, escape_tag, set_apart
 
 TAGS = (
     *("b", "br", "code", "del", "em", "i", "ins", "kbd", "mark", "q"),
@@ -61,16 +61,16 @@ def inline(text: str, *, keeps_dollar: bool, is_cell: bool = False) -> str:
     Args:
         keeps_dollar: whether to keep a dollar, because no second dollar could form a formula.
     """
-    return _Inline(text, keeps_dollar, is_cell).written()
+    return _Inline(text, keeps_dollar, is_cell).render()
 
 
-def sealed_apart(text: str) -> str:
+def seal_apart(text: str) -> str:
     """Write and seal a text that stands alone; as code if it has too many marks."""
-    written = inline(text, keeps_dollar=False)
-    return sealed(written) if count_emphasis(written) <= MAX_MARKS else as_code(text)
+    render = inline(text, keeps_dollar=False)
+    return seal(render) if count_emphasis(render) <= MAX_MARKS else as_code(text)
 
 
-def sealed(text: str) -> str:
+def seal(text: str) -> str:
     """Rewrite everything that a renderer could read as more than text."""
     for pattern, instead in _SEALS:
         text = pattern.sub(instead, text)
@@ -92,28 +92,28 @@ class _Inline:
         self._keeps_dollar = keeps_dollar
         self._is_cell = is_cell
         self._at = 0
-        self._out: list[str] = []
+        self._output: list[str] = []
         # The name of each open tag, and its index in `_out`.
-        self._opened: list[tuple[str, int]] = []
+        self._open_tags: list[tuple[str, int]] = []
         self._runs: dict[int, list[int]] | None = None
         # By mark: the start and the result of a search, so that no search is repeated.
-        self._seen: dict[str, tuple[int, int | None]] = {}
+        self._searches: dict[str, tuple[int, int | None]] = {}
         self._effort = 0
 
-    def written(self) -> str:
+    def render(self) -> str:
         marks = {"\\": self._backslash, "`": self._code, "$": self._dollar, "<": self._tag}
         marks |= {"&": self._entity, "!": self._picture, "]": self._address, "{": self._brace}
         while self._at < len(self._text):
-            found = _PLAIN.match(self._text, self._at)
-            if found is not None:
-                self._write(found[0], len(found[0]))
+            match = _PLAIN.match(self._text, self._at)
+            if match is not None:
+                self._write(match[0], len(match[0]))
             else:
                 marks[self._text[self._at]]()
-        return "".join(self._out)
+        return "".join(self._output)
 
-    def _write(self, written: str, taken: int) -> None:
-        self._out.append(written)
-        self._at += taken
+    def _write(self, output: str, size: int) -> None:
+        self._output.append(output)
+        self._at += size
 
     def _backslash(self) -> None:
         following = self._text[self._at + 1 : self._at + 2]
@@ -126,12 +126,12 @@ class _Inline:
         if following == "$":
             self._write(self._dollars(1), 2)
         elif following == "\\":
-            self._write(apart(92), 2)
+            self._write(set_apart(92), 2)
         elif following and following in "()[]`<>!&{}":
             self._write(f"&#{ord(following)};", 2)
         elif following.isascii() and following.isalpha():
             is_environment = _ENVIRONMENT.match(self._text, self._at) is not None
-            self._write(apart(92) if is_environment else "\\", 1)
+            self._write(set_apart(92) if is_environment else "\\", 1)
         else:
             self._write(f"\\{following}", 1 + len(following))
 
@@ -143,22 +143,22 @@ class _Inline:
             self._write("&#96;" * size, size)
             return
         code = self._text[self._at + size : end]
-        taken = end + size - self._at
+        code_size = end + size - self._at
         is_kept = _CODE_RISK.search(code) is None and (self._keeps_dollar or "$" not in code)
         if is_kept:
-            self._write(self._text[self._at : end + size], taken)
+            self._write(self._text[self._at : end + size], code_size)
             return
         code = code.replace("\n", " ")
         code = code.replace("\\|", "|") if self._is_cell else code
         if code.strip(" ") and code[0] == code[-1] == " ":
             code = code[1:-1]
-        self._write(f"<code>{encoded(code)}</code>", taken)
+        self._write(f"<code>{encode(code)}</code>", code_size)
 
     def _end_of_code(self, size: int) -> int | None:
         if self._runs is None:
             self._runs = {}
-            for found in _RUNS.finditer(self._text):
-                self._runs.setdefault(len(found[0]), []).append(found.start())
+            for match in _RUNS.finditer(self._text):
+                self._runs.setdefault(len(match[0]), []).append(match.start())
             for places in self._runs.values():
                 places.reverse()
         places = self._runs.get(size, [])
@@ -180,7 +180,7 @@ class _Inline:
         self._write(self._dollars(size), size)
 
     def _dollars(self, count: int) -> str:
-        return "$" if self._keeps_dollar and count == 1 else apart(36) * count
+        return "$" if self._keeps_dollar and count == 1 else set_apart(36) * count
 
     def _end_of_dollar(self) -> int | None:
         start = self._at + 1
@@ -207,22 +207,22 @@ class _Inline:
         if (tick is not None and tick < end) or self._effort > MAX_EFFORT:
             return False
         depth = 0
-        for found in _BRACES.finditer(self._text, start, end):
-            depth += 1 if found[0] == "{" else -1 if found[0] == "}" and depth else 0
+        for match in _BRACES.finditer(self._text, start, end):
+            depth += 1 if match[0] == "{" else -1 if match[0] == "}" and depth else 0
         self._effort += end - start if depth else 0
         return depth == 0
 
     def _find(self, mark: str, start: int, escape: str = "\\") -> int | None:
         """Find a mark without a backslash before it."""
-        begun, known = self._seen.get(mark, (len(self._text) + 1, None))
-        if begun <= start and (known is None or start <= known):
-            return known
+        searched_from, index = self._searches.get(mark, (len(self._text) + 1, None))
+        if searched_from <= start and (index is None or start <= index):
+            return index
         at = start
         while at < len(self._text) and not self._text.startswith(mark, at):
             at += 2 if self._text[at] == escape else 1
-        found = at if at < len(self._text) else None
-        self._seen[mark] = (start, found)
-        return found
+        result = at if at < len(self._text) else None
+        self._searches[mark] = (start, result)
+        return result
 
     def _maths(self, opener: str, closer: str, start: int, end: int) -> None:
         content = maths(self._text[start:end])
@@ -230,7 +230,7 @@ class _Inline:
             content = re.sub(r"(?<!\\)\$", r"\\$", content)
         if content.endswith("\\"):
             content += " "
-        self._out.append(f"{opener}{content}{closer}")
+        self._output.append(f"{opener}{content}{closer}")
         self._at = end + (1 if opener == "$" else 2)
 
     # ------------------------------------------------------------------ tags, entities, links
@@ -240,46 +240,46 @@ class _Inline:
         if address is not None:
             self._write(f"[{address[1]}]({address[1]})", len(address[0]))
             return
-        found = _TAG.match(self._text, self._at)
-        name = found[2].lower() if found is not None else ""
-        if found is None or name not in TAGS:
+        match = _TAG.match(self._text, self._at)
+        name = match[2].lower() if match is not None else ""
+        if match is None or name not in TAGS:
             self._write("&lt;", 1)
         elif name in _VOID:
-            self._write(f"<{name}>", len(found[0]))
-        elif found[1]:
-            self._closing(name, found[0])
+            self._write(f"<{name}>", len(match[0]))
+        elif match[1]:
+            self._closing(name, match[0])
         else:
-            self._opening(name, found[0])
+            self._opening(name, match[0])
 
     def _opening(self, name: str, source: str) -> None:
-        if len(self._opened) < MAX_TAGS:
-            self._opened.append((name, len(self._out)))
-        self._write(escaped_tag(source), len(source))
+        if len(self._open_tags) < MAX_TAGS:
+            self._open_tags.append((name, len(self._output)))
+        self._write(escape_tag(source), len(source))
 
     def _closing(self, name: str, source: str) -> None:
-        names = [opened for opened, _ in self._opened]
+        names = [open_name for open_name, _ in self._open_tags]
         if name not in names:
-            self._write(escaped_tag(source), len(source))
+            self._write(escape_tag(source), len(source))
             return
-        while self._opened:
-            opened, place = self._opened.pop()
-            if opened == name:
-                self._out[place] = f"<{name}>"
+        while self._open_tags:
+            open_name, index = self._open_tags.pop()
+            if open_name == name:
+                self._output[index] = f"<{name}>"
                 break
         self._write(f"</{name}>", len(source))
 
     def _entity(self) -> None:
         """Write a numeric entity of a letter as the letter, which could be part of a name."""
-        found = _NUMBER.match(self._text, self._at)
-        if found is None:
+        match = _NUMBER.match(self._text, self._at)
+        if match is None:
             self._write("&", 1)
             return
-        name = {"dollar": 36, "bsol": 92}.get(found[3], 0)
-        code = int(found[1]) if found[1] else int(found[2], 16) if found[2] else name
+        name = {"dollar": 36, "bsol": 92}.get(match[3], 0)
+        code = int(match[1]) if match[1] else int(match[2], 16) if match[2] else name
         if code in (36, 92):
-            self._write(apart(code), len(found[0]))
+            self._write(set_apart(code), len(match[0]))
         elif code < 128 and chr(code).isalpha():
-            self._write(chr(code), len(found[0]))
+            self._write(chr(code), len(match[0]))
         else:
             self._write("&", 1)
 
@@ -287,13 +287,13 @@ class _Inline:
         if not self._text.startswith("![", self._at):
             self._write("!", 1)
             return
-        found = _PICTURE.match(self._text, self._at)
+        match = _PICTURE.match(self._text, self._at)
         is_alone = self._text[self._at - 1 : self._at] != "!" or self._at == 0
-        if found is None or not is_alone:
+        if match is None or not is_alone:
             self._write("&#33;", 1)
             return
         # A link replaces the picture. Without a text, it is called "picture".
-        if found[1].strip(" \t"):
+        if match[1].strip(" \t"):
             self._write("", 1)
         else:
             self._write("[picture", 2)
@@ -306,11 +306,13 @@ class _Inline:
         if following == ":" and self._is_footnote():
             self._write("&#93;:", 2)
             return
-        found = _BRACKETED.match(self._text, self._at + 2)
-        if found is not None:
-            address = re.sub("[ ()\"'`$!\\[\\]{}]", lambda one: f"%{ord(one[0]):02X}", found[1])
+        match = _BRACKETED.match(self._text, self._at + 2)
+        if match is not None:
+            address = re.sub(
+                "[ ()\"'`$!\\[\\]{}]", lambda character: f"%{ord(character[0]):02X}", match[1]
+            )
             self._write(f"]{following}{' ' if following == ':' else ''}{address}", 0)
-            self._at = found.end()
+            self._at = match.end()
         elif _SAFE_ADDRESS.match(self._text, self._at + 2):
             self._write(f"]{following}", 2)
         else:
@@ -332,13 +334,13 @@ def maths(content: str) -> str:
     content = _COMMAND.sub("\\\\" + _JOINER, content.replace("<", "\\lt "))
     content = re.sub(r"(!)(?=\[)|(\])(?=[(:{])|(\))(?=\{)|(&)(?=[#A-Za-z])", r"\1\2\3\4 ", content)
     content = re.sub(r"\\\\(?=[()\[\]])", r"\\\\ ", content)
-    opened: list[str] = []
-    for found in _ENVIRONMENT.finditer(content):
-        if found[1] == "begin":
-            opened.append(found[2])
-        elif not opened or opened.pop() != found[2]:
-            opened.append("")
+    environments: list[str] = []
+    for match in _ENVIRONMENT.finditer(content):
+        if match[1] == "begin":
+            environments.append(match[2])
+        elif not environments or environments.pop() != match[2]:
+            environments.append("")
             break
-    if opened:
+    if environments:
         content = re.sub(r"\\(?=(?:begin|end)(?![A-Za-z]))", "\\\\" + _JOINER, content)
     return content

@@ -10,7 +10,7 @@ from markdown_it.rules_block import StateBlock
 from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
 
-from .blanks import BLANK, BlockRule, is_blank, trimmed
+from .blanks import BLANK, BlockRule, is_blank, trim
 
 _DEFINITION = re.compile(rf"\[\^([^{BLANK}\[\]]{{1,100}})\]:[ \t]*")
 _MARK = re.compile(rf"\[\^([^{BLANK}\[\]]{{1,100}})\]")
@@ -44,24 +44,24 @@ def math_block(state: StateBlock, start: int, end: int, silent: bool) -> bool:
     closer = {"$$": "$$", "\\[": "\\]"}.get(opener)
     if closer is None or state.is_code_block(start):
         return False
-    found = _end_of_block(state, start, end, closer)
-    if found is None:
+    last_line = _end_of_block(state, start, end, closer)
+    if last_line is None:
         return False
     if silent:
         return True
-    source = trimmed(state.getLines(start, found + 1, state.blkIndent, False))
+    source = trim(state.getLines(start, last_line + 1, state.blkIndent, False))
     token = state.push("math_block", "math", 0)
-    token.content, token.markup = trimmed(source[2:-2]), source
-    token.map = [start, found + 1]
-    state.line = found + 1
+    token.content, token.markup = trim(source[2:-2]), source
+    token.map = [start, last_line + 1]
+    state.line = last_line + 1
     return True
 
 
 def _end_of_block(state: StateBlock, start: int, end: int, closer: str) -> int | None:
-    seen: dict[Any, tuple[int, int]] = state.env.setdefault("no_math_end", {})
+    searches: dict[Any, tuple[int, int]] = state.env.setdefault("no_math_end", {})
     key = (closer, state.level, state.blkIndent)
-    begun, ended = seen.get(key, (0, 0))
-    if begun <= start < ended:
+    first, end_line = searches.get(key, (0, 0))
+    if first <= start < end_line:
         return None
     has_text = False
     line = start
@@ -72,12 +72,12 @@ def _end_of_block(state: StateBlock, start: int, end: int, closer: str) -> int |
         if line > start and inner.startswith("\\["):
             break
         inner = inner[2:] if line == start else inner
-        at = _unescaped(inner, closer, 0)
+        at = _find_unescaped(inner, closer, 0)
         has_text = has_text or not is_blank(inner[: at if at >= 0 else None])
         if at >= 0:
             return line if at == len(inner) - 2 and has_text else None
         line += 1
-    seen[key] = (start, line)
+    searches[key] = (start, line)
     return None
 
 
@@ -113,29 +113,29 @@ def _pass_dollars(state: StateInline, silent: bool) -> bool:
 
 
 def _end_of_dollar(state: StateInline) -> int:
-    src, start, most = state.src, state.pos + 1, state.posMax
-    if start >= most or is_blank(src[start]):
+    src, start, end = state.src, state.pos + 1, state.posMax
+    if start >= end or is_blank(src[start]):
         return -1
-    close = _unescaped(src, "$", start, most)
+    close = _find_unescaped(src, "$", start, end)
     if close <= start or is_blank(src[close - 1]):
         return -1
-    following = src[close + 1] if close + 1 < most else ""
+    following = src[close + 1] if close + 1 < end else ""
     is_closed = following not in tuple("0123456789$") and "`" not in src[start:close]
     return close + 1 if is_closed else -1
 
 
 def _end_of(state: StateInline, closer: str) -> int:
     """Return the end of a formula, and remember a failed search, so that it is not repeated."""
-    found: dict[str, tuple[int, int]] = vars(state).setdefault("math_closers", {})
-    begun, close = found.get(closer, (state.posMax, _UNSET))
-    if begun > state.pos or 0 <= close < state.pos + 2:
-        close = _unescaped(state.src, closer, state.pos + 2, state.posMax)
-    found[closer] = state.pos, close
+    searches: dict[str, tuple[int, int]] = vars(state).setdefault("math_closers", {})
+    start, close = searches.get(closer, (state.posMax, _UNSET))
+    if start > state.pos or 0 <= close < state.pos + 2:
+        close = _find_unescaped(state.src, closer, state.pos + 2, state.posMax)
+    searches[closer] = state.pos, close
     inner = state.src[state.pos + 2 : close] if close >= 0 else ""
     return close + 2 if not is_blank(inner) and "`" not in inner else -1
 
 
-def _unescaped(text: str, mark: str, at: int, end: int | None = None) -> int:
+def _find_unescaped(text: str, mark: str, at: int, end: int | None = None) -> int:
     end = len(text) if end is None else end
     while at < end:
         if text.startswith(mark, at) and at + len(mark) <= end:
@@ -149,23 +149,23 @@ def _unescaped(text: str, mark: str, at: int, end: int | None = None) -> int:
 
 def footnote(state: StateBlock, start: int, end: int, silent: bool) -> bool:
     """Read ``[^label]: text``, continued by lines that are indented by four."""
-    found = None if state.is_code_block(start) else _DEFINITION.match(line_text(state, start))
-    if found is None:
+    match = None if state.is_code_block(start) else _DEFINITION.match(line_text(state, start))
+    if match is None:
         return False
     if silent:
         return True
-    state.env["footnotes"].add(found[1].lower())
+    state.env["footnotes"].add(match[1].lower())
     token = state.push("footnote_open", "footnote", 1)
-    token.info = found[1]
-    kept = state.bMarks[start], state.tShift[start], state.sCount[start]
+    token.info = match[1]
+    saved_marks = state.bMarks[start], state.tShift[start], state.sCount[start]
     indent, parent = state.blkIndent, state.parentType
-    state.bMarks[start] += state.tShift[start] + found.end()
+    state.bMarks[start] += state.tShift[start] + match.end()
     state.tShift[start] = 0
     state.blkIndent = indent + 4
     state.sCount[start] = state.blkIndent
     state.parentType = "footnote"
     state.md.block.tokenize(state, start, end)
-    state.bMarks[start], state.tShift[start], state.sCount[start] = kept
+    state.bMarks[start], state.tShift[start], state.sCount[start] = saved_marks
     state.blkIndent, state.parentType = indent, parent
     state.line = max(state.line, start + 1)
     state.push("footnote_close", "footnote", -1)
@@ -174,12 +174,12 @@ def footnote(state: StateBlock, start: int, end: int, silent: bool) -> bool:
 
 def footnote_mark(state: StateInline, silent: bool) -> bool:
     """Read ``[^label]`` if that footnote exists."""
-    found = _MARK.match(state.src, state.pos)
-    if found is None or found[1].lower() not in state.env["footnotes"]:
+    match = _MARK.match(state.src, state.pos)
+    if match is None or match[1].lower() not in state.env["footnotes"]:
         return False
     if not silent:
-        state.push("footnote_mark", "sup", 0).content = found[1]
-    state.pos = found.end()
+        state.push("footnote_mark", "sup", 0).content = match[1]
+    state.pos = match.end()
     return True
 
 
@@ -193,64 +193,64 @@ def autolink(state: StateInline, silent: bool) -> bool:
     scheme = _SCHEME.search(state.pending[-6:])
     if scheme is None:
         return False
-    rest = state.pos + 3
-    word = _WORD.match(state.src, rest, state.posMax)
-    address = _trimmed(word[0] if word is not None else "")
+    address_start = state.pos + 3
+    word = _WORD.match(state.src, address_start, state.posMax)
+    address = _trim_address(word[0] if word is not None else "")
     if not _is_domain(address):
         return False
     if not silent:
         state.pending = state.pending[: -len(scheme[1])]
-        whole = f"{scheme[1]}://{address}"
-        state.push("link_open", "a", 1).attrs = {"href": state.md.normalizeLink(whole)}
-        state.push("text", "", 0).content = whole
+        url = f"{scheme[1]}://{address}"
+        state.push("link_open", "a", 1).attrs = {"href": state.md.normalizeLink(url)}
+        state.push("text", "", 0).content = url
         state.push("link_close", "a", -1)
-    state.pos = rest + len(address)
+    state.pos = address_start + len(address)
     return True
 
 
 def www_links(tokens: list[Token]) -> list[Token]:
     """Make links of words that begin with ``www.``, in texts outside of links."""
-    linked: list[Token] = []
+    output: list[Token] = []
     links = 0
     for token in tokens:
         links += {"link_open": 1, "link_close": -1}.get(token.type, 0)
         is_text = token.type == "text" and links == 0 and "www." in token.content
-        is_front = not linked or linked[-1].type in _FRONTS
-        linked += _www_in(token.content, is_front) if is_text else [token]
-    return linked
+        is_front = not output or output[-1].type in _FRONTS
+        output += _www_in(token.content, is_front) if is_text else [token]
+    return output
 
 
 def _www_in(content: str, is_first: bool) -> list[Token]:
     pieces: list[Token] = []
-    done = 0
-    for found in _WWW.finditer(content):
-        at, address = found.start(2), _trimmed(found[2])
-        if (at == 0 and not is_first) or at < done or not _is_domain(address):
+    end = 0
+    for match in _WWW.finditer(content):
+        at, address = match.start(2), _trim_address(match[2])
+        if (at == 0 and not is_first) or at < end or not _is_domain(address):
             continue
-        pieces += [Token("text", "", 0, content=content[done:at])] if at > done else []
-        pieces.append(Token("link_open", "a", 1, attrs={"href": _encoded(f"http://{address}")}))
+        pieces += [Token("text", "", 0, content=content[end:at])] if at > end else []
+        pieces.append(Token("link_open", "a", 1, attrs={"href": _encode_url(f"http://{address}")}))
         pieces.append(Token("text", "", 0, content=address))
         pieces.append(Token("link_close", "a", -1))
-        done = at + len(address)
-    pieces += [Token("text", "", 0, content=content[done:])] if done < len(content) else []
+        end = at + len(address)
+    pieces += [Token("text", "", 0, content=content[end:])] if end < len(content) else []
     return pieces
 
 
-def _encoded(address: str) -> str:
+def _encode_url(address: str) -> str:
     """Percent-encode an address, and keep its existing escapes."""
-    whole = re.sub("[\ud800-\udfff]", "\ufffd", address)
-    return quote(_BARE_PERCENT.sub("%25", whole), safe="%;/?:@&=+$,#-_.!~*'()")
+    text = re.sub("[\ud800-\udfff]", "\ufffd", address)
+    return quote(_BARE_PERCENT.sub("%25", text), safe="%;/?:@&=+$,#-_.!~*'()")
 
 
-def _trimmed(address: str) -> str:
-    end, opened, closed = len(address), address.count("("), address.count(")")
+def _trim_address(address: str) -> str:
+    end, open_count, close_count = len(address), address.count("("), address.count(")")
     while end:
-        last = address[end - 1]
-        entity = _ENTITY.search(address[max(0, end - 34) : end]) if last == ";" else None
-        if last in "?!.,:*_~'\"":
+        character = address[end - 1]
+        entity = _ENTITY.search(address[max(0, end - 34) : end]) if character == ";" else None
+        if character in "?!.,:*_~'\"":
             end -= 1
-        elif last == ")" and closed > opened:
-            closed -= 1
+        elif character == ")" and close_count > open_count:
+            close_count -= 1
             end -= 1
         elif entity is not None:
             end -= len(entity[0])
@@ -260,8 +260,8 @@ def _trimmed(address: str) -> str:
 
 
 def _is_domain(address: str) -> bool:
-    found = _DOMAIN.match(address)
-    return found is not None and "_" not in ".".join(found[0].split(".")[-2:])
+    match = _DOMAIN.match(address)
+    return match is not None and "_" not in ".".join(match[0].split(".")[-2:])
 
 
 # ---------------------------------------------------------------------- tables
@@ -271,10 +271,10 @@ def with_surplus_cells(rule: BlockRule) -> BlockRule:
     """Wrap the rule of GFM's tables so that surplus cells of a row are shown."""
 
     def table(state: StateBlock, start: int, end: int, silent: bool) -> bool:
-        begun = len(state.tokens)
+        first_token = len(state.tokens)
         if not rule(state, start, end, silent):
             return False
-        tokens, state.tokens[begun:] = state.tokens[begun:], []
+        tokens, state.tokens[first_token:] = state.tokens[first_token:], []
         columns = sum(token.type == "th_open" for token in tokens)
         cells = line = 0
         for token in tokens:
@@ -284,7 +284,7 @@ def with_surplus_cells(rule: BlockRule) -> BlockRule:
             if token.type == "tr_close" and cells == columns:
                 for text in _cells_of(line_text(state, line))[columns:]:
                     state.push("td_open", "td", 1)
-                    state.push("inline", "", 0).content = trimmed(text)
+                    state.push("inline", "", 0).content = trim(text)
                     state.push("td_close", "td", -1)
             state.tokens.append(token)
         return True

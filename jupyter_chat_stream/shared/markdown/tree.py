@@ -12,7 +12,7 @@ from typing import Any
 from markdown_it.token import Token
 from markdown_it.utils import EnvType
 
-from .blanks import BLANK, trimmed
+from .blanks import BLANK, trim
 from .dialect import MAX_DEPTH, is_safe_address, is_safe_picture, parser
 from .elements import Attributes, Element, table_of
 
@@ -52,8 +52,8 @@ class _BlockReader:
         token = self._tokens[self._at]
         self._at += 1
         if token.type in ("fence", "code_block"):
-            found = _LANGUAGE.match(trimmed(token.info))
-            attributes = {} if found is None else {"language": found[0].lower()}
+            match = _LANGUAGE.match(trim(token.info))
+            attributes = {} if match is None else {"language": match[0].lower()}
             text = token.content.removesuffix("\n")
             return [["pre", {}, [["code", attributes, [text] if text else []]]]]
         if token.type == "math_block":
@@ -64,9 +64,9 @@ class _BlockReader:
             return [self._html_table(token.content)]
         if token.nesting != 1:
             return []
-        return self._opened(token)
+        return self._element(token)
 
-    def _opened(self, token: Token) -> list[Node]:
+    def _element(self, token: Token) -> list[Node]:
         following = self._tokens[self._at]
         if following.type == "inline":
             self._at += 2
@@ -79,15 +79,15 @@ class _BlockReader:
 
     def _item(self) -> list[Node]:
         """Read a list item; a task's checkbox becomes the begin of the text."""
-        first, inline = self._tokens[self._at], self._tokens[self._at + 1]
-        is_text = first.type in ("paragraph_open", "heading_open")
-        found = _TASK.match(inline.content) if is_text else None
-        if found is None:
+        opening, inline = self._tokens[self._at], self._tokens[self._at + 1]
+        is_text = opening.type in ("paragraph_open", "heading_open")
+        match = _TASK.match(inline.content) if is_text else None
+        if match is None:
             return self.blocks()
-        inline.content = inline.content[found.end() :]
-        box = ["input", {"checked": found[1] != " "}, []]
+        inline.content = inline.content[match.end() :]
+        box = ["input", {"checked": match[1] != " "}, []]
         children = self.blocks()
-        if first.hidden:
+        if opening.hidden:
             return [box, *children]
         paragraph: Element = children[0]
         paragraph[2].insert(0, box)
@@ -96,7 +96,7 @@ class _BlockReader:
     def _html_table(self, source: str) -> Node:
         table = table_of(source)
         if table is None:
-            return ["p", {}, self._inline(trimmed(source))]
+            return ["p", {}, self._inline(trim(source))]
         self._read_cells(table)
         return table
 
@@ -112,11 +112,11 @@ class _BlockReader:
         is_slow = source.count("[") * len(source) > MAX_BRACKET_WORK
         if len(source) > MAX_BLOCK or is_marked or is_slow:
             return [source]
-        return joined(_Nester(parser().read_inline(source, self._env)).nodes())
+        return join_texts(_Nester(parser().read_inline(source, self._env)).nodes())
 
 
 def _formula(tex: str, source: str, *, is_display: bool) -> Node:
-    return ["math", {"display": is_display, "source": source}, [trimmed(tex)]]
+    return ["math", {"display": is_display, "source": source}, [trim(tex)]]
 
 
 def _attributes_of(token: Token) -> Attributes:
@@ -217,10 +217,10 @@ def _inline_of(token: Token) -> Node:
 def _image(token: Token) -> Node:
     """Return a picture that needs no request; any other picture becomes a link."""
     address, text = str(token.attrs["src"]), _text_of(token.children or [])
-    titled = {"title": token.attrs["title"]} if "title" in token.attrs else {}
+    title = {"title": token.attrs["title"]} if "title" in token.attrs else {}
     if is_safe_picture(address):
-        return ["img", {"src": address, "alt": text, **titled}, []]
-    href = {"href": address, **titled} if is_safe_address(address) else {}
+        return ["img", {"src": address, "alt": text, **title}, []]
+    href = {"href": address, **title} if is_safe_address(address) else {}
     return ["a", href, [text or address]]
 
 
@@ -243,7 +243,7 @@ def _link_attributes(token: Token) -> Attributes:
     return {"href": href, **({"title": token.attrs["title"]} if "title" in token.attrs else {})}
 
 
-def joined(nodes: list[Node]) -> list[Node]:
+def join_texts(nodes: list[Node]) -> list[Node]:
     """Join adjacent texts."""
     result: list[Node] = []
     for node in nodes:
@@ -254,5 +254,5 @@ def joined(nodes: list[Node]) -> list[Node]:
                 result.append(["", [node]])
         else:
             name, attributes, children = node
-            result.append([name, attributes, joined(children)])
+            result.append([name, attributes, join_texts(children)])
     return ["".join(node[1]) if node[0] == "" else node for node in result]

@@ -22,7 +22,7 @@ from sqlalchemy import Connection
 
 from ...shared.errors import DamagedRow
 from ...shared.events import ENDS, Failed, Finalized, MessageWritten, NoteAdded, StatusChanged, iso
-from ...shared.fold import written
+from ...shared.fold import without_derived
 from ...shared.logs import Line
 from ...shared.records import MessageStatus, OnCrash, Params, Phase
 from ..log import upstreams
@@ -299,7 +299,7 @@ def _begin_attempt(tx: Transaction, run: RunRef, attempt: int, *, restart: bool)
     # because they may have changed something and are not repeated (L14).
     has_calls = any("where" in part for part in message["parts"])
     if restart and has_parts and not has_calls and tx.run(run)["continues"] is None:
-        emptied = written(message)
+        emptied = without_derived(message)
         emptied["parts"], emptied["status"], emptied["error"] = [], "processing", None
         upstreams.forget(tx, run)
         tx.append(run.thread, MessageWritten(message=emptied), run=run, attempt=attempt)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from ...shared.errors import RunBegun
 from ...shared.events import ENDS, MessageWritten, ThreadChanged, clean_text
-from ...shared.fold import whole_message, written
+from ...shared.fold import whole_message, without_derived
 from ...shared.records import MessageRecord, Part, RunRecord
 from ..log import reading
 from ..log.builds import BESIDE_QUEUE
@@ -113,7 +113,7 @@ def _join_head_if_retried(tx: Transaction, run: RunRef) -> None:
 
 def _rewrite(tx: Transaction, thread: ThreadRef, message: MessageRecord) -> MessageRecord:
     """Append an event that replaces a person's message, and fold it into the message's row."""
-    whole = written(message)
+    whole = without_derived(message)
     event = tx.append(thread, MessageWritten(message=whole))
     columns = {**rows.message_columns(whole, event.seq), "parent_id": whole["parent_id"]}
     update_row(tx.conn, "message", threads.find_message(tx.conn, thread, whole["id"]), columns)

@@ -18,7 +18,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from ...shared.events import Event, Failed, MessageWritten
-from ...shared.fold import fold_run, written
+from ...shared.fold import fold_run, without_derived
 from ...shared.records import InputRequestPart, MessageRecord
 from ..log.transaction import RunRef, ThreadRef, Transaction, execute
 from ..sql import rows
@@ -125,7 +125,7 @@ def _rewrite(
     tx: Transaction, thread: ThreadRef, message: MessageRecord, run: RunRef | None = None
 ) -> Event:
     """Append an event that replaces a message, and fold it into the message's row."""
-    whole = written(message)
+    whole = without_derived(message)
     event = tx.append(thread, MessageWritten(message=whole), run=run)
     sql = "UPDATE message SET status = :status, parent_id = :parent_id, seq = :seq WHERE id = :id"
     changed = {name: whole[name] for name in ("id", "status", "parent_id")}

@@ -39,7 +39,7 @@ _LOCK_TIMEOUT = "55P03"
 _UNIQUE = "23505"
 _ROLLED_BACK_CLASS = "40"  # deadlock, serialisation
 
-AWAY_BACKOFF = Backoff(first_s=0.05, most_s=2.0)  # while a database is away
+AWAY_BACKOFF = Backoff(first_s=0.05, max_s=2.0)  # while a database is away
 
 
 def sqlstate(error: BaseException) -> str | None:

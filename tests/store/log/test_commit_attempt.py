@@ -89,7 +89,7 @@ class Attempt:
 
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(commit_attempt, "AWAY_BACKOFF", Backoff(first_s=0.001, most_s=0.001))
+    monkeypatch.setattr(commit_attempt, "AWAY_BACKOFF", Backoff(first_s=0.001, max_s=0.001))
 
 
 @pytest.fixture

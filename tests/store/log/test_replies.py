@@ -15,7 +15,7 @@ from jupyter_chat_stream.shared.events import (
     ToolReturned,
     ToolStarted,
 )
-from jupyter_chat_stream.shared.fold import written
+from jupyter_chat_stream.shared.fold import without_derived
 from jupyter_chat_stream.shared.records import MessageRecord
 from jupyter_chat_stream.store.chat.claims import Claimed
 from jupyter_chat_stream.store.log.reading import read_message
@@ -65,7 +65,7 @@ def test_a_reply_that_was_written_anew_is_read_anew(harness: StoreHarness) -> No
     claimed = answering(harness)
 
     def work(tx: Transaction) -> None:
-        emptied = written(tx.reply(claimed.run))
+        emptied = without_derived(tx.reply(claimed.run))
         emptied["parts"] = []
         tx.append(
             claimed.run.thread,

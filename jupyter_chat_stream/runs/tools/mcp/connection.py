@@ -44,7 +44,7 @@ MAX_LINE_CHARS = 500
 MAX_ERROR_CHARS = 4000
 CUT = "The call may have been made in part or as a whole: look before you repeat it."
 CONNECTION_CLOSED = -32000  # the code of both generations of the SDK
-PAUSES = Backoff(first_s=0.5, most_s=60.0)
+PAUSES = Backoff(first_s=0.5, max_s=60.0)
 
 WriteProgress = Callable[[str], Awaitable[None]]
 
@@ -190,7 +190,7 @@ class McpConnection:
         """Wait for the end of a short pause; refuse during a long one."""
         left_s = self._not_before_s - self._clock()
         if left_s > SHORT_PAUSE_S:
-            again = f" It is tried again in {left_s:.0f} s." if left_s < PAUSES.most_s * 2 else ""
+            again = f" It is tried again in {left_s:.0f} s." if left_s < PAUSES.max_s * 2 else ""
             raise self._unavailable(f"{self._why}{again}")
         if left_s > 0:
             await asyncio.sleep(left_s)
