@@ -100,7 +100,7 @@ class LeaseHolders:
             try:
                 self._beat()
                 if beats % BURY_EVERY == 0:
-                    self._lease.bury()
+                    self._lease.remove_dead()
                 beats += 1
                 outage.end()
                 if waits is not None:

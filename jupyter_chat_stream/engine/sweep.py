@@ -131,7 +131,7 @@ class Sweep:
         found, ticks = await self._store.claims.find_due(
             self._looked_ms,
             max_active_per_user=self._config.max_active_runs_per_user,
-            served=dict(self._served),
+            last_served=dict(self._served),
             may_have_lost=self._may_have_lost,
             is_lost=self._is_lost,
         )

@@ -117,7 +117,7 @@ class Upload:
         begun_s = clock()
         if self._ref is None:
             self._ref = await self._store.attachments.begin(
-                self._owner, size=self._reserved, most=self._most
+                self._owner, size=self._reserved, limit=self._most
             )
         piece = bytes(self._held[:size])
         del self._held[:size]

@@ -192,7 +192,7 @@ def test_only_the_leases_of_the_dead_who_left_no_run_are_removed(leases: LeaseTa
                "crashes, retries, created_ms, seq) VALUES "
                "(1, 'r', 1, 1, 'processing', 1, 'm', '{}', '01left', 0, 0, 0, 1)")  # fmt: skip
     lease = LeaseConnection(leases.database, "01me", "worker", 10.0)
-    lease.bury()
+    lease.remove_dead()
     lease.close()
     found = leases.sql("SELECT owner FROM lease ORDER BY owner")
     assert found == [("01alive",), ("01lapsed",), ("01left",)]

@@ -201,7 +201,7 @@ class StoreHarness:
 
     def uploading(self, data: bytes, owner: str = "local") -> UploadRef:
         """Upload bytes without the end of the upload."""
-        upload = self.do(lambda tx: attachments.begin(tx, owner, size=len(data), most=2**40))
+        upload = self.do(lambda tx: attachments.begin(tx, owner, size=len(data), limit=2**40))
         size = attachments.PIECE_BYTES
         for n in range(-(-len(data) // size)):
             piece = data[n * size : (n + 1) * size]

@@ -53,9 +53,9 @@ class TooMuchUnsent(Conflict):
 
     def __init__(self, unsent_bytes: int, limit: int) -> None:
         super().__init__(
-            f"{unsent_bytes} bytes of yours are uploaded that no message holds; at most {limit} may "
-            "be. Send a message with them, or delete some with DELETE attachments/{id}; after one "
-            "day they are deleted.",
+            f"{unsent_bytes} bytes of yours are uploaded that no message holds; at most {limit} "
+            "may be. Send a message with them, or delete some with DELETE attachments/{id}; after "
+            "one day they are deleted.",
             max_bytes=limit,
         )
 

@@ -21,20 +21,22 @@ def give_input(tx: Transaction, run: RunRef, owner: str, request_id: str, value:
         InvalidInput: the value is not one of the choices.
     """
     parts = tx.reply(run)["parts"]
-    asked = find_question(parts, request_id)
+    question = find_question(parts, request_id)
     status = tx.run(run)["status"]
     # A question about a tool call can be answered even while the run makes other calls.
     is_open = status == "waiting"
-    if asked is not None and "tool_call_id" in asked:
-        is_open = status not in ENDS and result_of(parts, asked["tool_call_id"]) is None
-    if not is_open or asked is None or asked["by"] is not None:
-        is_answered = asked is not None and asked["by"] is not None
-        facts = {name: asked[name] for name in ("value", "by")} if asked and is_answered else {}
+    if question is not None and "tool_call_id" in question:
+        is_open = status not in ENDS and result_of(parts, question["tool_call_id"]) is None
+    if not is_open or question is None or question["by"] is not None:
+        is_answered = question is not None and question["by"] is not None
+        facts = (
+            {name: question[name] for name in ("value", "by")} if question and is_answered else {}
+        )
         raise RequestNotOpen(f"Question {request_id!r} of run {run.id!r} is not open.", **facts)
-    if asked["expires_at"] is not None and from_iso(asked["expires_at"]) <= tx.now_ms:
+    if question["expires_at"] is not None and from_iso(question["expires_at"]) <= tx.now_ms:
         raise RequestNotOpen(f"Question {request_id!r} of run {run.id!r} has expired.")
-    choices = asked["choices"]
-    if asked.get("request_kind") == "consent":
+    choices = question["choices"]
+    if question.get("request_kind") == "consent":
         is_answer = is_consent_answer(value, choices or ())
     else:
         is_answer = choices is None or value in choices

@@ -64,7 +64,7 @@ _COLUMNS = (
 )
 
 
-def _stored(row: Sequence[Any]) -> StoredAttachment:
+def _stored_attachment(row: Sequence[Any]) -> StoredAttachment:
     pk, owner, blob, id_, name, type_, size, sha256 = row
     record: AttachmentRecord = {
         "id": id_,
@@ -78,25 +78,25 @@ def _stored(row: Sequence[Any]) -> StoredAttachment:
 
 # ---------------------------------------------------------------------- uploading
 
-_OWN = "pk = :blob AND upload = :id"
-_OVER = "owner = NULL, upload = NULL"
+_IS_UPLOAD = "pk = :blob AND upload = :id"
+_END_UPLOAD = "owner = NULL, upload = NULL"
 
 
-def begin(tx: Transaction, owner: str, *, size: int, most: int) -> UploadRef:
+def begin(tx: Transaction, owner: str, *, size: int, limit: int) -> UploadRef:
     """Begin an upload.
 
     The bound is soft on Postgres: uploads that begin in the same moment do not see each other.
 
     Args:
         size: the most bytes of the upload, which count as unsent until its end.
-        most: the most unsent bytes of the owner, including this upload.
+        limit: the most unsent bytes of the owner, including this upload.
 
     Raises:
         TooMuchUnsent
     """
-    held = unsent_bytes(tx.conn, owner)
-    if held + size > most:
-        raise TooMuchUnsent(held, most)
+    unsent = unsent_bytes(tx.conn, owner)
+    if unsent + size > limit:
+        raise TooMuchUnsent(unsent, limit)
     expires_ms = tx.now_ms + UPLOAD_EXPIRES_MS
     id_ = tx.new_id()
     columns = {"size": size, "owner": owner, "upload": id_, "expires_ms": expires_ms}
@@ -126,7 +126,7 @@ def add(tx: Transaction, upload: UploadRef, n: int, data: bytes) -> None:
     Raises:
         UploadLost: the upload has expired.
     """
-    sql = f"UPDATE blob SET expires_ms = :expires WHERE {_OWN}"
+    sql = f"UPDATE blob SET expires_ms = :expires WHERE {_IS_UPLOAD}"
     params = {"expires": tx.now_ms + UPLOAD_EXPIRES_MS, **vars(upload)}
     if not tx.execute(sql, params).rowcount:
         raise UploadLost
@@ -146,16 +146,16 @@ def finish(
     """
     # The row's lock prevents a concurrent cleanup on Postgres from dropping these bytes.
     sql = "SELECT pk FROM blob WHERE sha256 = :sha256 AND size = :size" + for_update(tx)
-    known = tx.execute(sql, {"sha256": sha256, "size": size}).scalar()
-    if known is None:
-        changes = f"sha256 = :sha256, size = :size, expires_ms = NULL, {_OVER}"
+    same_blob = tx.execute(sql, {"sha256": sha256, "size": size}).scalar()
+    if same_blob is None:
+        changes = f"sha256 = :sha256, size = :size, expires_ms = NULL, {_END_UPLOAD}"
     else:
-        changes = f"expires_ms = :now, {_OVER}"
-    sql = f"UPDATE blob SET {changes} WHERE {_OWN}"
+        changes = f"expires_ms = :now, {_END_UPLOAD}"
+    sql = f"UPDATE blob SET {changes} WHERE {_IS_UPLOAD}"
     params = {"sha256": sha256, "size": size, "now": tx.now_ms, **vars(upload)}
     if not tx.execute(sql, params).rowcount:
         raise UploadLost
-    blob = upload.blob if known is None else int(known)
+    blob = upload.blob if same_blob is None else int(same_blob)
     columns = {
         "id": tx.new_id(),
         "owner": owner,
@@ -167,32 +167,32 @@ def finish(
         "expires_ms": tx.now_ms + UNSENT_EXPIRES_MS,
     }
     pk = tx.insert(AttachmentRow, columns)
-    return _stored((pk, owner, blob, columns["id"], name, type_, size, sha256))
+    return _stored_attachment((pk, owner, blob, columns["id"], name, type_, size, sha256))
 
 
 def abandon(tx: Transaction, upload: UploadRef) -> None:
     """End an upload. The caller must drop its pieces."""
-    sql = f"UPDATE blob SET expires_ms = :now, {_OVER} WHERE {_OWN}"
+    sql = f"UPDATE blob SET expires_ms = :now, {_END_UPLOAD} WHERE {_IS_UPLOAD}"
     tx.execute(sql, {"now": tx.now_ms, **vars(upload)})
 
 
 def give_up(tx: Transaction, blob: int, until_ms: int) -> None:
     """End an upload that has expired, so that its pieces can be dropped."""
-    sql = f"UPDATE blob SET {_OVER} WHERE pk = :pk AND expires_ms <= :until"
+    sql = f"UPDATE blob SET {_END_UPLOAD} WHERE pk = :pk AND expires_ms <= :until"
     tx.execute(sql, {"pk": blob, "until": until_ms})
 
 
 def drop_piece(tx: Transaction, blob: int) -> bool:
     """Delete one piece of a blob without a hash, or the blob's row. Returns whether it existed."""
     params = {"pk": blob}
-    doomed = "SELECT pk FROM blob WHERE pk = :pk AND sha256 IS NULL AND owner IS NULL"
+    blob_sql = "SELECT pk FROM blob WHERE pk = :pk AND sha256 IS NULL AND owner IS NULL"
     sql = (
-        f"DELETE FROM blob_piece WHERE blob = ({doomed}) "
+        f"DELETE FROM blob_piece WHERE blob = ({blob_sql}) "
         "AND n = (SELECT MAX(n) FROM blob_piece WHERE blob = :pk)"
     )
     if tx.execute(sql, params).rowcount:
         return True
-    tx.execute(f"DELETE FROM blob WHERE pk = ({doomed})", params)
+    tx.execute(f"DELETE FROM blob WHERE pk = ({blob_sql})", params)
     return False
 
 
@@ -205,10 +205,10 @@ def find(conn: Connection, owner: str, attachment_id: str) -> StoredAttachment:
     row = execute(conn, sql, {"id": attachment_id, "owner": owner}).first()
     if row is None:
         raise AttachmentNotFound(attachment_id)
-    return _stored(row)
+    return _stored_attachment(row)
 
 
-def read_piece(conn: Connection, stored: StoredAttachment, n: int) -> bytes:
+def read_piece(conn: Connection, attachment: StoredAttachment, n: int) -> bytes:
     """Read one piece of an attachment's bytes.
 
     The attachment is looked up each time, because after its deletion another upload may get its
@@ -222,10 +222,10 @@ def read_piece(conn: Connection, stored: StoredAttachment, n: int) -> bytes:
         "attachment.blob WHERE attachment.pk = :pk AND attachment.id = :id "
         "AND attachment.owner = :owner AND blob_piece.n = :n"
     )
-    params = {"pk": stored.pk, "id": stored.record["id"], "owner": stored.owner, "n": n}
+    params = {"pk": attachment.pk, "id": attachment.record["id"], "owner": attachment.owner, "n": n}
     data = execute(conn, sql, params).scalar()
     if data is None:
-        raise AttachmentNotFound(stored.record["id"])
+        raise AttachmentNotFound(attachment.record["id"])
     return bytes(data)
 
 
@@ -242,14 +242,14 @@ def read_held(conn: Connection, thread: ThreadRef, attachment_id: str) -> bytes 
     )
     row = execute(conn, sql, {"id": attachment_id, "thread": thread.pk}).first()
     try:
-        return None if row is None else _content(conn, _stored(row))
+        return None if row is None else _content(conn, _stored_attachment(row))
     except AttachmentNotFound:  # the blob is damaged: its pieces are gone
         return None
 
 
-def _content(conn: Connection, stored: StoredAttachment) -> bytes:
-    count = -(-stored.record["size"] // PIECE_BYTES)
-    return b"".join(read_piece(conn, stored, n) for n in range(count))
+def _content(conn: Connection, attachment: StoredAttachment) -> bytes:
+    count = -(-attachment.record["size"] // PIECE_BYTES)
+    return b"".join(read_piece(conn, attachment, n) for n in range(count))
 
 
 # ---------------------------------------------------------------------- deleting
@@ -262,9 +262,9 @@ def delete_unsent(tx: Transaction, owner: str, attachment_id: str) -> int | None
         AttachmentNotFound
         AttachmentInUse: a message holds it.
     """
-    stored = find(tx.conn, owner, attachment_id)
-    deleted, blob = delete_expired(tx, stored.pk, 2**62)
-    if not deleted:
+    attachment = find(tx.conn, owner, attachment_id)
+    is_deleted, blob = delete_expired(tx, attachment.pk, 2**62)
+    if not is_deleted:
         raise AttachmentInUse(attachment_id)
     return blob
 

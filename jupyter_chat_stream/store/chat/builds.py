@@ -114,17 +114,17 @@ def wait_for_build(
 
 
 def cancel_build(
-    tx: Transaction, thread: ThreadRef, job_id: str, told: Mapping[str, Usage]
+    tx: Transaction, thread: ThreadRef, job_id: str, live_usage: Mapping[str, Usage]
 ) -> bool:
     """Cancel a build of a thread; False if it has ended already.
 
     Args:
-        told: the tokens of the thread's runs that this process works on, by the run's id.
+        live_usage: the tokens of the thread's runs that this process works on, by the run's id.
 
     Raises:
         BuildNotFound
     """
-    tx.told = told
+    tx.live_usage = live_usage
     return runs.cancel(tx, _find(tx.conn, thread, job_id))
 
 
@@ -135,19 +135,21 @@ def find_build(conn: Connection, thread: ThreadRef, job_id: str) -> BuildState:
         BuildNotFound: the thread has no such build (L16).
     """
     message = reading.read_message(conn, _find(conn, thread, job_id))
-    calls, results = _tries(message["parts"])
-    last = calls[-1] if calls else None
+    calls, results = _calls_and_results(message["parts"])
+    last_call = calls[-1] if calls else None
     error = message["error"]
     return BuildState(
         status=message["status"],
         error="" if error is None else error["message"],
         tries=len(calls),
-        call=last,
-        result=None if last is None else results.get(last["tool_call_id"]),
+        call=last_call,
+        result=None if last_call is None else results.get(last_call["tool_call_id"]),
     )
 
 
-def _tries(parts: Sequence[Part]) -> tuple[list[ToolCallPart], dict[str, ToolResultPart]]:
+def _calls_and_results(
+    parts: Sequence[Part],
+) -> tuple[list[ToolCallPart], dict[str, ToolResultPart]]:
     calls = [part for part in parts if part["kind"] == "tool_call" and "where" in part]
     results = {part["tool_call_id"]: part for part in parts if part["kind"] == "tool_result"}
     return calls, results
@@ -168,26 +170,28 @@ def _make_run(tx: Transaction, run: RunRef, call: CallInPlace, build: NewBuild) 
     """Make a run with an empty reply, which follows the answer with the call."""
     sql = "SELECT run.params, run.model, thread.head FROM run JOIN thread ON thread.pk = run.thread"
     tx.flush()
-    found = tx.execute(f"{sql} WHERE run.pk = :pk", {"pk": run.pk}).one()
-    asked = rows.params_of(found[0], run.thread.id, run.id)
-    given = {
-        key: value for key, value in (asked.get("params") or {}).items() if key != "tool_choice"
+    row = tx.execute(f"{sql} WHERE run.pk = :pk", {"pk": run.pk}).one()
+    run_params = rows.params_of(row[0], run.thread.id, run.id)
+    model_params = {
+        key: value
+        for key, value in (run_params.get("params") or {}).items()
+        if key != "tool_choice"
     }
     params: dict[str, Any] = {
-        "params": given,
+        "params": model_params,
         BUILD: {**vars(build), "run_id": run.id, "tool_call_id": call.tool_call_id},
     }
-    if DEFAULTS in asked:
-        params[DEFAULTS] = asked[DEFAULTS]
-    follows_head = hangs_on(tx.conn, found[2], run.message_id)
+    if DEFAULTS in run_params:
+        params[DEFAULTS] = run_params[DEFAULTS]
+    follows_head = hangs_on(tx.conn, row[2], run.message_id)
     reply = runs.NewReply(
-        parent_id=found[2] if follows_head else run.message_id, model=found[1], params=params
+        parent_id=row[2] if follows_head else run.message_id, model=row[1], params=params
     )
-    made = runs.add_reply(tx, run.thread, reply)
+    new_run = runs.add_reply(tx, run.thread, reply)
     tools = [tool for tool in read_tools(tx.conn, run) or () if tool.get("name") == call.name]
-    turn = BESIDE_QUEUE + made.reply["seq"]
-    tx.set_run(made.ref, turn=turn, tools=rows.dump(tools))
-    return made.run["id"]
+    turn = BESIDE_QUEUE + new_run.reply["seq"]
+    tx.set_run(new_run.ref, turn=turn, tools=rows.dump(tools))
+    return new_run.run["id"]
 
 
 def _count_open(conn: Connection, thread: ThreadRef) -> int:

@@ -105,7 +105,7 @@ class _CallRound:
                 return part
         return None
 
-    def fail(self, call: ToolCallPart, why: FailedFor, sentence: str) -> None:
+    def fail(self, call: ToolCallPart, reason: FailedFor, sentence: str) -> None:
         self.ended.add(call["tool_call_id"])
         end_call(
             self.tx,
@@ -114,7 +114,7 @@ class _CallRound:
             name=call["name"],
             success=False,
             output=sentence,
-            reason=why,
+            reason=reason,
             attempt=self.attempt,
         )
 
@@ -241,8 +241,8 @@ def _take_answer(
     answer = read_answer(question["value"])
     choice = answer.choice
     if choice == "no":
-        told = f"{REFUSED} They wrote: {answer.words}" if answer.words else REFUSED
-        round_.fail(call, "refused", told)
+        sentence = f"{REFUSED} They wrote: {answer.words}" if answer.words else REFUSED
+        round_.fail(call, "refused", sentence)
         return
     if choice in ("thread", "always"):
         thread = round_.run.thread if choice == "thread" else None
@@ -325,8 +325,8 @@ def _offer(round_: _CallRound, call: ToolCallPart, row: StoredCall) -> None:
         round_.wake_ms.append(row.wake_ms)
         return
     if is_asking and question is not None and question["by"] is None:
-        asked_until = question["expires_at"]
-        until_ms = row.expires_ms if asked_until is None else from_iso(asked_until)
+        expires_at = question["expires_at"]
+        until_ms = row.expires_ms if expires_at is None else from_iso(expires_at)
         if until_ms > now_ms:
             round_.wake_ms.append(until_ms)
             return

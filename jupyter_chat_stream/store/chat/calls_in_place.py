@@ -87,7 +87,7 @@ def end_in_place(
         success=success,
         output=output,
         attempt=attempt,
-        attached=find_for_result(tx.conn, call.owner, attachment_ids, run.message_pk),
+        attachments=find_for_result(tx.conn, call.owner, attachment_ids, run.message_pk),
     )
     tx.settle(run)
 
@@ -101,9 +101,9 @@ def write_in_place(
         StaleAttempt: another attempt or an end came first.
     """
     row = read_calls(tx, run).get(tool_call_id)
-    kept = "" if row is None else keep_within(text, MAX_OUTPUT_BYTES - row.output_bytes)
+    saved_text = "" if row is None else keep_within(text, MAX_OUTPUT_BYTES - row.output_bytes)
     tx.guard((run,))
-    bodies = (ToolOutputAdded(tool_call_id=tool_call_id, text=kept),) if kept else ()
+    bodies = (ToolOutputAdded(tool_call_id=tool_call_id, text=saved_text),) if saved_text else ()
     tx.append_attempt(run, attempt, bodies)
     if row is not None:
         size = row.output_bytes + len(text.encode())

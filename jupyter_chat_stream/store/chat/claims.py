@@ -127,7 +127,7 @@ def claim(
         )
         return claimed if _begin(tx, claimed, state, holder, max_crashes) else None
     except DamagedRow as damage:  # no attempt could execute the run, so it fails with the reason
-        end_run(tx, due.run, "failed", due.attempt + 1, (_tell(damage, due.run),))
+        end_run(tx, due.run, "failed", due.attempt + 1, (_report_damage(damage, due.run),))
         return None
 
 
@@ -181,10 +181,10 @@ def fail_damaged(tx: Transaction, run: RunRef, attempt: int, damage: DamagedRow)
         StaleAttempt: another attempt or an end came first.
     """
     tx.guard((run,))
-    tx.append_attempt(run, attempt, (_tell(damage, run), Finalized(status="failed")))
+    tx.append_attempt(run, attempt, (_report_damage(damage, run), Finalized(status="failed")))
 
 
-def _tell(damage: DamagedRow, run: RunRef) -> Failed:
+def _report_damage(damage: DamagedRow, run: RunRef) -> Failed:
     """Log the damage, and return the event with the reason of the run's failure."""
     log.error(Line("row.damaged", run=run.id, thread=run.thread.id))
     return Failed(code=damage.code, message=damage.message, retryable=False)
@@ -259,8 +259,8 @@ def _holds_last_chance(tx: Transaction, holder: str, max_crashes: int) -> bool:
 def _release_lost(tx: Transaction, due: Due, state: _OpenRow) -> None:
     """Take a run from its dead process, and leave it to another process (L10)."""
     tx.set_run(due.run, owner=None, crashes=state.crashes + 1)
-    queued = StatusChanged(phase="queued", detail="work on it broke off; it waits for its turn")
-    tx.append(due.run.thread, queued, run=due.run, attempt=due.attempt + 1)
+    status = StatusChanged(phase="queued", detail="work on it broke off; it waits for its turn")
+    tx.append(due.run.thread, status, run=due.run, attempt=due.attempt + 1)
     tx.settle(due.run)
 
 
@@ -275,7 +275,7 @@ def _begin(
     if not was_lost and state.phase == "waiting" and state.deliver_ms is None:
         question = waits.open_question(tx.conn, run)
         if question is not None:
-            end_run(tx, run, "failed", attempt, (waits.expired(question),))
+            end_run(tx, run, "failed", attempt, (waits.expiry_failure(question),))
             return False
     crashes = state.crashes + was_lost
     tx.set_run(run, owner=holder, crashes=crashes)
@@ -299,10 +299,10 @@ def _begin_attempt(tx: Transaction, run: RunRef, attempt: int, *, restart: bool)
     # because they may have changed something and are not repeated (L14).
     has_calls = any("where" in part for part in message["parts"])
     if restart and has_parts and not has_calls and tx.run(run)["continues"] is None:
-        emptied = without_derived(message)
-        emptied["parts"], emptied["status"], emptied["error"] = [], "processing", None
+        empty_reply = without_derived(message)
+        empty_reply["parts"], empty_reply["status"], empty_reply["error"] = [], "processing", None
         upstreams.forget(tx, run)
-        tx.append(run.thread, MessageWritten(message=emptied), run=run, attempt=attempt)
+        tx.append(run.thread, MessageWritten(message=empty_reply), run=run, attempt=attempt)
         has_parts = False
     phase: Phase = "continuing" if has_parts else "thinking"
     tx.append(run.thread, StatusChanged(phase=phase), run=run, attempt=attempt)

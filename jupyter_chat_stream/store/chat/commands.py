@@ -99,14 +99,14 @@ class SendRequest:
             raise InvalidInput(
                 "'attachments' names an attachment twice. Name each once.", field="attachments"
             )
-        described = {item["attachment_id"] for item in self.context if "attachment_id" in item}
-        if not described <= set(self.attachments):
+        described_ids = {item["attachment_id"] for item in self.context if "attachment_id" in item}
+        if not described_ids <= set(self.attachments):
             raise InvalidInput(
                 "'context' has a text for an attachment that 'attachments' does not name.",
                 field="context",
             )
 
-    def body(self, attached: Sequence[StoredAttachment] = ()) -> Mapping[str, object]:
+    def body(self, stored_attachments: Sequence[StoredAttachment] = ()) -> Mapping[str, object]:
         """Return the request as an idempotency key compares it.
 
         Attachments are compared by bytes, name and type, because a cell that runs again uploads the
@@ -124,8 +124,10 @@ class SendRequest:
         if not self.attachments:
             return {name: value for name, value in body.items() if name != "attachments"}
         identity = {
-            stored.record["id"]: [stored.record[field] for field in ("sha256", "name", "type")]
-            for stored in attached
+            attachment.record["id"]: [
+                attachment.record[field] for field in ("sha256", "name", "type")
+            ]
+            for attachment in stored_attachments
         }
         body["attachments"] = [identity[id_] for id_ in self.attachments]
         body["context"] = [
@@ -188,12 +190,14 @@ def send(
         InvalidInput: the parent is not delivered, or nobody offers a named tool.
     """
     thread, info = threads.find_record(tx.conn, sender.owner, thread_id)
-    attached = [attachments.find(tx.conn, sender.owner, id_) for id_ in request.attachments]
-    body = request.body(attached)
-    known = recall(tx, thread, sender, SEND_ROUTE, body)
-    if known is not None:
-        message = reading.read_message_by_id(tx.conn, thread, str(known[0]))
-        return {"message": message, **_made_before(tx, thread, known[1])}
+    stored_attachments = [
+        attachments.find(tx.conn, sender.owner, id_) for id_ in request.attachments
+    ]
+    body = request.body(stored_attachments)
+    earlier_ids = recall(tx, thread, sender, SEND_ROUTE, body)
+    if earlier_ids is not None:
+        message = reading.read_message_by_id(tx.conn, thread, str(earlier_ids[0]))
+        return {"message": message, **_read_successor(tx, thread, earlier_ids[1])}
     if server_tools is not None:  # after the recall, because offers may have ended since (L11)
         names = [item for item in request.tools or () if isinstance(item, str)]
         tool_offers.check_names(tx, thread, names, server_tools)
@@ -203,12 +207,12 @@ def send(
     limits.admit(tx, sender.owner, sender.limits, deliver_ms)
     if isinstance(request.parent_id, str):
         threads.check_place(tx.conn, thread, request.parent_id, "parent_id")
-    message, made = write_exchange(tx, thread, info, request, deliver_ms, attached)
+    message, new_run = write_exchange(tx, thread, info, request, deliver_ms, stored_attachments)
     marks.read_up_to(tx, sender.owner, thread, message["seq"])
     if sender.gives_titles and info["title"] is None:
         titles.entitle(tx, thread)
-    _remember(tx, thread, sender, SEND_ROUTE, body, message["id"], made.run["id"])
-    return {"message": message, "reply": made.reply, "run": made.run}
+    _remember(tx, thread, sender, SEND_ROUTE, body, message["id"], new_run.run["id"])
+    return {"message": message, "reply": new_run.reply, "run": new_run.run}
 
 
 def write_exchange(
@@ -217,7 +221,7 @@ def write_exchange(
     info: ThreadRecord,
     request: SendRequest,
     deliver_ms: int | None = None,
-    attached: Sequence[StoredAttachment] = (),
+    stored_attachments: Sequence[StoredAttachment] = (),
 ) -> tuple[MessageRecord, runs.NewRun]:
     """Write a person's message, the empty reply and its run at their place in the thread."""
     params: dict[str, object] = {
@@ -226,7 +230,7 @@ def write_exchange(
     }
     if info.get("params"):
         params[DEFAULTS] = dict(info["params"])
-    parts = _parts_of(request, attached)
+    parts = _parts_of(request, stored_attachments)
     is_for_later = deliver_ms is not None
     parent_id = request.parent_id
     if isinstance(parent_id, Head):
@@ -236,9 +240,9 @@ def write_exchange(
     message = runs.add_message(
         tx, thread, parts=parts, parent_id=parent_id, is_for_later=is_for_later
     )
-    if attached:
+    if stored_attachments:
         message_pk = threads.find_message(tx.conn, thread, message["id"])
-        holding.hold(tx, thread, message_pk, attached)
+        holding.hold(tx, thread, message_pk, stored_attachments)
     reply = runs.NewReply(
         parent_id=message["id"],
         model=request.model or info["model"],
@@ -264,44 +268,46 @@ def succeed(
     run = runs.find_run(tx.conn, sender.owner, run_id)
     route = f"{'continue' if keep_parts else 'retry'} {run.id}"
     body = choices.body()
-    known = recall(tx, run.thread, sender, route, body)
-    if known is not None:
-        return _made_before(tx, run.thread, known[1])
+    earlier_ids = recall(tx, run.thread, sender, route, body)
+    if earlier_ids is not None:
+        return _read_successor(tx, run.thread, earlier_ids[1])
     limits.admit(tx, sender.owner, sender.limits, None)
-    made = runs.make_successor(tx, run, keep_parts=keep_parts, choices=choices)
-    _remember(tx, run.thread, sender, route, body, None, made.run["id"])
-    return {"reply": made.reply, "run": made.run}
+    new_run = runs.make_successor(tx, run, keep_parts=keep_parts, choices=choices)
+    _remember(tx, run.thread, sender, route, body, None, new_run.run["id"])
+    return {"reply": new_run.reply, "run": new_run.run}
 
 
-def cancel(tx: Transaction, run: RunRef, told: Mapping[str, Usage] | None = None) -> RunRecord:
+def cancel(
+    tx: Transaction, run: RunRef, live_usage: Mapping[str, Usage] | None = None
+) -> RunRecord:
     """End a run as cancelled unless it has ended already, and return the run.
 
     Args:
-        told: the tokens of the thread's runs that this process works on, by the run's id.
+        live_usage: the tokens of the thread's runs that this process works on, by the run's id.
     """
-    tx.told = told or {}
+    tx.live_usage = live_usage or {}
     runs.cancel(tx, run)
     return tx.run(run).copy()
 
 
 def delete(
-    tx: Transaction, owner: str, thread_id: str, told: Mapping[str, Usage] | None = None
+    tx: Transaction, owner: str, thread_id: str, live_usage: Mapping[str, Usage] | None = None
 ) -> list[str]:
     """Cancel the thread's runs, mark the thread deleted, and return the ids of those runs.
 
     Args:
-        told: the tokens of the thread's runs that this process works on, by the run's id.
+        live_usage: the tokens of the thread's runs that this process works on, by the run's id.
 
     Raises:
         ThreadNotFound: also if the thread was deleted before.
     """
     thread = threads.find_thread(tx.conn, owner, thread_id)
-    stopped = runs.open_runs(tx.conn, thread)
-    tx.told = told or {}
-    for run in stopped:
+    open_runs = runs.open_runs(tx.conn, thread)
+    tx.live_usage = live_usage or {}
+    for run in open_runs:
         runs.cancel(tx, run)
     threads.mark_deleted(tx, thread)
-    return [run.id for run in stopped]
+    return [run.id for run in open_runs]
 
 
 # ---------------------------------------------------------------- idempotency keys (L11)
@@ -321,8 +327,8 @@ def recall(
         "SELECT body_sha256, message_id, run_id FROM idempotency WHERE owner = :owner AND "
         "thread = :thread AND route = :route AND key = :key"
     )
-    where = {"owner": sender.owner, "thread": thread.pk, "route": route, "key": sender.key}
-    row = tx.execute(sql, where).first()
+    params = {"owner": sender.owner, "thread": thread.pk, "route": route, "key": sender.key}
+    row = tx.execute(sql, params).first()
     if row is None:
         return None
     if row[0] != _digest(body):
@@ -364,21 +370,21 @@ def _digest(body: Mapping[str, object]) -> str:
     return hashlib.sha256(canonical(body).encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _made_before(tx: Transaction, thread: ThreadRef, run_id: str) -> SuccessorRecord:
+def _read_successor(tx: Transaction, thread: ThreadRef, run_id: str) -> SuccessorRecord:
     """Read the reply and the run that an earlier command with this key has made."""
     run = runs.find_in_thread(tx.conn, thread, run_id)
     return {"reply": tx.reply(run), "run": runs.read_run(tx.conn, run)}
 
 
-def _parts_of(request: SendRequest, attached: Sequence[StoredAttachment]) -> list[Part]:
+def _parts_of(request: SendRequest, stored_attachments: Sequence[StoredAttachment]) -> list[Part]:
     """Build the parts of a message: texts for the model, attachments, and the content."""
     parts: list[Part] = [
         {"kind": "attachment", "name": clean_text(c["name"]), "text": clean_text(c["text"])}
         for c in request.context
         if "attachment_id" not in c
     ]
-    for stored in attached:
-        record = stored.record
+    for attachment in stored_attachments:
+        record = attachment.record
         texts = [c["text"] for c in request.context if c.get("attachment_id") == record["id"]]
         parts.append(
             {

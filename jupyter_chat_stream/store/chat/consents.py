@@ -27,7 +27,7 @@ _EVERYWHERE = "thread IS NULL"
 
 def list_consents(conn: Connection, owner: str) -> list[ConsentRecord]:
     """List a person's standing consents, newest first."""
-    found = execute(conn, _SELECT + "ORDER BY consent.pk DESC", {"owner": owner}).mappings()
+    rows = execute(conn, _SELECT + "ORDER BY consent.pk DESC", {"owner": owner}).mappings()
     return [
         {
             "id": row["id"],
@@ -36,7 +36,7 @@ def list_consents(conn: Connection, owner: str) -> list[ConsentRecord]:
             "thread_id": row["thread_id"],
             "at": iso(row["at_ms"]),
         }
-        for row in found
+        for row in rows
     ]
 
 
@@ -57,15 +57,15 @@ def add_consent(
     tx: Transaction, owner: str, *, tool: str, operation: str, digest: str, thread: ThreadRef | None
 ) -> None:
     """Write a standing consent in the transaction that allows a call."""
-    same = {"owner": owner, "tool": tool, "operation": operation}
+    keys = {"owner": owner, "tool": tool, "operation": operation}
     if thread is None:
-        tx.execute(f"DELETE FROM consent WHERE {_SAME} AND {_EVERYWHERE}", same)
+        tx.execute(f"DELETE FROM consent WHERE {_SAME} AND {_EVERYWHERE}", keys)
     else:
         tx.execute(
-            f"DELETE FROM consent WHERE {_SAME} AND {_IN_THREAD}", {**same, "thread": thread.pk}
+            f"DELETE FROM consent WHERE {_SAME} AND {_IN_THREAD}", {**keys, "thread": thread.pk}
         )
     columns = {
-        **same,
+        **keys,
         "id": tx.new_id(),
         "digest": digest,
         "thread": None if thread is None else thread.pk,

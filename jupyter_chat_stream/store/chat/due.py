@@ -65,30 +65,30 @@ def find_due(
     conn: Connection,
     now_ms: int,
     max_active_per_user: int | None = None,
-    served: Mapping[str, int] | None = None,
+    last_served: Mapping[str, int] | None = None,
     is_lost: Callable[[str], bool] | None = None,
 ) -> list[Due]:
     """List the due runs; the owner with the fewest active runs comes first.
 
     Args:
         max_active_per_user: runs beyond this number of active runs are left out.
-        served: a number for each owner that grows whenever that owner is served. Of two owners
+        last_served: a number for each owner that grows whenever that owner is served. Of two owners
             with equally many active runs, the one with the smaller number comes first.
         is_lost: returns whether a holder may be dead, so that its runs must be taken over; called
             once for each holder. None: every holder may be dead.
     """
-    served = served or {}
+    last_served = last_served or {}
     active = count_active(conn)
-    placed: list[tuple[int, int, Due]] = []
+    ranked: list[tuple[int, int, Due]] = []
     for due in [*_find_lost(conn, is_lost), *_find_free(conn, now_ms)]:
-        place = -1  # a takeover does not increase the owner's active runs
+        active_runs = -1  # a takeover does not increase the owner's active runs
         if due.holder is None:
-            place = active[due.owner]
+            active_runs = active[due.owner]
             active[due.owner] += 1
-        if max_active_per_user is None or place < max_active_per_user:
-            placed.append((place, served.get(due.owner, 0), due))
-    placed.sort(key=lambda each: each[:2])
-    return [due for *_, due in placed]
+        if max_active_per_user is None or active_runs < max_active_per_user:
+            ranked.append((active_runs, last_served.get(due.owner, 0), due))
+    ranked.sort(key=lambda item: item[:2])
+    return [due for *_, due in ranked]
 
 
 def find_one(conn: Connection, run_id: str) -> Due | None:
@@ -125,9 +125,9 @@ def count_active(conn: Connection) -> Counter[str]:
 
 def _find_lost(conn: Connection, is_lost: Callable[[str], bool] | None) -> list[Due]:
     sql = "SELECT DISTINCT owner FROM run WHERE ended_ms IS NULL AND owner IS NOT NULL"
-    holders = [found for (found,) in execute(conn, sql) if is_lost is None or is_lost(found)]
-    held = f"{_SELECT} {_OPEN} AND run.owner = :holder ORDER BY run.pk"
-    return [_due(row) for holder in holders for row in execute(conn, held, {"holder": holder})]
+    holders = [holder for (holder,) in execute(conn, sql) if is_lost is None or is_lost(holder)]
+    held_sql = f"{_SELECT} {_OPEN} AND run.owner = :holder ORDER BY run.pk"
+    return [_due(row) for holder in holders for row in execute(conn, held_sql, {"holder": holder})]
 
 
 def _find_free(conn: Connection, now_ms: int) -> list[Due]:

@@ -36,23 +36,27 @@ def hold(
     sql = f"UPDATE attachment SET expires_ms = NULL WHERE pk {among(tx.conn)}"
     if tx.execute(sql, keys).rowcount < len(attachments):
         sql = f"SELECT id FROM attachment WHERE pk {among(tx.conn)}"
-        left = set(tx.execute(sql, keys).scalars())
+        existing_ids = set(tx.execute(sql, keys).scalars())
         ids = [stored.record["id"] for stored in attachments]
-        raise AttachmentNotFound(next(id_ for id_ in ids if id_ not in left))
+        raise AttachmentNotFound(next(id_ for id_ in ids if id_ not in existing_ids))
     sql = "SELECT attachment FROM message_attachment WHERE message = :message"
-    known = set(tx.execute(sql, {"message": message}).scalars())
-    held = [(message, each.pk, thread.pk) for each in attachments if each.pk not in known]
-    if held:
-        insert_rows(tx.conn, "message_attachment", ("message", "attachment", "thread"), held)
+    held_keys = set(tx.execute(sql, {"message": message}).scalars())
+    new_rows = [
+        (message, attachment.pk, thread.pk)
+        for attachment in attachments
+        if attachment.pk not in held_keys
+    ]
+    if new_rows:
+        insert_rows(tx.conn, "message_attachment", ("message", "attachment", "thread"), new_rows)
 
 
-def hold_those_of(tx: Transaction, message: int, other: int) -> None:
+def hold_those_of(tx: Transaction, message: int, other_message: int) -> None:
     """Let a message hold the attachments of another message, whose parts it takes over."""
     sql = (
         "INSERT INTO message_attachment (message, attachment, thread) "
         "SELECT :message, attachment, thread FROM message_attachment WHERE message = :other"
     )
-    tx.execute(sql, {"message": message, "other": other})
+    tx.execute(sql, {"message": message, "other": other_message})
 
 
 def find_for_result(
@@ -73,18 +77,18 @@ def find_for_result(
             f"'attachments' must name at most {MAX_PER_RESULT} attachments, each once.",
             field="attachments",
         )
-    found = [find(conn, owner, each) for each in attachment_ids]
-    size = sum(each.record["size"] for each in found)
+    files = [find(conn, owner, attachment_id) for attachment_id in attachment_ids]
+    size = sum(file.record["size"] for file in files)
     if size > MAX_RESULT_FILES_BYTES:
         raise AttachmentTooLarge(size, MAX_RESULT_FILES_BYTES)
     sql = (
         "SELECT COALESCE(SUM(attachment.size), 0) FROM message_attachment AS held "
         "JOIN attachment ON attachment.pk = held.attachment WHERE held.message = :message"
     )
-    held = int(execute(conn, sql, {"message": reply}).scalar()) if found else 0
-    if held + size > MAX_REPLY_FILES_BYTES:
-        raise AttachmentTooLarge(held + size, MAX_REPLY_FILES_BYTES)
-    return found
+    held_bytes = int(execute(conn, sql, {"message": reply}).scalar()) if files else 0
+    if held_bytes + size > MAX_REPLY_FILES_BYTES:
+        raise AttachmentTooLarge(held_bytes + size, MAX_REPLY_FILES_BYTES)
+    return files
 
 
 def let_go(tx: Transaction, thread: ThreadRef) -> int:
@@ -95,26 +99,26 @@ def let_go(tx: Transaction, thread: ThreadRef) -> int:
     sql = "SELECT MIN(message) FROM message_attachment WHERE thread = :thread"
     message = tx.execute(sql, {"thread": thread.pk}).scalar()
     sql = "SELECT attachment FROM message_attachment WHERE message = :message"
-    found = list(tx.execute(sql, {"message": message}).scalars())
-    _lock(tx, found)
+    keys = list(tx.execute(sql, {"message": message}).scalars())
+    _lock(tx, keys)
     sql = "DELETE FROM message_attachment WHERE message = :message"
     tx.execute(sql, {"message": message})
-    _expire_unheld(tx, found)
-    return len(found)
+    _expire_unheld(tx, keys)
+    return len(keys)
 
 
-def _lock(tx: Transaction, found: Sequence[int]) -> None:
+def _lock(tx: Transaction, keys: Sequence[int]) -> None:
     """Lock these attachments against other messages until the transaction ends."""
     sql = f"SELECT pk FROM attachment WHERE pk {among(tx.conn)} ORDER BY pk{for_update(tx)}"
-    tx.execute(sql, {"keys": dumps(list(found))})
+    tx.execute(sql, {"keys": dumps(list(keys))})
 
 
-def _expire_unheld(tx: Transaction, found: Sequence[int]) -> None:
+def _expire_unheld(tx: Transaction, keys: Sequence[int]) -> None:
     sql = (
         f"UPDATE attachment SET expires_ms = :now WHERE pk {among(tx.conn)} AND NOT EXISTS "
         "(SELECT 1 FROM message_attachment WHERE attachment = attachment.pk)"
     )
-    tx.execute(sql, {"keys": dumps(list(found)), "now": tx.now_ms})
+    tx.execute(sql, {"keys": dumps(list(keys)), "now": tx.now_ms})
 
 
 def find_forgotten(conn: Connection, limit: int) -> list[int]:
@@ -126,7 +130,7 @@ def find_forgotten(conn: Connection, limit: int) -> list[int]:
     return list(execute(conn, sql, {"limit": limit}).scalars())
 
 
-def expire_forgotten(tx: Transaction, found: Sequence[int]) -> None:
+def expire_forgotten(tx: Transaction, keys: Sequence[int]) -> None:
     """Let these attachments expire, except those that a message holds."""
-    _lock(tx, found)
-    _expire_unheld(tx, found)
+    _lock(tx, keys)
+    _expire_unheld(tx, keys)

@@ -116,8 +116,8 @@ class Jobs:
         home = self._home = str(tx.execute("SELECT current_schema()").scalar())
         self.schema = _name(home, hashlib.sha256(self.sql.encode()).hexdigest()[:8])
         tx.execute("SELECT pg_advisory_xact_lock(hashtext(:name))", {"name": self.schema})
-        found = "SELECT to_regclass(:name) IS NOT NULL"
-        if tx.execute(found, {"name": f"{self.schema}.procrastinate_jobs"}).scalar():
+        exists = "SELECT to_regclass(:name) IS NOT NULL"
+        if tx.execute(exists, {"name": f"{self.schema}.procrastinate_jobs"}).scalar():
             return
         try:
             self._make(tx.conn, home)
@@ -143,8 +143,8 @@ class Jobs:
         """
         sql = f"DELETE FROM {self.schema}.procrastinate_jobs WHERE status <> 'todo' AND "
         execute(conn, f"{sql} worker_id IS NULL")
-        ours = {"ours": f"^{_name(self._home, '[0-9a-f]{8}')}$", "most": MOST_SCHEMAS}
-        for (schema,) in execute(conn, _SCHEMAS, ours).fetchall():
+        params = {"ours": f"^{_name(self._home, '[0-9a-f]{8}')}$", "most": MOST_SCHEMAS}
+        for (schema,) in execute(conn, _SCHEMAS, params).fetchall():
             execute(conn, _CLEAR.format(schema=schema), {"most": MOST_JOBS})
 
     def _make(self, conn: Connection, home: str) -> None:
@@ -163,8 +163,8 @@ class Jobs:
 def _name(home: str, version: str) -> str:
     if home == "public":
         return f"{_PREFIX}_{version}"
-    apart = hashlib.sha256(home.encode()).hexdigest()[:8]
-    return f"{_PREFIX}_{version}_{apart}"
+    suffix = hashlib.sha256(home.encode()).hexdigest()[:8]
+    return f"{_PREFIX}_{version}_{suffix}"
 
 
 def _procrastinates_sql() -> str:

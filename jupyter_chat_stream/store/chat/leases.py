@@ -32,7 +32,7 @@ ON CONFLICT (owner) DO UPDATE SET until_ms = EXCLUDED.until_ms
 RETURNING (SELECT until_ms FROM before) - {_NOW}
 """
 _HOLDS = "EXISTS (SELECT 1 FROM run WHERE run.owner = lease.owner AND ended_ms IS NULL)"
-_BURY = f"DELETE FROM lease WHERE until_ms < {_NOW} - %(lease_ms)s AND NOT {_HOLDS}"
+_REMOVE_DEAD = f"DELETE FROM lease WHERE until_ms < {_NOW} - %(lease_ms)s AND NOT {_HOLDS}"
 _END = "DELETE FROM lease WHERE owner = %(owner)s"
 
 
@@ -58,12 +58,12 @@ class LeaseConnection:
 
     def beat(self) -> int | None:
         """Renew the lease. Returns how many ms of it were left; None without a lease."""
-        left: int | None = self.run(_BEAT).fetchone()[0]
-        return left
+        left_ms: int | None = self.run(_BEAT).fetchone()[0]
+        return left_ms
 
-    def bury(self) -> None:
+    def remove_dead(self) -> None:
         """Remove the leases of dead holders that hold no run."""
-        self.run(_BURY)
+        self.run(_REMOVE_DEAD)
 
     def end(self) -> None:
         """End the lease; if the database is away, the lease just expires."""

@@ -64,81 +64,82 @@ def admit(tx: Transaction, owner: str, limits: Limits, deliver_ms: int | None) -
         LimitReached: with ``retry_after_s``.
         TooManyLater
     """
-    most = limits.messages_per_minute
-    if most is None and limits.over_active_runs == "queue" and deliver_ms is None:
+    max_messages = limits.messages_per_minute
+    if max_messages is None and limits.over_active_runs == "queue" and deliver_ms is None:
         return
     _lock(tx, owner)
     if limits.over_active_runs == "refuse" and deliver_ms is None:
         _check_active(tx.conn, owner, limits)
-    if most is not None:
-        _check_minute(tx, owner, most, deliver_ms)
+    if max_messages is not None:
+        _check_minute(tx, owner, max_messages, deliver_ms)
     if deliver_ms is not None:
         _check_later(tx.conn, owner)
 
 
-def _check_minute(tx: Transaction, owner: str, most: int, deliver_ms: int | None) -> None:
-    wanted_ms = tx.now_ms if deliver_ms is None else deliver_ms
-    delivered = _delivery_times(tx.conn, owner, tx.now_ms - MINUTE_MS, most)
-    left_s = -(-(allowed_ms(delivered, most, wanted_ms) - wanted_ms) // 1000)
-    if left_s <= 0:
+def _check_minute(tx: Transaction, owner: str, max_messages: int, deliver_ms: int | None) -> None:
+    at_ms = tx.now_ms if deliver_ms is None else deliver_ms
+    times_ms = _delivery_times(tx.conn, owner, tx.now_ms - MINUTE_MS, max_messages)
+    wait_s = -(-(allowed_ms(times_ms, max_messages, at_ms) - at_ms) // 1000)
+    if wait_s <= 0:
         return
     if deliver_ms is None:
         raise LimitReached(
-            f"{most} messages a minute are allowed; try again in {left_s} s.", retry_after_s=left_s
+            f"{max_messages} messages a minute are allowed; try again in {wait_s} s.",
+            retry_after_s=wait_s,
         )
     raise LimitReached(
-        f"{most} messages a minute are allowed, and that minute has this many already. "
+        f"{max_messages} messages a minute are allowed, and that minute has this many already. "
         "Choose another time.",
-        retry_after_s=left_s,
+        retry_after_s=wait_s,
     )
 
 
-def allowed_ms(delivered: list[int], most: int, wanted_ms: int) -> int:
-    """Return the first time, from ``wanted_ms`` on, at which one more message may be delivered.
+def allowed_ms(times_ms: list[int], max_messages: int, from_ms: int) -> int:
+    """Return the first time, from ``from_ms`` on, at which one more message may be delivered.
 
     Args:
-        delivered: the sorted delivery times of the user's messages.
-        most: how many deliveries one minute may have.
+        times_ms: the sorted delivery times of the user's messages.
+        max_messages: how many deliveries one minute may have.
     """
-    at_ms = wanted_ms
-    end = bisect_right(delivered, at_ms)  # the number of times up to ``at_ms``
-    while end >= most and delivered[end - most] > at_ms - MINUTE_MS:
-        at_ms = delivered[end - most] + MINUTE_MS
-        end = bisect_right(delivered, at_ms, end)
+    at_ms = from_ms
+    end = bisect_right(times_ms, at_ms)  # the number of times up to ``at_ms``
+    while end >= max_messages and times_ms[end - max_messages] > at_ms - MINUTE_MS:
+        at_ms = times_ms[end - max_messages] + MINUTE_MS
+        end = bisect_right(times_ms, at_ms, end)
     return at_ms
 
 
-def _delivery_times(conn: Connection, owner: str, since_ms: int, most: int) -> list[int]:
+def _delivery_times(conn: Connection, owner: str, since_ms: int, limit: int) -> list[int]:
     """List the past and future delivery times of a user's messages, in order.
 
-    The list contains the ``most`` newest times of each thread that changed since ``since_ms``. The
+    The list contains the ``limit`` newest times of each thread that changed since ``since_ms``. The
     time of a message is the time of the last event that wrote it. The time of a retry is the time
     of its run; a retry that delivered its message does not count, because the message counts.
     """
-    for_later = (
+    later_sql = (
         "SELECT run.deliver_ms FROM run JOIN thread ON thread.pk = run.thread "
         "WHERE thread.owner = :owner AND run.ended_ms IS NULL AND run.deliver_ms > :since"
     )
-    delivered = (
+    messages_sql = (
         "SELECT event.at_ms FROM (SELECT thread, seq FROM message WHERE thread = :thread "
         "AND role = 'user' AND status = 'completed' ORDER BY seq DESC LIMIT :most) AS newest "
         "JOIN event ON event.thread = newest.thread AND event.seq = newest.seq "
         "WHERE event.at_ms > :since"
     )
-    repeated = (
+    retries_sql = (
         "SELECT run.created_ms FROM run JOIN message ON message.pk = run.message "
         "JOIN message AS asked ON asked.id = message.parent_id "
         "WHERE run.thread = :thread AND run.created_ms > :since "
         "AND asked.created_ms < run.created_ms AND NOT EXISTS (SELECT 1 FROM event WHERE "
         "event.thread = asked.thread AND event.seq = asked.seq AND event.at_ms = run.created_ms)"
     )
-    params: dict[str, object] = {"owner": owner, "since": since_ms, "most": most}
-    found = list(execute(conn, for_later, params).scalars())
-    live = "SELECT pk FROM thread WHERE owner = :owner AND updated_ms > :since"
-    for thread in execute(conn, live, params).scalars().all():
-        for sql in (delivered, repeated):
-            found.extend(execute(conn, sql, {**params, "thread": thread}).scalars())
-    return sorted(found)
+    params: dict[str, object] = {"owner": owner, "since": since_ms, "most": limit}
+    times_ms = list(execute(conn, later_sql, params).scalars())
+    threads_sql = "SELECT pk FROM thread WHERE owner = :owner AND updated_ms > :since"
+    for thread in execute(conn, threads_sql, params).scalars().all():
+        for sql in (messages_sql, retries_sql):
+            times_ms.extend(execute(conn, sql, {**params, "thread": thread}).scalars())
+    return sorted(times_ms)
 
 
 def _check_active(conn: Connection, owner: str, limits: Limits) -> None:
@@ -147,9 +148,9 @@ def _check_active(conn: Connection, owner: str, limits: Limits) -> None:
         "FROM run JOIN thread ON thread.pk = run.thread "
         "WHERE run.ended_ms IS NULL AND run.status IN ('pending', 'processing')"
     )
-    everybody, own = execute(conn, sql, {"owner": owner}).one()
-    _check(own, limits.max_active_runs_per_user, "You have")
-    _check(everybody, limits.max_active_runs, "All users together have")
+    all_count, own_count = execute(conn, sql, {"owner": owner}).one()
+    _check(own_count, limits.max_active_runs_per_user, "You have")
+    _check(all_count, limits.max_active_runs, "All users together have")
 
 
 def _check_later(conn: Connection, owner: str) -> None:
@@ -161,10 +162,10 @@ def _check_later(conn: Connection, owner: str) -> None:
         raise TooManyLater(MAX_LATER)
 
 
-def _check(count: int, most: int | None, who: str) -> None:
-    if most is not None and count >= most:
+def _check(count: int, limit: int | None, subject: str) -> None:
+    if limit is not None and count >= limit:
         raise LimitReached(
-            f"{who} {count} active runs, and {most} are allowed. "
+            f"{subject} {count} active runs, and {limit} are allowed. "
             "Try again when one has ended, or stop one.",
             retry_after_s=BUSY_RETRY_S,
         )

@@ -86,15 +86,15 @@ class ListFilter:
 
 
 def list_threads(
-    conn: Connection, owner: str, wanted: ListFilter, *, limit: int
+    conn: Connection, owner: str, list_filter: ListFilter, *, limit: int
 ) -> list[ListedThread]:
     """List an owner's threads, newest first.
 
     Raises:
         InvalidInput, ThreadNotFound: see ``ListFilter.select``.
     """
-    found = conn.execute(wanted.select(conn, owner).limit(limit)).mappings()
-    return listed(conn, owner, [dict(row) for row in found])
+    thread_rows = conn.execute(list_filter.select(conn, owner).limit(limit)).mappings()
+    return add_state(conn, owner, [dict(row) for row in thread_rows])
 
 
 def read_listed(conn: Connection, owner: str, thread_ids: Sequence[str]) -> list[ListedThread]:
@@ -104,19 +104,19 @@ def read_listed(conn: Connection, owner: str, thread_ids: Sequence[str]) -> list
         f"SELECT pk, {rows.THREAD_COLUMNS} FROM thread "
         f"WHERE id {among(conn, 'text')} AND owner || '' = :owner"
     )
-    found = execute(conn, sql, {"keys": dumps(list(thread_ids)), "owner": owner}).mappings()
-    return listed(conn, owner, [dict(row) for row in found])
+    thread_rows = execute(conn, sql, {"keys": dumps(list(thread_ids)), "owner": owner}).mappings()
+    return add_state(conn, owner, [dict(row) for row in thread_rows])
 
 
-def listed(conn: Connection, person: str, found: Sequence[rows.Row]) -> list[ListedThread]:
+def add_state(conn: Connection, person: str, thread_rows: Sequence[rows.Row]) -> list[ListedThread]:
     """Add the state and the person's marks to rows of the table ``thread``."""
-    params = {"keys": dumps([row["pk"] for row in found]), "person": person}
-    where = f"FROM thread {MARKED} WHERE thread.pk {among(conn)}"
-    states = {pk: state for pk, *state in select_rows(conn, STATE, where, params)}
-    return [_listed(row, *states[row["pk"]]) for row in found]
+    params = {"keys": dumps([row["pk"] for row in thread_rows]), "person": person}
+    from_clause = f"FROM thread {MARKED} WHERE thread.pk {among(conn)}"
+    states = {pk: state for pk, *state in select_rows(conn, STATE, from_clause, params)}
+    return [_listed_thread(row, *states[row["pk"]]) for row in thread_rows]
 
 
-def _listed(
+def _listed_thread(
     row: rows.Row, seq: int | None, unread: int, busy: object, asks: object, pinned: object
 ) -> ListedThread:
     # SQLite has no booleans: it returns 0 or 1.
@@ -140,9 +140,9 @@ def read_traces(conn: Connection, person: str) -> dict[str, int]:
         "thread.id, thread.updated_ms, mark.read_seq, mark.pinned, "
         "(SELECT SUM(run.seq) FROM run WHERE run.thread = thread.pk AND run.ended_ms IS NULL)"
     )
-    where = f"FROM thread {MARKED} WHERE thread.owner = :person"
-    found = select_rows(conn, columns, where, {"person": person})
-    return {id_: hash(tuple(facts)) for id_, *facts in found}
+    from_clause = f"FROM thread {MARKED} WHERE thread.owner = :person"
+    traces = select_rows(conn, columns, from_clause, {"person": person})
+    return {id_: hash(tuple(facts)) for id_, *facts in traces}
 
 
 def list_projects(conn: Connection, owner: str, *, archived: bool) -> list[ProjectRecord]:
@@ -152,10 +152,10 @@ def list_projects(conn: Connection, owner: str, *, archived: bool) -> list[Proje
         f"AND NOT deleted AND {'archived' if archived else 'NOT archived'} "
         "GROUP BY project ORDER BY MAX(updated_ms) DESC, project LIMIT :limit"
     )
-    found = execute(conn, sql, {"owner": owner, "limit": MAX_PROJECTS})
+    project_rows = execute(conn, sql, {"owner": owner, "limit": MAX_PROJECTS})
     return [
         {"project": project, "threads": count, "updated_at": iso(updated_ms)}
-        for project, count, updated_ms in found
+        for project, count, updated_ms in project_rows
     ]
 
 

@@ -38,18 +38,18 @@ def withdraw(tx: Transaction, owner: str, run_id: str) -> RunRecord:
     reply = tx.reply(run)
     sibling = _newest_sibling(tx, run.thread, reply)
     place = sibling
-    left = [reply["id"]]  # the messages that leave their branch
+    leaving_ids = [reply["id"]]  # the messages that leave their branch
     if sibling is None and reply["parent_id"] is not None:
-        asked = reading.read_message_by_id(tx.conn, run.thread, reply["parent_id"])
-        place = asked["parent_id"]
-        if asked["status"] == "completed":
-            _rewrite(tx, run.thread, {**asked, "status": "cancelled"})
+        question = reading.read_message_by_id(tx.conn, run.thread, reply["parent_id"])
+        place = question["parent_id"]
+        if question["status"] == "completed":
+            _rewrite(tx, run.thread, {**question, "status": "cancelled"})
             _join_head_if_retried(tx, run)
-            left.append(asked["id"])
-    for follower in _followers(tx, run.thread, left):
+            leaving_ids.append(question["id"])
+    for follower in _followers(tx, run.thread, leaving_ids):
         _rewrite(tx, run.thread, {**follower, "parent_id": place})
     tx.flush()
-    if threads.read_thread(tx.conn, run.thread)["head"] in left:
+    if threads.read_thread(tx.conn, run.thread)["head"] in leaving_ids:
         tx.append(run.thread, ThreadChanged(thread={"head": place}))
     runs.cancel(tx, run)
     return tx.run(run).copy()
@@ -67,12 +67,12 @@ def rewrite(tx: Transaction, owner: str, run_id: str, content: str) -> MessageRe
     reply = tx.reply(run)
     if reply["parent_id"] is None or _newest_sibling(tx, run.thread, reply) is not None:
         raise RunBegun(run.id)
-    asked = reading.read_message_by_id(tx.conn, run.thread, reply["parent_id"])
-    kept: list[Part] = [part for part in asked["parts"] if part["kind"] == "attachment"]
-    check_content(content, may_be_empty=any("attachment_id" in part for part in kept))
+    question = reading.read_message_by_id(tx.conn, run.thread, reply["parent_id"])
+    parts: list[Part] = [part for part in question["parts"] if part["kind"] == "attachment"]
+    check_content(content, may_be_empty=any("attachment_id" in part for part in parts))
     if content.strip():
-        kept.append({"kind": "text", "text": clean_text(content)})
-    return _rewrite(tx, run.thread, {**asked, "parts": kept})
+        parts.append({"kind": "text", "text": clean_text(content)})
+    return _rewrite(tx, run.thread, {**question, "parts": parts})
 
 
 def _find_unbegun(tx: Transaction, owner: str, run_id: str) -> RunRef:
@@ -91,16 +91,20 @@ def _newest_sibling(tx: Transaction, thread: ThreadRef, reply: MessageRecord) ->
         "SELECT id FROM message WHERE thread = :thread AND parent_id = :asked AND id <> :id "
         "AND role = 'assistant' ORDER BY pk DESC LIMIT 1"
     )
-    where = {"thread": thread.pk, "asked": reply["parent_id"], "id": reply["id"]}
-    found: str | None = tx.execute(sql, where).scalar()
-    return found
+    params = {"thread": thread.pk, "asked": reply["parent_id"], "id": reply["id"]}
+    sibling_id: str | None = tx.execute(sql, params).scalar()
+    return sibling_id
 
 
-def _followers(tx: Transaction, thread: ThreadRef, left: Sequence[str]) -> list[MessageRecord]:
+def _followers(
+    tx: Transaction, thread: ThreadRef, leaving_ids: Sequence[str]
+) -> list[MessageRecord]:
     """Read the messages that follow one of these messages, without these messages."""
     sql = "SELECT id FROM message WHERE thread = :thread AND parent_id = :id ORDER BY pk"
-    found = [tx.execute(sql, {"thread": thread.pk, "id": id_}).scalars().all() for id_ in left]
-    ids = [id_ for each in found for id_ in each if id_ not in left]
+    id_lists = [
+        tx.execute(sql, {"thread": thread.pk, "id": id_}).scalars().all() for id_ in leaving_ids
+    ]
+    ids = [id_ for child_ids in id_lists for id_ in child_ids if id_ not in leaving_ids]
     return [reading.read_message_by_id(tx.conn, thread, id_) for id_ in ids]
 
 
@@ -113,8 +117,13 @@ def _join_head_if_retried(tx: Transaction, run: RunRef) -> None:
 
 def _rewrite(tx: Transaction, thread: ThreadRef, message: MessageRecord) -> MessageRecord:
     """Append an event that replaces a person's message, and fold it into the message's row."""
-    whole = without_derived(message)
-    event = tx.append(thread, MessageWritten(message=whole))
-    columns = {**rows.message_columns(whole, event.seq), "parent_id": whole["parent_id"]}
-    update_row(tx.conn, "message", threads.find_message(tx.conn, thread, whole["id"]), columns)
-    return whole_message(whole, event.seq)
+    written_message = without_derived(message)
+    event = tx.append(thread, MessageWritten(message=written_message))
+    columns = {
+        **rows.message_columns(written_message, event.seq),
+        "parent_id": written_message["parent_id"],
+    }
+    update_row(
+        tx.conn, "message", threads.find_message(tx.conn, thread, written_message["id"]), columns
+    )
+    return whole_message(written_message, event.seq)

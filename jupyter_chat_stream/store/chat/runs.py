@@ -143,8 +143,8 @@ def list_runs(
         sql += "AND run.pk < :before "
     if is_open:
         sql += "AND run.ended_ms IS NULL "
-    found = execute(conn, sql + "ORDER BY run.pk DESC LIMIT :limit", params).mappings().all()
-    return [shown_run(row, thread.id) for row in reversed(found)]
+    run_rows = execute(conn, sql + "ORDER BY run.pk DESC LIMIT :limit", params).mappings().all()
+    return [shown_run(row, thread.id) for row in reversed(run_rows)]
 
 
 def open_runs(conn: Connection, thread: ThreadRef) -> list[RunRef]:
@@ -155,8 +155,8 @@ def open_runs(conn: Connection, thread: ThreadRef) -> list[RunRef]:
 
 def count_by_status(conn: Connection) -> dict[str, int]:
     """Count all runs; a status without runs counts 0."""
-    found = execute(conn, "SELECT status, COUNT(*) FROM run GROUP BY status").fetchall()
-    return {**dict.fromkeys(STATUSES, 0), **{row[0]: row[1] for row in found}}
+    counts = execute(conn, "SELECT status, COUNT(*) FROM run GROUP BY status").fetchall()
+    return {**dict.fromkeys(STATUSES, 0), **{row[0]: row[1] for row in counts}}
 
 
 def new_message(
@@ -246,8 +246,8 @@ def add_reply(tx: Transaction, thread: ThreadRef, reply: NewReply) -> NewRun:
     }
     seq = tx.head(thread) + 1
     ref = _insert_run(tx, thread, reply, state, _insert_message(tx, thread, message, seq), seq)
-    written = MessageWritten(message=message, continues=reply.continues, deliver_at=deliver_at)
-    tx.open_run(ref, state, written)
+    body = MessageWritten(message=message, continues=reply.continues, deliver_at=deliver_at)
+    tx.open_run(ref, state, body)
     return NewRun(ref=ref, reply=whole_message(message, seq), run=state.copy())
 
 
@@ -293,27 +293,29 @@ def make_successor(
     ).one()
     waits.send_again(tx, run, row[2])
     parts = tx.reply(run)["parts"] if keep_parts else []
-    kept = [part for part in parts if not (_is_unanswered(part) or is_cut_call(part))]
-    kept.extend(cut_off(part) for part in open_calls(parts))
-    params = {**rows.params_of(row[0], run.thread.id, run.id), TAKEN_OVER: len(kept)}
+    kept_parts = [part for part in parts if not (_is_unanswered(part) or is_cut_call(part))]
+    kept_parts.extend(cut_off(part) for part in open_calls(parts))
+    params = {**rows.params_of(row[0], run.thread.id, run.id), TAKEN_OVER: len(kept_parts)}
     if choices.params is not None:
         params = {**params, "params": dict(choices.params)}
     reply = NewReply(
         parent_id=row[2],
         model=choices.model or row[1],
         params=params,
-        parts=kept,
+        parts=kept_parts,
         continues=run.id if keep_parts else None,
     )
-    made = add_reply(tx, run.thread, reply)
+    new_run = add_reply(tx, run.thread, reply)
     if keep_parts:
-        holding.hold_those_of(tx, made.ref.message_pk, run.message_pk)
-        tx.set_run(made.ref, tools=row[4])
-        same = next((n for n, part in enumerate(parts) if part not in kept), len(parts))
-        upstreams.copy_data(tx, run, made.ref, parts=same)
-        if same == len(parts) and state["status"] in _BROKEN:
-            tx.set_run(made.ref, upstream=row[3])
-    return made
+        holding.hold_those_of(tx, new_run.ref.message_pk, run.message_pk)
+        tx.set_run(new_run.ref, tools=row[4])
+        equal_parts = next(
+            (n for n, part in enumerate(parts) if part not in kept_parts), len(parts)
+        )
+        upstreams.copy_data(tx, run, new_run.ref, parts=equal_parts)
+        if equal_parts == len(parts) and state["status"] in _BROKEN:
+            tx.set_run(new_run.ref, upstream=row[3])
+    return new_run
 
 
 def _is_unanswered(part: Part) -> bool:
@@ -321,7 +323,7 @@ def _is_unanswered(part: Part) -> bool:
 
 
 def _insert_message(tx: Transaction, thread: ThreadRef, message: WrittenMessage, seq: int) -> int:
-    fixed = {
+    columns = {
         "id": message["id"],
         "thread": thread.pk,
         "role": message["role"],
@@ -330,7 +332,7 @@ def _insert_message(tx: Transaction, thread: ThreadRef, message: WrittenMessage,
         "parent_id": message["parent_id"],
         "created_ms": tx.now_ms,
     }
-    return tx.insert(MessageRow, {**fixed, **rows.message_columns(message, seq)})
+    return tx.insert(MessageRow, {**columns, **rows.message_columns(message, seq)})
 
 
 def _insert_run(

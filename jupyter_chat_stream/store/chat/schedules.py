@@ -88,7 +88,7 @@ def next_tick(conn: Connection, after_ms: int = -1) -> int | None:
 
 def tick(tx: Transaction, due: DueSchedule) -> RunRef | None:
     """Send a due schedule's message; None if another process was first or no message is due."""
-    row = _look(tx, due)
+    row = _find_still_due(tx, due)
     if row is None:
         return None
     if row["deleted"]:
@@ -109,9 +109,9 @@ def tick(tx: Transaction, due: DueSchedule) -> RunRef | None:
         content=row["content"], model=row["model"], params=load(row["params"])
     )
     info = threads.read_thread(tx.conn, due.thread)
-    _, made = commands.write_exchange(tx, due.thread, info, request)
-    _set(tx, due.pk, last_ms=tx.now_ms, last_run_id=made.ref.id)
-    return made.ref
+    _, new_run = commands.write_exchange(tx, due.thread, info, request)
+    _set(tx, due.pk, last_ms=tx.now_ms, last_run_id=new_run.ref.id)
+    return new_run.ref
 
 
 # ---------------------------------------------------------------- called by commands
@@ -130,10 +130,10 @@ def create(
     thread = threads.find_thread(tx.conn, owner, thread_id)
     new = replace(new, content=clean_text(new.content))
     next_ms = next_after(new.cron, new.timezone, tx.now_ms)
-    for known in list_all(tx.conn, owner, thread):
-        is_same = all(known.get(name) == value for name, value in vars(new).items())
-        if is_same and "error" not in known:  # a damaged schedule sends nothing
-            return known, False
+    for schedule in list_all(tx.conn, owner, thread):
+        is_same = all(schedule.get(name) == value for name, value in vars(new).items())
+        if is_same and "error" not in schedule:  # a damaged schedule sends nothing
+            return schedule, False
     count = f"SELECT COUNT(*) {_FROM} WHERE thread.owner = :owner"
     if tx.execute(count, {"owner": owner}).scalar() >= MAX_SCHEDULES:
         raise TooManySchedules(MAX_SCHEDULES)
@@ -151,8 +151,8 @@ def create(
         "created_ms": tx.now_ms,
     }
     tx.conn.execute(table(ScheduleRow).insert(), columns)
-    made = {**columns, "thread_id": thread.id, "last_ms": None, "last_run_id": None}
-    return _wire(made), True
+    row = {**columns, "thread_id": thread.id, "last_ms": None, "last_run_id": None}
+    return _wire(row), True
 
 
 def change(
@@ -169,11 +169,11 @@ def change(
         columns["content"] = clean_text(changes["content"])
     if "params" in changes:
         columns["params"] = dump(changes["params"])
-    fresh: ScheduleRecord = {**_wire(row), **changes}
-    times = (fresh["cron"], fresh["timezone"], fresh["paused"])
+    schedule: ScheduleRecord = {**_wire(row), **changes}
+    times = (schedule["cron"], schedule["timezone"], schedule["paused"])
     if times != (row["cron"], row["timezone"], row["paused"]):
-        next_ms = next_after(fresh["cron"], fresh["timezone"], tx.now_ms)
-        columns["next_ms"] = None if fresh["paused"] else next_ms
+        next_ms = next_after(schedule["cron"], schedule["timezone"], tx.now_ms)
+        columns["next_ms"] = None if schedule["paused"] else next_ms
     if columns:
         _set(tx, row["pk"], **columns)
     return _wire({**row, **columns})
@@ -215,7 +215,7 @@ def list_all(
         sql += _before(conn, owner, before)
         params["before"] = before
     sql += " ORDER BY schedule.pk DESC LIMIT :limit"
-    return [_shown(row) for row in reversed(execute(conn, sql, params).mappings().all())]
+    return [_shown_schedule(row) for row in reversed(execute(conn, sql, params).mappings().all())]
 
 
 def _before(conn: Connection, owner: str, before: str) -> str:
@@ -236,16 +236,16 @@ def _find(conn: Connection, owner: str, schedule_id: str) -> Row:
     row = execute(conn, sql, {"id": schedule_id, "owner": owner}).mappings().first()
     if row is None:
         raise ScheduleNotFound(schedule_id)
-    found: Row = row
-    return found
+    schedule_row: Row = row
+    return schedule_row
 
 
-def _look(tx: Transaction, due: DueSchedule) -> Row | None:
+def _find_still_due(tx: Transaction, due: DueSchedule) -> Row | None:
     """Return a schedule's row if the schedule is still due at that time."""
     sql = f"SELECT {_COLUMNS}, thread.deleted {_FROM} WHERE schedule.pk = :pk AND next_ms = :seen"
     row = tx.execute(sql, {"pk": due.pk, "seen": due.next_ms}).mappings().first()
-    found: Row | None = row
-    return found
+    schedule_row: Row | None = row
+    return schedule_row
 
 
 def _is_queued(tx: Transaction, run_id: str | None) -> bool:
@@ -259,8 +259,8 @@ def _set(tx: Transaction, pk: int, **columns: Any) -> None:
     update_row(tx.conn, "schedule", pk, columns)
 
 
-def _shown(row: Row) -> ScheduleRecord:
-    return damage.readable(lambda: _wire(row), lambda found: damage.schedule_instead(row, found))
+def _shown_schedule(row: Row) -> ScheduleRecord:
+    return damage.readable(lambda: _wire(row), lambda error: damage.schedule_instead(row, error))
 
 
 def _wire(row: Row) -> ScheduleRecord:

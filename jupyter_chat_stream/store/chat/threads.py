@@ -57,7 +57,7 @@ def read_thread(conn: Connection, thread: ThreadRef) -> ThreadRecord:
 def shown_thread(row: rows.Row) -> ThreadRecord:
     """Return the thread of a row, or a substitute for a damaged one."""
     return damage.readable(
-        lambda: rows.thread_wire(row), lambda found: damage.thread_instead(row, found)
+        lambda: rows.thread_wire(row), lambda error: damage.thread_instead(row, error)
     )
 
 
@@ -85,11 +85,11 @@ def create_thread(
         project_others: other spellings of the project; a thread found under one is moved.
     """
     if name is not None:
-        known = find_by_name(tx.conn, owner, project, name)
-        if known is None:
-            known = _move_here(tx, owner, name, project, project_others)
-        if known is not None:
-            return read_thread(tx.conn, known), False
+        thread = find_by_name(tx.conn, owner, project, name)
+        if thread is None:
+            thread = _move_here(tx, owner, name, project, project_others)
+        if thread is not None:
+            return read_thread(tx.conn, thread), False
     wire: ThreadRecord = {
         "id": tx.new_id(),
         "name": name,
@@ -112,15 +112,15 @@ def create_thread(
 
 
 def _move_here(
-    tx: Transaction, owner: str, name: str, project: str, others: Sequence[str]
+    tx: Transaction, owner: str, name: str, project: str, spellings: Sequence[str]
 ) -> ThreadRef | None:
     """Move a thread with that name from another spelling of the project; None if there is none."""
-    for other in others:
-        known = find_by_name(tx.conn, owner, other, name)
-        if known is not None:
-            tx.append(known, ThreadChanged(thread={"project": project}))
+    for spelling in spellings:
+        thread = find_by_name(tx.conn, owner, spelling, name)
+        if thread is not None:
+            tx.append(thread, ThreadChanged(thread={"project": project}))
             tx.flush()
-            return known
+            return thread
     return None
 
 
@@ -134,19 +134,19 @@ def change_thread(
         InvalidInput: ``head`` is a message that was not delivered.
         Conflict: another thread has that name.
     """
-    thread, now = find_record(tx.conn, owner, thread_id)
-    differing = {name: value for name, value in changes.items() if now.get(name) != value}
-    fresh = cast(ThreadChange, differing)
-    if not fresh:
-        return now
-    head, name = fresh.get("head"), fresh.get("name")
+    thread, record = find_record(tx.conn, owner, thread_id)
+    new_values = {name: value for name, value in changes.items() if record.get(name) != value}
+    new_fields = cast(ThreadChange, new_values)
+    if not new_fields:
+        return record
+    head, name = new_fields.get("head"), new_fields.get("name")
     if head is not None:
         check_place(tx.conn, thread, head, "head")
-    if name is not None and find_by_name(tx.conn, owner, now["project"], name):
+    if name is not None and find_by_name(tx.conn, owner, record["project"], name):
         raise Conflict(f"Another thread of yours is named {name!r}.", name=name)
-    tx.append(thread, ThreadChanged(thread=fresh))
-    now.update(cast(ThreadRecord, {**fresh, "updated_at": tx.at}))
-    return now
+    tx.append(thread, ThreadChanged(thread=new_fields))
+    record.update(cast(ThreadRecord, {**new_fields, "updated_at": tx.at}))
+    return record
 
 
 def mark_deleted(tx: Transaction, thread: ThreadRef) -> None:
@@ -191,8 +191,12 @@ def check_place(conn: Connection, thread: ThreadRef, message_id: str, field: str
 
 
 def read_preferences(conn: Connection, owner: str) -> PreferencesRecord:
-    into = table(PreferenceRow)
-    row = conn.execute(select(into).where(into.c.owner == owner)).mappings().first()
+    preference_table = table(PreferenceRow)
+    row = (
+        conn.execute(select(preference_table).where(preference_table.c.owner == owner))
+        .mappings()
+        .first()
+    )
     return {
         "owner": owner,
         "default_model": row["default_model"] if row else None,
@@ -202,8 +206,8 @@ def read_preferences(conn: Connection, owner: str) -> PreferencesRecord:
 
 
 def write_preferences(tx: Transaction, owner: str, changes: PreferencesChange) -> PreferencesRecord:
-    into = table(PreferenceRow)
-    fresh: PreferencesRecord = {**read_preferences(tx.conn, owner), **changes}
-    tx.conn.execute(into.delete().where(into.c.owner == owner))
-    tx.conn.execute(insert(into), dict(fresh))
-    return fresh
+    preference_table = table(PreferenceRow)
+    preferences: PreferencesRecord = {**read_preferences(tx.conn, owner), **changes}
+    tx.conn.execute(preference_table.delete().where(preference_table.c.owner == owner))
+    tx.conn.execute(insert(preference_table), dict(preferences))
+    return preferences

@@ -37,48 +37,48 @@ def title_of(text: str) -> str | None:
     """
     start = text[:LOOKED_AT_CHARS]
     line = _first_line(_FENCED.sub("\n", start)) or _first_line(_FENCE.sub("", start))
-    found = _SENTENCE.match(line[:MAX_SENTENCE_CHARS])
-    sentence = found[0] if found else line
-    return _cut(sentence.rstrip(" .。")) or None
+    match = _SENTENCE.match(line[:MAX_SENTENCE_CHARS])
+    sentence = match[0] if match else line
+    return _shorten(sentence.rstrip(" .。")) or None
 
 
 def _first_line(text: str) -> str:
     """Return the first line that has a letter or a digit, without its marks."""
     for line in text.splitlines():
-        words = _LINE_MARKS.sub("", " ".join(_seen(line).split()))
+        words = _LINE_MARKS.sub("", " ".join(_clean_line(line).split()))
         if any(char.isalnum() for char in words):
             return words
     return ""
 
 
-def _seen(line: str) -> str:
+def _clean_line(line: str) -> str:
     return "".join(
         " " if unicodedata.category(char) in _UNSEEN else char for char in line if char not in TURNS
     )
 
 
-def _cut(sentence: str) -> str:
+def _shorten(sentence: str) -> str:
     if len(sentence) <= MAX_CHARS:
         return sentence
-    kept = sentence[: MAX_CHARS - 1]
+    text = sentence[: MAX_CHARS - 1]
     if not sentence[MAX_CHARS - 1].isspace():
-        words, blank, _ = kept.rpartition(" ")
-        kept = words if blank and len(words) >= MAX_CHARS // 2 else _whole_signs(sentence, kept)
-    return kept.rstrip(" ,;:-–—") + "…"
+        words, blank, _ = text.rpartition(" ")
+        text = words if blank and len(words) >= MAX_CHARS // 2 else _whole_signs(sentence, text)
+    return text.rstrip(" ,;:-–—") + "…"
 
 
-def _whole_signs(sentence: str, kept: str) -> str:
+def _whole_signs(sentence: str, text: str) -> str:
     """Remove the last sign if the cut has split it from its accents or its emoji parts.
 
     A joiner connects the signs on both sides of it.
     """
-    while kept and (
-        unicodedata.combining(sentence[len(kept)])
-        or unicodedata.category(sentence[len(kept)]) in ("Mn", "Me", "Sk", "Cf")
-        or kept[-1] == "\u200d"
+    while text and (
+        unicodedata.combining(sentence[len(text)])
+        or unicodedata.category(sentence[len(text)]) in ("Mn", "Me", "Sk", "Cf")
+        or text[-1] == "\u200d"
     ):
-        kept = kept[:-1]
-    return kept
+        text = text[:-1]
+    return text
 
 
 def entitle(tx: Transaction, thread: ThreadRef) -> None:

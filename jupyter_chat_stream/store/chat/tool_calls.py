@@ -92,8 +92,8 @@ class _FoundCall:
         state = "ended" if self.result is not None or self.row is None else self.row.state
         facts: JsonObject = {}
         if self.result is not None:
-            told = ("success", "output", "attachments")
-            facts["result"] = {name: self.result[name] for name in told if name in self.result}  # type: ignore[literal-required]
+            names = ("success", "output", "attachments")
+            facts["result"] = {name: self.result[name] for name in names if name in self.result}  # type: ignore[literal-required]
         elif self.row is not None and self.row.executor is not None:
             facts["executor"] = self.row.executor
         return ToolCallNotOpen(self.part["tool_call_id"], state, **facts)
@@ -118,25 +118,25 @@ def claim_call(
     """
     lease_ms = tx.now_ms + int(lease_s * 1000)
     if claim is not None:
-        run, held = _held(tx, owner, run_id, tool_call_id, claim)
-        lease_ms = min(lease_ms, held.expires_ms)
+        run, claimed_row = _find_claimed(tx, owner, run_id, tool_call_id, claim)
+        lease_ms = min(lease_ms, claimed_row.expires_ms)
         update_call(tx, run, tool_call_id, lease_ms=lease_ms)
         return {"claim": claim, "until": iso(lease_ms)}
-    found = _find(tx, owner, run_id, tool_call_id)
-    row = found.row
-    if row is not None and row.state == "asked" and found.result is None:
+    call = _find(tx, owner, run_id, tool_call_id)
+    row = call.row
+    if row is not None and row.state == "asked" and call.result is None:
         raise ConsentNeeded(tool_call_id)
-    is_open = row is not None and row.state == "open" and found.part["where"] != "server"
+    is_open = row is not None and row.state == "open" and call.part["where"] != "server"
     if row is None or not is_open or row.expires_ms <= tx.now_ms:
-        raise found.refusal()
+        raise call.refusal()
     lease_ms = min(lease_ms, row.expires_ms)  # the call fails when it expires
     claim = tx.new_id()
     tx.append(
-        found.run.thread, ToolClaimed(tool_call_id=tool_call_id, executor=executor), run=found.run
+        call.run.thread, ToolClaimed(tool_call_id=tool_call_id, executor=executor), run=call.run
     )
     update_call(
         tx,
-        found.run,
+        call.run,
         tool_call_id,
         state="claimed",
         claim=claim,
@@ -144,16 +144,16 @@ def claim_call(
         lease_ms=lease_ms,
         next_output=0,
     )
-    tx.settle(found.run)
-    return {"claim": claim, "until": iso(lease_ms), "digest": _digest_of_call(tx, found)}
+    tx.settle(call.run)
+    return {"claim": claim, "until": iso(lease_ms), "digest": _digest_of_call(tx, call)}
 
 
-def _digest_of_call(tx: Transaction, found: _FoundCall) -> str:
+def _digest_of_call(tx: Transaction, call: _FoundCall) -> str:
     """Return the digest of the tool that the model called and that the consent covers (L13)."""
-    for tool in read_tools(tx.conn, found.run) or ():
-        if is_ours(tool) and tool["name"] == found.part["name"]:
+    for tool in read_tools(tx.conn, call.run) or ():
+        if is_ours(tool) and tool["name"] == call.part["name"]:
             return digest_of(tool)
-    raise found.refusal()
+    raise call.refusal()
 
 
 def write_output(
@@ -168,16 +168,16 @@ def write_output(
         RunNotFound, ToolCallNotFound, ToolCallNotOpen
         InvalidInput: a piece before this one is missing.
     """
-    run, row = _held(tx, owner, run_id, tool_call_id, claim)
+    run, row = _find_claimed(tx, owner, run_id, tool_call_id, claim)
     if n < row.next_output:
         return
     if n > row.next_output:
         raise InvalidInput(f"'n' must be {row.next_output}: a piece is missing.", field="n")
-    kept = keep_within(text, MAX_OUTPUT_BYTES - row.output_bytes)
+    saved_text = keep_within(text, MAX_OUTPUT_BYTES - row.output_bytes)
     size = row.output_bytes + len(text.encode())
     update_call(tx, run, tool_call_id, next_output=n + 1, output_bytes=size)
-    if kept:
-        tx.append(run.thread, ToolOutputAdded(tool_call_id=tool_call_id, text=kept), run=run)
+    if saved_text:
+        tx.append(run.thread, ToolOutputAdded(tool_call_id=tool_call_id, text=saved_text), run=run)
 
 
 def give_result(
@@ -201,9 +201,9 @@ def give_result(
         RunNotFound, ToolCallNotFound, ToolCallNotOpen, ToolOutputTooLarge, AttachmentNotFound
         InvalidInput, AttachmentTooLarge: the attachments are too many or too large.
     """
-    run, _ = _held(tx, owner, run_id, tool_call_id, claim)
+    run, _ = _find_claimed(tx, owner, run_id, tool_call_id, claim)
     check_output(output)
-    attached = find_for_result(tx.conn, owner, attachment_ids, run.message_pk)
+    attachments = find_for_result(tx.conn, owner, attachment_ids, run.message_pk)
     call = call_of(tx.reply(run)["parts"], tool_call_id)
     if call is None:
         raise ToolCallNotFound(tool_call_id)
@@ -214,7 +214,7 @@ def give_result(
         name=call["name"],
         success=success,
         output=output,
-        attached=attached,
+        attachments=attachments,
     )
     state = tx.run(run)
     if state["status"] == "waiting" and not count_open(tx, run):
@@ -235,11 +235,11 @@ def end_call(
     reason: FailedFor | None = None,
     attempt: int | None = None,
     job_id: str | None = None,
-    attached: Sequence[StoredAttachment] = (),
+    attachments: Sequence[StoredAttachment] = (),
 ) -> None:
     """Write the only result of a call (L12), and let the reply hold its files."""
-    if attached:
-        hold(tx, run.thread, run.message_pk, attached)
+    if attachments:
+        hold(tx, run.thread, run.message_pk, attachments)
     body = ToolReturned(
         tool_call_id=tool_call_id,
         name=name,
@@ -247,7 +247,7 @@ def end_call(
         output=output,
         job_id=job_id,
         reason=reason,
-        attachments=tuple(each.record for each in attached) or None,
+        attachments=tuple(attachment.record for attachment in attachments) or None,
     )
     tx.append(run.thread, body, run=run, attempt=attempt)
     update_call(tx, run, tool_call_id, state="ended", claim=None, lease_ms=None, wake_ms=None)
@@ -260,22 +260,22 @@ def check_output(output: Any) -> None:
         raise ToolOutputTooLarge(size, MAX_OUTPUT_BYTES)
 
 
-def keep_within(text: str, room: int) -> str:
-    """Return a text, or its beginning within ``room`` bytes with a sentence about the cut.
+def keep_within(text: str, max_bytes: int) -> str:
+    """Return a text, or its beginning within ``max_bytes`` with a sentence about the cut.
 
-    If ``room`` is 0, return an empty text, because the sentence was written before.
+    If ``max_bytes`` is 0, return an empty text, because the sentence was written before.
     """
     raw = text.encode()
-    if room <= 0:
+    if max_bytes <= 0:
         return ""
-    return text if len(raw) <= room else raw[:room].decode(errors="ignore") + OUTPUT_CUT
+    return text if len(raw) <= max_bytes else raw[:max_bytes].decode(errors="ignore") + OUTPUT_CUT
 
 
 def read_calls(tx: Transaction, run: RunRef) -> dict[str, StoredCall]:
     """Read the rows of a run's calls by their ids."""
     sql = f"SELECT {_COLUMNS} FROM tool_call WHERE run = :run"
-    found = tx.execute(sql, {"run": run.pk}).mappings()
-    calls = [StoredCall(**{**row, "idempotent": bool(row["idempotent"])}) for row in found]
+    rows = tx.execute(sql, {"run": run.pk}).mappings()
+    calls = [StoredCall(**{**row, "idempotent": bool(row["idempotent"])}) for row in rows]
     return {call.tool_call_id: call for call in calls}
 
 
@@ -310,7 +310,7 @@ def _find(tx: Transaction, owner: str, run_id: str, tool_call_id: str) -> _Found
     return _FoundCall(run=run, part=part, row=row, result=result)
 
 
-def _held(
+def _find_claimed(
     tx: Transaction, owner: str, run_id: str, tool_call_id: str, claim: str
 ) -> tuple[RunRef, StoredCall]:
     """Return the run and the row of a call, if its claim is valid.

@@ -47,8 +47,8 @@ def put_offers(
         params,
     )
     names = {tool["name"]: tool for tool in tools}
-    others = {tool["name"] for tool in list_offers(tx.conn, thread, tx.now_ms)}
-    if len(others | names.keys()) > MAX_TOOLS:
+    other_names = {tool["name"] for tool in list_offers(tx.conn, thread, tx.now_ms)}
+    if len(other_names | names.keys()) > MAX_TOOLS:
         raise InvalidInput(f"A thread has at most {MAX_TOOLS} tools.", field="tools")
     if not names:
         return
@@ -85,8 +85,8 @@ def list_offers(conn: Connection, thread: ThreadRef, now_ms: int) -> list[ToolRe
         "SELECT definition FROM tool_offer WHERE thread = :thread AND until_ms > :now "
         "ORDER BY name, executor"
     )
-    found = execute(conn, sql, {"thread": thread.pk, "now": now_ms}).scalars()
-    return _named(json.loads(text) for text in found)
+    definitions = execute(conn, sql, {"thread": thread.pk, "now": now_ms}).scalars()
+    return _first_of_each_name(json.loads(text) for text in definitions)
 
 
 def find_offers(conn: Connection, owner: str, name: str, now_ms: int) -> list[ToolRecord]:
@@ -96,8 +96,8 @@ def find_offers(conn: Connection, owner: str, name: str, now_ms: int) -> list[To
         "WHERE thread.owner = :owner AND NOT thread.deleted AND tool_offer.name = :name "
         "AND until_ms > :now ORDER BY tool_offer.until_ms DESC"
     )
-    found = execute(conn, sql, {"owner": owner, "name": name, "now": now_ms}).scalars()
-    return [json.loads(text) for text in found]
+    definitions = execute(conn, sql, {"owner": owner, "name": name, "now": now_ms}).scalars()
+    return [json.loads(text) for text in definitions]
 
 
 def check_names(
@@ -111,17 +111,17 @@ def check_names(
     Raises:
         InvalidInput: nobody offers one of the tools in the thread now.
     """
-    known = {*servers, *(tool["name"] for tool in list_offers(tx.conn, thread, tx.now_ms))}
+    offered_names = {*servers, *(tool["name"] for tool in list_offers(tx.conn, thread, tx.now_ms))}
     for name in names:
-        if name not in known:
+        if name not in offered_names:
             raise InvalidInput(
-                f"Nobody offers a tool {name!r} in this thread.{did_you_mean(name, known)} "
+                f"Nobody offers a tool {name!r} in this thread.{did_you_mean(name, offered_names)} "
                 "GET tools lists the tools that are offered now.",
                 field="tools",
             )
 
 
-def _named(tools: Iterable[ToolRecord]) -> list[ToolRecord]:
+def _first_of_each_name(tools: Iterable[ToolRecord]) -> list[ToolRecord]:
     by_name: dict[str, ToolRecord] = {}
     for tool in tools:
         by_name.setdefault(tool["name"], tool)

@@ -22,7 +22,7 @@ from .threads import find_thread
 DAY_MS = 24 * 60 * 60 * 1000
 MAX_STEPS_UP = 50  # how many messages of a branch are searched for a counted answer
 
-_ADDED = (
+_SUMS = (
     "SUM(answers), SUM(input_tokens), SUM(output_tokens), SUM(cache_read_tokens), "
     "SUM(cache_write_tokens), SUM(cost_nanos), SUM(known), MAX(last_ms)"
 )
@@ -69,8 +69,8 @@ class UsedContext:
 def sum_all(conn: Connection, range_: UsageRange) -> UsageSum:
     """Add up all answers of a range."""
     sql = f"SELECT {_sums(range_.free)} FROM usage WHERE {_RANGE}"
-    found = execute(conn, sql, range_.params).one()
-    return _sum_of(found)
+    sums = execute(conn, sql, range_.params).one()
+    return _sum_of(sums)
 
 
 def by_day(conn: Connection, range_: UsageRange, zone: tzinfo) -> list[UsageGroup]:
@@ -82,20 +82,20 @@ def by_day(conn: Connection, range_: UsageRange, zone: tzinfo) -> list[UsageGrou
     day_of = f"(at_ms - :start) / {DAY_MS}"
     sql = f"SELECT {day_of}, {_sums(range_.free)} FROM usage WHERE {_RANGE} GROUP BY 1"
     days: list[UsageGroup] = []
-    for equal in _equal_days(zone, range_.since_ms, newest_ms):
+    for equal_days in _equal_days(zone, range_.since_ms, newest_ms):
         part = {
             **range_.params,
-            "start": equal.start_ms,
-            "since": max(range_.since_ms, equal.start_ms),
-            "until": min(range_.until_ms, equal.end_ms),
+            "start": equal_days.start_ms,
+            "since": max(range_.since_ms, equal_days.start_ms),
+            "until": min(range_.until_ms, equal_days.end_ms),
         }
-        found: dict[int, list[Sequence[Any]]] = {}
+        sums_by_day: dict[int, list[Sequence[Any]]] = {}
         for number, *sums in execute(conn, sql, part):
             # The 25th hour of a day with 25 hours belongs to that day.
-            found.setdefault(min(int(number), equal.count - 1), []).append(sums)
-        for number in sorted(found):
-            day = equal.first + timedelta(days=number)
-            days.append({"day": day.isoformat(), **_group_of(_added(found[number]))})
+            sums_by_day.setdefault(min(int(number), equal_days.count - 1), []).append(sums)
+        for number in sorted(sums_by_day):
+            day = equal_days.first + timedelta(days=number)
+            days.append({"day": day.isoformat(), **_group_of(_add_up(sums_by_day[number]))})
     return days[::-1]
 
 
@@ -105,9 +105,11 @@ def by_model(
     """Add up the answers of each model, the model with the newest answer first."""
     having = _AFTER.format(last="at_ms", key="model")
     sql = f"SELECT model, {_sums(range_.free)} FROM usage WHERE {_RANGE} GROUP BY model"
-    found = _page(conn, sql, having, "MAX(at_ms)", "model", range_, limit, before)
-    groups: list[UsageGroup] = [{"model": row[0], **_group_of(row[1:])} for row in found[:limit]]
-    return GroupPage(groups=groups, next=_next(found, limit))
+    page_rows = _page(conn, sql, having, "MAX(at_ms)", "model", range_, limit, before)
+    groups: list[UsageGroup] = [
+        {"model": row[0], **_group_of(row[1:])} for row in page_rows[:limit]
+    ]
+    return GroupPage(groups=groups, next=_next(page_rows, limit))
 
 
 def by_thread(
@@ -117,17 +119,17 @@ def by_thread(
     key = "COALESCE(thread.id, '')"
     having = _AFTER.format(last="last_ms", key=key)
     sql = (
-        f"SELECT {key}, {_ADDED}, MAX(thread.name), MAX(thread.title) "
+        f"SELECT {key}, {_SUMS}, MAX(thread.name), MAX(thread.title) "
         f"FROM (SELECT thread, {_sums(range_.free)} FROM usage WHERE {_RANGE} GROUP BY thread) "
         "AS summed LEFT JOIN thread ON thread.pk = summed.thread AND NOT thread.deleted "
         f"GROUP BY {key}"
     )
-    found = _page(conn, sql, having, "MAX(last_ms)", key, range_, limit, before)
+    page_rows = _page(conn, sql, having, "MAX(last_ms)", key, range_, limit, before)
     groups: list[UsageGroup] = [
         {"thread_id": id_ or None, "name": name, "title": title, **_group_of(sums)}
-        for id_, *sums, name, title in found[:limit]
+        for id_, *sums, name, title in page_rows[:limit]
     ]
-    return GroupPage(groups=groups, next=_next(found, limit))
+    return GroupPage(groups=groups, next=_next(page_rows, limit))
 
 
 def of_thread(
@@ -146,12 +148,12 @@ def of_thread(
         f"SELECT model, {_sums(free)} FROM usage WHERE thread = :thread "
         "GROUP BY model ORDER BY MAX(at_ms) DESC, model"
     )
-    found = execute(conn, sql, {"thread": thread.pk, **_free_params(free)}).fetchall()
-    groups: list[UsageGroup] = [{"model": row[0], **_group_of(row[1:])} for row in found]
-    total = _sum_of(_added([row[1:] for row in found]))
+    model_rows = execute(conn, sql, {"thread": thread.pk, **_free_params(free)}).fetchall()
+    groups: list[UsageGroup] = [{"model": row[0], **_group_of(row[1:])} for row in model_rows]
+    total = _sum_of(_add_up([row[1:] for row in model_rows]))
     sql = "SELECT head, model FROM thread WHERE pk = :pk"
     head, model = execute(conn, sql, {"pk": thread.pk}).one()
-    return total, groups, _used(conn, thread, head), model
+    return total, groups, _find_used_context(conn, thread, head), model
 
 
 def _sums(free: tuple[str, ...]) -> str:
@@ -191,15 +193,15 @@ def _equal_days(zone: tzinfo, since_ms: int, until_ms: int) -> Iterator[_EqualDa
         before_ms, next_ms = next_ms, _midnight_ms(day + timedelta(days=1), zone)
         if next_ms - before_ms != DAY_MS:
             if first < day:
-                yield _made(first, day, start_ms, before_ms)
-            yield _made(day, day + timedelta(days=1), before_ms, next_ms)
+                yield _make_equal_days(first, day, start_ms, before_ms)
+            yield _make_equal_days(day, day + timedelta(days=1), before_ms, next_ms)
             first, start_ms = day + timedelta(days=1), next_ms
         day += timedelta(days=1)
     if first < day:
-        yield _made(first, day, start_ms, next_ms)
+        yield _make_equal_days(first, day, start_ms, next_ms)
 
 
-def _made(first: date, after: date, start_ms: int, end_ms: int) -> _EqualDays:
+def _make_equal_days(first: date, after: date, start_ms: int, end_ms: int) -> _EqualDays:
     return _EqualDays(first=first, count=(after - first).days, start_ms=start_ms, end_ms=end_ms)
 
 
@@ -207,7 +209,7 @@ def _midnight_ms(day: date, zone: tzinfo) -> int:
     return int(datetime(day.year, day.month, day.day, tzinfo=zone).timestamp() * 1000)
 
 
-def _used(conn: Connection, thread: ThreadRef, head: str | None) -> UsedContext | None:
+def _find_used_context(conn: Connection, thread: ThreadRef, head: str | None) -> UsedContext | None:
     """Find the newest counted answer on the branch that ends with a message.
 
     An incomplete answer is skipped, because its tokens may come from several attempts.
@@ -226,7 +228,7 @@ def _used(conn: Connection, thread: ThreadRef, head: str | None) -> UsedContext 
 
 
 def _page(
-    conn: Connection, sql: str, having: str, last: str, key: str,
+    conn: Connection, sql: str, having: str, last_column: str, key: str,
     range_: UsageRange, limit: int, before: GroupPlace | None,
 ) -> Sequence[Any]:  # fmt: skip
     """Read one group more than the page shows, to know whether there is a next page."""
@@ -234,8 +236,10 @@ def _page(
     if before is not None:
         params["last"], params["key"] = before
         sql = f"{sql} {having}"
-    found = execute(conn, f"{sql} ORDER BY {last} DESC, {key} LIMIT :limit", params).fetchall()
-    return list(found)
+    page_rows = execute(
+        conn, f"{sql} ORDER BY {last_column} DESC, {key} LIMIT :limit", params
+    ).fetchall()
+    return list(page_rows)
 
 
 def place_of(before: str) -> GroupPlace:
@@ -246,14 +250,14 @@ def place_of(before: str) -> GroupPlace:
     return int(last), key
 
 
-def _next(found: Sequence[Sequence[Any]], limit: int) -> str | None:
-    if len(found) <= limit:
+def _next(page_rows: Sequence[Sequence[Any]], limit: int) -> str | None:
+    if len(page_rows) <= limit:
         return None
-    key, *sums = found[limit - 1]
+    key, *sums = page_rows[limit - 1]
     return f"{int(sums[7])},{key}"
 
 
-def _added(rows_: Iterable[Sequence[Any]]) -> Sequence[Any]:
+def _add_up(rows_: Iterable[Sequence[Any]]) -> Sequence[Any]:
     """Add up rows of sums; unknown costs are left out."""
     total: list[Any] = [0, 0, 0, 0, 0, None, 0, 0]
     for row in rows_:
@@ -266,15 +270,23 @@ def _added(rows_: Iterable[Sequence[Any]]) -> Sequence[Any]:
 
 
 def _sum_of(sums: Sequence[Any]) -> UsageSum:
-    answers, read, written, cache_read, cache_write, nanos, known = sums[:7]
+    (
+        answers,
+        input_tokens,
+        output_tokens,
+        cache_read_tokens,
+        cache_write_tokens,
+        nanos,
+        known_costs,
+    ) = sums[:7]
     return {
         "answers": int(answers),
-        "input_tokens": int(read or 0),
-        "output_tokens": int(written or 0),
-        "cache_read_tokens": int(cache_read or 0),
-        "cache_write_tokens": int(cache_write or 0),
+        "input_tokens": int(input_tokens or 0),
+        "output_tokens": int(output_tokens or 0),
+        "cache_read_tokens": int(cache_read_tokens or 0),
+        "cache_write_tokens": int(cache_write_tokens or 0),
         "cost_usd": None if nanos is None else int(nanos) / NANOS,
-        "unknown_cost": int(answers) - int(known or 0),
+        "unknown_cost": int(answers) - int(known_costs or 0),
     }
 
 

@@ -91,7 +91,7 @@ def open_question(conn: Connection, run: RunRef) -> InputRequestPart | None:
     return None
 
 
-def expired(question: InputRequestPart) -> Failed:
+def expiry_failure(question: InputRequestPart) -> Failed:
     """Return the failure event of a run whose question has expired."""
     return Failed(
         code="input_expired",
@@ -125,9 +125,9 @@ def _rewrite(
     tx: Transaction, thread: ThreadRef, message: MessageRecord, run: RunRef | None = None
 ) -> Event:
     """Append an event that replaces a message, and fold it into the message's row."""
-    whole = without_derived(message)
-    event = tx.append(thread, MessageWritten(message=whole), run=run)
+    written_message = without_derived(message)
+    event = tx.append(thread, MessageWritten(message=written_message), run=run)
     sql = "UPDATE message SET status = :status, parent_id = :parent_id, seq = :seq WHERE id = :id"
-    changed = {name: whole[name] for name in ("id", "status", "parent_id")}
-    tx.execute(sql, {**changed, "seq": event.seq})
+    columns = {name: written_message[name] for name in ("id", "status", "parent_id")}
+    tx.execute(sql, {**columns, "seq": event.seq})
     return event

@@ -43,7 +43,7 @@ def _expire_forgotten() -> Steps[None]:
     """Let the attachments expire whose messages were purged by older code."""
     find = partial(holding.find_forgotten, limit=PAGE_ROWS)
     while found := (yield Read(work=find)):
-        yield Write(work=partial(holding.expire_forgotten, found=found))
+        yield Write(work=partial(holding.expire_forgotten, keys=found))
 
 
 def drop_blobs(now_ms: int, *, budget: Budget) -> Steps[None]:

@@ -235,7 +235,7 @@ def test_the_error_names_the_attachment_that_was_deleted_meanwhile(harness: Stor
 def test_unsent_bytes_are_bounded_for_each_user(harness: StoreHarness) -> None:
     harness.uploading(b"1234567890")
     harness.attachment(b"12345")
-    begin = partial(attachments.begin, most=20)
+    begin = partial(attachments.begin, limit=20)
     with pytest.raises(TooMuchUnsent):
         harness.do(partial(begin, owner="local", size=6))
     harness.do(partial(begin, owner="ada", size=20))
