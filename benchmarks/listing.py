@@ -71,7 +71,10 @@ async def _measured(name: str, url: str, sizes: dict[str, int], rounds: int) -> 
     store.attach(loop)
     try:
         newest = {owner: await _fill(store, owner, size) for owner, size in sizes.items()}
-        reads = {**READS, "a row": lambda store, owner: store.threads.listed(owner, newest[owner])}
+        reads = {
+            **READS,
+            "a row": lambda store, owner: store.threads.read_listed(owner, newest[owner]),
+        }
         return [await _row(f"{name}: {what}", store, read, rounds) for what, read in reads.items()]
     finally:
         await loop.run_in_executor(None, store.close)

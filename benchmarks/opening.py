@@ -104,7 +104,7 @@ async def _make_log(service: Service, events: int, *, is_ended: bool) -> tuple[s
             if piece:
                 settle = settle and first + len(piece) <= saved_at
                 operation = Append(run=run, attempt=attempt, bodies=piece, settle=settle)
-                await asyncio.wrap_future(store.appended(operation))
+                await asyncio.wrap_future(store.append_future(operation))
     if is_ended:
         text = "".join(f"{number:0{MARK}x}" for number in range(events))
         end = (
@@ -112,7 +112,7 @@ async def _make_log(service: Service, events: int, *, is_ended: bool) -> tuple[s
             Finalized(status="completed"),
         )
         await asyncio.wrap_future(
-            store.appended(Append(run=run, attempt=attempt, bodies=end, release=True))
+            store.append_future(Append(run=run, attempt=attempt, bodies=end, release=True))
         )
     return thread["id"], await _tail(service, run)
 

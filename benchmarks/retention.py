@@ -179,7 +179,7 @@ async def _watch(waits: Waits) -> None:
 
 async def _append(store: Store, claimed: Claimed, *bodies: Body, **options: Any) -> None:
     append = Append(run=claimed.run, attempt=claimed.attempt, bodies=bodies, **options)
-    await asyncio.wrap_future(store.appended(append))
+    await asyncio.wrap_future(store.append_future(append))
 
 
 async def _thread(store: Store) -> ThreadRef:

@@ -62,7 +62,7 @@ class Gc(CliCommand):
             if self.is_anew:
                 store.upkeep.reindex()
             code = _collect(store, policy)
-            room, path = store.upkeep.unused(), store.path
+            room, path = store.upkeep.unused_space(), store.path
         if room is not None and path is not None and not room.can_shrink:
             _rebuild(path)
         return code

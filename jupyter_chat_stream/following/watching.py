@@ -149,7 +149,7 @@ class Watchers:
 
     async def read(self, person: str, thread_ids: Sequence[str]) -> list[ListedThread]:
         """Read those of the rows that are the person's (L16)."""
-        rows = await self._store.threads.listed(person, thread_ids)
+        rows = await self._store.threads.read_listed(person, thread_ids)
         for thread_id in set(thread_ids) - {row["id"] for row in rows}:
             self._strangers[person, thread_id] = None
             if len(self._strangers) > MAX_STRANGERS:

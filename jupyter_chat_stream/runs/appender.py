@@ -248,8 +248,8 @@ class Appender:
             settle=self._saving.is_due(self._kept_chars + self._chars, self._loop.time()),
             release=release,
             spent=spent,
-            told=told,
-            done=self.received,
+            live_usage=told,
+            on_outcome=self.received,
         )
         self._under_way = True
         self._send(append)
@@ -278,7 +278,7 @@ class Appender:
         # The database has refused the append (full, locked) and written nothing, so try it again.
         delay_s = STORE_BACKOFF.pause_s(self._failures)
         self._failures += 1
-        again = replace(append, done=self.received)
+        again = replace(append, on_outcome=self.received)
         self._timer = self._loop.call_later(delay_s, self._send, again)
 
     def _ended(self, failure: BaseException | None) -> None:

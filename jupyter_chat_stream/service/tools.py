@@ -39,7 +39,7 @@ class ToolService(ServiceBase):
             for tool in known
             for operation in operations_of(tool)
         ]
-        standing = await self.store.tools.standing(owner, thread_id, questions)
+        standing = await self.store.tools.find_consents(owner, thread_id, questions)
         given = {
             (each.tool, each.operation): consent
             for each, consent in zip(questions, standing, strict=True)
@@ -222,7 +222,7 @@ class ToolService(ServiceBase):
         if thread_id is not None:
             offers = (await self._tool_context(owner, thread_id)).offers
         else:
-            offers = await self.store.tools.offered(owner, name, self.store.now_ms())
+            offers = await self.store.tools.find_offers(owner, name, self.store.now_ms())
         for tool in offers:
             if tool["name"] == name:
                 return tool

@@ -94,7 +94,7 @@ class Store:
         self.listeners: list[EventListener] = []
         self._marks_listeners: list[MarksListener] = []
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._foreign: list[ForeignListener] = []
+        self._foreign_listeners: list[ForeignListener] = []
         self._closing = threading.Event()
         self.notices_heard = 0  # of other processes' commits
         self.pool = ThreadPoolExecutor(READERS, thread_name_prefix="chat-stream-read")
@@ -106,7 +106,7 @@ class Store:
             new_id=make_id,
             notices=self.notices,
         )
-        self.notices.start(self._heard)
+        self.notices.start(self._receive)
 
     @classmethod
     def open(
@@ -172,7 +172,9 @@ class Store:
                 matters if it made a run, ended one or made one due.
             of_rows: a commit matters only if it may have changed a row of the list of threads.
         """
-        self._foreign.append(ForeignListener(callback=callback, wants=wants, of_rows=of_rows))
+        self._foreign_listeners.append(
+            ForeignListener(callback=callback, wants=wants, of_rows=of_rows)
+        )
 
     def observe(self, observer: Callable[[Commit], None]) -> None:
         """Call the observer after each commit of this process, on the writer's thread."""
@@ -197,13 +199,13 @@ class Store:
         self.database.close()
 
     def append(self, operation: Append) -> None:
-        """Queue events of an attempt; the operation's ``done`` is called after the commit."""
+        """Queue events of an attempt; the operation's ``on_outcome`` is called after the commit."""
         self.writer.put(operation)
 
-    def appended(self, operation: Append) -> Future[list[Event]]:
+    def append_future(self, operation: Append) -> Future[list[Event]]:
         """Queue events of an attempt; the future gets them after the commit."""
         future: Future[list[Event]] = Future()
-        operation.done = lambda _, events, error: resolve(future, events, error)
+        operation.on_outcome = lambda _, events, error: resolve(future, events, error)
         self.append(operation)
         return future
 
@@ -243,7 +245,7 @@ class Store:
             self.database.refuse_gone()
             try:
                 with self.database.reading.connect() as conn, conn.begin():
-                    found = work(conn)
+                    result = work(conn)
             except SQLAlchemyError as error:
                 is_late = time.monotonic() > late_s or self._closing.is_set()
                 if is_late or not is_unreachable(error):
@@ -253,7 +255,7 @@ class Store:
                 self._closing.wait(next(waits))
             else:
                 self.database.outage.end()
-                return found
+                return result
 
     async def has_changed(self) -> bool:
         """Return whether another process may have committed since the last call."""
@@ -271,9 +273,9 @@ class Store:
         except RuntimeError as error:
             raise StoreError("The store is closed; nothing more is read.") from error
 
-    def _heard(self, notice: Notice) -> None:
+    def _receive(self, notice: Notice) -> None:
         self.notices_heard += 1
-        for listener in self._foreign:
+        for listener in self._foreign_listeners:
             if listener.concerns(notice):
                 self._on_loop(listener.callback, listener.threads_of(notice))
 
@@ -300,8 +302,8 @@ class Store:
             if committed.events:
                 for listener in self.listeners:
                     listener(committed.events)
-            if committed.marked:
+            if committed.marked_ids:
                 for marks_listener in self._marks_listeners:
-                    marks_listener(committed.marked)
+                    marks_listener(committed.marked_ids)
         finally:  # a listener's error does not change the commit
             committed.tell()

@@ -48,7 +48,7 @@ async def left_by(
     if said:
         delta = Delta(part=part, kind="text", text=said)
         append = Append(run=run, attempt=attempt, bodies=(delta,))
-        await asyncio.wrap_future(harness.store.appended(append))
+        await asyncio.wrap_future(harness.store.append_future(append))
 
 
 async def ends_of(harness: RunHarness, threads: Sequence[ThreadRef]) -> Counter[str]:

@@ -53,7 +53,7 @@ class Following:
 
     async def write(self, *bodies: Any, store: Store | None = None) -> None:
         append = Append(run=self.claimed.run, attempt=self.claimed.attempt, bodies=bodies)
-        await asyncio.wrap_future((store or self.harness.store).appended(append))
+        await asyncio.wrap_future((store or self.harness.store).append_future(append))
 
     async def end(self) -> None:
         complete = Completed(content="", usage=None, stop_reason=None, model=None)

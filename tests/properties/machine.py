@@ -451,7 +451,7 @@ class LogMachine(Base):
         settle: bool,
         release: bool = False,
     ) -> Future[Any]:
-        return self.store.appended(
+        return self.store.append_future(
             Append(run=run.ref, attempt=attempt, bodies=bodies, settle=settle, release=release)
         )
 

@@ -135,7 +135,7 @@ class StoreHarness:
     def put(self, claimed: Claimed, *bodies: Body | str, **options: Any) -> Future[list[Event]]:
         """Queue events of an attempt; a text becomes a delta of its part 0."""
         made = [_body(body) for body in bodies]
-        return self.store.appended(
+        return self.store.append_future(
             Append(run=claimed.run, attempt=claimed.attempt, bodies=made, **options)
         )
 

@@ -51,4 +51,4 @@ def pin(tx: Transaction, person: str, thread: ThreadRef, *, pinned: bool) -> Non
 
 def _write(tx: Transaction, thread: ThreadRef, sql: str, params: Columns) -> None:
     if tx.execute(sql, {**params, "thread": thread.pk}).rowcount > 0:
-        tx.marked.add(thread.id)
+        tx.marked_ids.add(thread.id)

@@ -30,10 +30,12 @@ class StoredAttachments(Group):
         self, upload: UploadRef, owner: str, *, name: str, type_: str, size: int, sha256: str
     ) -> AttachmentRecord:
         """Make the attachment of a whole upload (``chat.attachments.finish``)."""
-        stored = await self._finish(upload, owner, name=name, type_=type_, size=size, sha256=sha256)
-        if stored.blob != upload.blob:
+        attachment = await self._finish(
+            upload, owner, name=name, type_=type_, size=size, sha256=sha256
+        )
+        if attachment.blob != upload.blob:
             await self._drop(upload.blob)
-        return stored.record
+        return attachment.record
 
     async def abandon(self, upload: UploadRef) -> None:
         """End an upload, and delete its pieces."""

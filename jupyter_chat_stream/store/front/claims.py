@@ -18,7 +18,7 @@ def _find_due(
     now_ms: int,
     *,
     max_active_per_user: int | None,
-    served: Mapping[str, int],
+    last_served: Mapping[str, int],
     may_have_lost: Callable[[LeaseReader, str], bool],
     is_lost: Callable[[LeaseReader, Due], bool],
 ) -> tuple[list[Due], list[DueSchedule]]:
@@ -31,10 +31,10 @@ def _find_due(
         is_lost: returns whether no process works on a run.
     """
     leases = LeaseReader(conn)
-    found = find_due(
-        conn, now_ms, max_active_per_user, served, lambda holder: may_have_lost(leases, holder)
+    due_runs = find_due(
+        conn, now_ms, max_active_per_user, last_served, lambda holder: may_have_lost(leases, holder)
     )
-    return [each for each in found if is_lost(leases, each)], schedules.find_due(conn, now_ms)
+    return [due for due in due_runs if is_lost(leases, due)], schedules.find_due(conn, now_ms)
 
 
 def _find(conn: Connection, run_id: str, is_free: Callable[[LeaseReader, Due], bool]) -> Due | None:
@@ -49,8 +49,8 @@ def _next_times(conn: Connection, after_ms: int) -> list[int]:
     return [time_ms for time_ms in times if time_ms is not None]
 
 
-def _thread_of(each: Due | claims.Claimed, *_: object, **__: object) -> int:
-    return each.run.thread.pk
+def _thread_of(claim: Due | claims.Claimed, *_: object, **__: object) -> int:
+    return claim.run.thread.pk
 
 
 class StoredClaims(Group):

@@ -43,5 +43,5 @@ class StoredEvents(Group):
     preview = reads(previews.read_preview)
 
     def append(self, operation: Append) -> None:
-        """Queue events of an attempt; the operation's ``done`` is called after the commit."""
+        """Queue events of an attempt; the operation's ``on_outcome`` is called after the commit."""
         self._core.append(operation)

@@ -73,9 +73,9 @@ def _progress(conn: Connection, run: RunRef) -> tuple[int, bool]:
     return reading.head_of(conn, run.thread), is_over
 
 
-def _context(conn: Connection, run: RunRef, most: int, now_ms: int) -> RunContext:
-    """Read the input of a run's prompt; branch and reply have at most ``most`` messages."""
-    *branch, reply = reading.read_branch(conn, run, most)
+def _context(conn: Connection, run: RunRef, limit: int, now_ms: int) -> RunContext:
+    """Read the input of a run's prompt; branch and reply have at most ``limit`` messages."""
+    *branch, reply = reading.read_branch(conn, run, limit)
     thread = threads.read_thread(conn, run.thread)
     run_ids = {message["run_id"] for message in branch if message["run_id"] is not None}
     return RunContext(

@@ -40,8 +40,8 @@ def _state(
         before: the id of a message: only messages created before it.
     """
     thread = threads.find_thread(conn, owner, thread_id)
-    first = threads.find_message(conn, thread, before) if before is not None else None
-    return reading.read_state(conn, thread, limit=limit, before=first)
+    before_pk = threads.find_message(conn, thread, before) if before is not None else None
+    return reading.read_state(conn, thread, limit=limit, before=before_pk)
 
 
 def _state_text(
@@ -71,8 +71,8 @@ def _change(
     return listing.read_listed(tx.conn, owner, [thread_id])[0]
 
 
-def _page(conn: Connection, owner: str, wanted: ListFilter, *, limit: int) -> ThreadList:
-    return {"threads": listing.list_threads(conn, owner, wanted, limit=limit)}
+def _page(conn: Connection, owner: str, list_filter: ListFilter, *, limit: int) -> ThreadList:
+    return {"threads": listing.list_threads(conn, owner, list_filter, limit=limit)}
 
 
 class StoredThreads(Group):
@@ -83,7 +83,7 @@ class StoredThreads(Group):
     read = reads(_read)
     page = reads(_page)
     search = reads(search_threads)
-    listed = reads(listing.read_listed)
+    read_listed = reads(listing.read_listed)
     traces = reads(listing.read_traces)
     projects = reads(listing.list_projects)
     mark_read = writes(marks.read, place=second)

@@ -39,16 +39,21 @@ def _context(conn: Connection, owner: str, thread_id: str, now_ms: int) -> ToolC
     return ToolContext(thread=thread, offers=tool_offers.list_offers(conn, ref, now_ms))
 
 
-def _standing(
+def _find_consents(
     conn: Connection, owner: str, thread_id: str, questions: Sequence[ConsentQuestion]
 ) -> list[AllowedBy | None]:
     """Read how a person's standing consents cover each of some calls."""
     thread = threads.find_thread(conn, owner, thread_id)
     return [
         consents.find_consent(
-            conn, owner, thread, tool=each.tool, operation=each.operation, digest=each.digest
+            conn,
+            owner,
+            thread,
+            tool=question.tool,
+            operation=question.operation,
+            digest=question.digest,
         )
-        for each in questions
+        for question in questions
     ]
 
 
@@ -64,7 +69,7 @@ class StoredTools(Group):
     """Tool calls, offers and consents of a database."""
 
     context = reads(_context)
-    standing = reads(_standing)
+    find_consents = reads(_find_consents)
     count_open = reads(count_calls)
     review = writes(call_review.review_calls, place=_of_run)
     pause = writes(calls_in_place.pause_call, place=_of_run)
@@ -81,7 +86,7 @@ class StoredTools(Group):
     offer = writes(tool_offers.put_offers, place=second)
     renew_offers = writes(tool_offers.renew_offers)
     end_offers = writes(tool_offers.end_offers)
-    offered = reads(tool_offers.find_offers)
+    find_offers = reads(tool_offers.find_offers)
     put_consent = writes(consents.put_consent)
     delete_consent = writes(consents.delete_consent)
     list_consents = reads(consents.list_consents)

@@ -63,7 +63,7 @@ class Upkeep(Group):
         """Empty the full-text index; a round of ``collect`` fills it again."""
         self._core.submit(lambda tx: full_text.rebuild(tx.conn)).result()
 
-    def unused(self) -> Room | None:
+    def unused_space(self) -> Room | None:
         """Measure the unused space in an SQLite file; None on Postgres."""
         return self._core.read_now(read_room)
 
@@ -82,7 +82,7 @@ class Upkeep(Group):
         """
 
         def work(conn: Connection) -> T:
-            found = find_any_thread(conn, thread) if isinstance(thread, str) else thread
-            return write(WholeThread(conn, found))
+            thread_ref = find_any_thread(conn, thread) if isinstance(thread, str) else thread
+            return write(WholeThread(conn, thread_ref))
 
         return self._core.read_now(work)

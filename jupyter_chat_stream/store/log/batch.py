@@ -54,7 +54,7 @@ class WritingConnection:
             self._conn.invalidate()
         self.drop()
 
-    def found_again(self) -> None:
+    def end_outage(self) -> None:
         """End the outage: the database has answered."""
         self._database.outage.end()
 
@@ -65,9 +65,9 @@ class WritingConnection:
         The writer's own connection is asked, so the writer's own commits do not count.
         """
         self._database.refuse_gone()
-        before = self._version
+        earlier_version = self._version
         self._version = driver.data_version(self.get())
-        return self._version != before
+        return self._version != earlier_version
 
 
 class BatchWriter:
@@ -102,8 +102,8 @@ class BatchWriter:
             Exception: any other error; nothing was written.
         """
         conn = self._connection.get()
-        xid, locked = driver.begin_writing(conn, _places(batch))
-        tx = Transaction(conn, self._now_ms, self._new_id, locked=locked)
+        xid, locked_pks = driver.begin_writing(conn, _places(batch))
+        tx = Transaction(conn, self._now_ms, self._new_id, locked_pks=locked_pks)
         # One query checks the attempts of all appends. A refused command empties the transaction's
         # caches, so `_perform` checks the attempt again, mostly without a query.
         tx.guard(op.run for op in batch if isinstance(op, Append))
@@ -113,11 +113,13 @@ class BatchWriter:
         tx.flush()
         if tx.due and self.enqueue is not None:
             self.enqueue(conn, tx.due)
-        marked = frozenset(tx.marked)
-        committed = Committed(events=tx.events, outcomes=outcomes, bytes=tx.bytes, marked=marked)
+        marked_ids = frozenset(tx.marked_ids)
+        committed = Committed(
+            events=tx.events, outcomes=outcomes, bytes=tx.bytes, marked_ids=marked_ids
+        )
         notice = None
         if self.notices.has_others:
-            notice = notice_of(tx.events, is_due=bool(tx.due), marked=marked)
+            notice = notice_of(tx.events, is_due=bool(tx.due), marked_ids=marked_ids)
         try:
             driver.commit(conn, self.notices.statement(notice) if notice else "")
         except DBAPIError as error:  # an error before the COMMIT undoes the transaction
@@ -133,14 +135,14 @@ class BatchWriter:
 
 
 def _perform(tx: Transaction, operation: Operation) -> tuple[Any, BaseException | None]:
-    tx.told = {}  # what the operation before has told is not for this one
+    tx.live_usage = {}  # the usage of the operation before is not for this one
     if isinstance(operation, Command):
         try:
             with tx.savepoint():
                 return operation.work(tx), None
         except ChatStreamError as refusal:
             return None, refusal
-    tx.told = operation.told or {}
+    tx.live_usage = operation.live_usage or {}
     try:
         tx.guard((operation.run,))
         events = tx.append_attempt(operation.run, operation.attempt, operation.bodies)

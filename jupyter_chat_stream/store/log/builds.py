@@ -28,26 +28,26 @@ def build_ended(tx: Transaction, run: RunRef, status: EndStatus) -> None:
 
     If the run is an answer that a person has stopped, the builds that it waits for end with it.
     """
-    found = _build_of(tx, run)
-    if found is not None and found.get("waits"):
-        _wake(tx, run, found)
+    build_params = _build_of(tx, run)
+    if build_params is not None and build_params.get("waits"):
+        _wake(tx, run, build_params)
     if status == "cancelled":
-        for build in _waited_for(tx, run):
+        for build in _open_builds_of(tx, run):
             attempt = tx.run(build)["attempt"] + 1
             tx.append(build.thread, end_of(tx, build, status), run=build, attempt=attempt)
 
 
-def _wake(tx: Transaction, build: RunRef, found: Mapping[str, Any]) -> None:
+def _wake(tx: Transaction, build: RunRef, build_params: Mapping[str, Any]) -> None:
     """Make the waiting run due. One that works now looks again before it waits."""
-    waiting = _find(tx, build, str(found["run_id"]))
+    waiting = _find(tx, build, str(build_params["run_id"]))
     if waiting is None or tx.run(waiting)["status"] != "waiting":
         return
     sql = (
         "UPDATE tool_call SET wake_ms = :now WHERE run = :run AND tool_call_id = :call "
         "AND state = 'open'"
     )
-    call = {"now": tx.now_ms, "run": waiting.pk, "call": str(found["tool_call_id"])}
-    if tx.execute(sql, call).rowcount:
+    params = {"now": tx.now_ms, "run": waiting.pk, "call": str(build_params["tool_call_id"])}
+    if tx.execute(sql, params).rowcount:
         tx.append(waiting.thread, StatusChanged(phase="queued"), run=waiting)
         tx.make_due(waiting, tx.run(waiting)["attempt"] + 1)
         tx.settle(waiting)
@@ -59,33 +59,37 @@ def _build_of(tx: Transaction, run: RunRef) -> Mapping[str, Any] | None:
     return None if text is None else _read(text)
 
 
-def _waited_for(tx: Transaction, run: RunRef) -> Iterator[RunRef]:
+def _open_builds_of(tx: Transaction, run: RunRef) -> Iterator[RunRef]:
     """Find the open builds that a call of this run waits for."""
     sql = (
         "SELECT id, params FROM run WHERE thread = :thread AND ended_ms IS NULL "
         "AND turn >= :beside ORDER BY pk"
     )
-    where = {"thread": run.thread.pk, "beside": BESIDE_QUEUE}
-    for id_, text in tx.execute(sql, where).fetchall():
-        found = _read(text)
-        if found is not None and found.get("waits") and found.get("run_id") == run.id:
+    params = {"thread": run.thread.pk, "beside": BESIDE_QUEUE}
+    for id_, text in tx.execute(sql, params).fetchall():
+        build_params = _read(text)
+        if (
+            build_params is not None
+            and build_params.get("waits")
+            and build_params.get("run_id") == run.id
+        ):
             build = _find(tx, run, id_)
             if build is not None:
                 yield build
 
 
-def _find(tx: Transaction, beside: RunRef, run_id: str) -> RunRef | None:
+def _find(tx: Transaction, other_run: RunRef, run_id: str) -> RunRef | None:
     """Find a run of the same thread."""
-    kind = type(beside)
+    kind = type(other_run)
     sql = f"SELECT {kind.COLUMNS} {kind.TABLES} WHERE run.id = :id AND run.thread = :thread"
-    row = tx.execute(sql, {"id": run_id, "thread": beside.thread.pk}).first()
+    row = tx.execute(sql, {"id": run_id, "thread": other_run.thread.pk}).first()
     return None if row is None else kind.of(row)
 
 
 def _read(text: str) -> Mapping[str, Any] | None:
     """Read what a build's params tell; None of a damaged row, which fails its own run."""
     try:
-        found = json.loads(text)[BUILD]
+        build_params = json.loads(text)[BUILD]
     except (ValueError, KeyError, TypeError):
         return None
-    return found if isinstance(found, dict) else None
+    return build_params if isinstance(build_params, dict) else None

@@ -56,7 +56,7 @@ class CommitAttempt:
         self._connection = connection
         self._pending = pending
         self._deliver = deliver
-        self._doubt: InDoubt | None = None
+        self._in_doubt: InDoubt | None = None
 
     def run(self) -> Committed:
         """Commit the batch. The result is empty if every operation has left it.
@@ -66,47 +66,55 @@ class CommitAttempt:
         """
         for pause_s in AWAY_BACKOFF.pauses():
             try:
-                if self._doubt is None:
+                if self._in_doubt is None:
                     return self._batches.write(self._batch)
-                is_committed = self._ask(self._doubt)
+                is_committed = self._ask(self._in_doubt)
                 if is_committed:
-                    return self._doubt.committed
+                    return self._in_doubt.committed
                 if is_committed is not None:
-                    self._doubt = None
+                    self._in_doubt = None
                     continue
-            except InDoubt as doubt:
-                self._doubt = doubt
-                self._connection.lose(doubt)
+            except InDoubt as in_doubt:
+                self._in_doubt = in_doubt
+                self._connection.lose(in_doubt)
             except DBAPIError as error:
-                if self._doubt is None and not is_unreachable(error):
+                if self._in_doubt is None and not is_unreachable(error):
                     raise
                 self._connection.lose(error)
             self._pending.wait(pause_s)
             self._tell_the_late()
-            if not self._batch and (self._doubt is None or self._pending.is_ending):
+            if not self._batch and (self._in_doubt is None or self._pending.is_ending):
                 break
         return Committed(events=[], outcomes=[])
 
-    def _ask(self, doubt: InDoubt) -> bool | None:
+    def _ask(self, in_doubt: InDoubt) -> bool | None:
         """Ask the database whether the transaction was committed; None if it is still under way."""
-        is_overdue = time.monotonic() - doubt.since_s > END_COMMIT_AFTER_S
-        found = was_committed(self._connection.get(), doubt, give_up=is_overdue)
-        if found is not None:
-            self._connection.found_again()
-        return found
+        is_overdue = time.monotonic() - in_doubt.since_s > END_COMMIT_AFTER_S
+        is_committed = was_committed(self._connection.get(), in_doubt, give_up=is_overdue)
+        if is_committed is not None:
+            self._connection.end_outage()
+        return is_committed
 
     def _tell_the_late(self) -> None:
         """Remove the operations whose patience is over; each gets DatabaseUnreachable.
 
         An append in doubt waits on until the store closes: its run would only write it again.
         """
-        late = [operation for operation in self._batch if self._pending.is_late(operation)]
-        if self._doubt is not None and not self._pending.is_ending:
-            late = [operation for operation in late if isinstance(operation, Command)]
-        self._batch[:] = [operation for operation in self._batch if operation not in late]
-        why = AWAY if self._doubt is None else UNKNOWN
-        reasons = [(operation, why) for operation in late]
+        late_operations = [
+            operation for operation in self._batch if self._pending.is_late(operation)
+        ]
+        if self._in_doubt is not None and not self._pending.is_ending:
+            late_operations = [
+                operation for operation in late_operations if isinstance(operation, Command)
+            ]
+        self._batch[:] = [
+            operation for operation in self._batch if operation not in late_operations
+        ]
+        reason = AWAY if self._in_doubt is None else UNKNOWN
+        reasons = [(operation, reason) for operation in late_operations]
         reasons += [(operation, AWAY) for operation in self._pending.withdraw_late()]
         if reasons:
-            outcomes = [(operation, None, DatabaseUnreachable(why)) for operation, why in reasons]
+            outcomes = [
+                (operation, None, DatabaseUnreachable(reason)) for operation, reason in reasons
+            ]
             self._deliver(Committed(events=[], outcomes=[*outcomes]))

@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 def end_of(tx: Transaction, run: RunRef, status: EndStatus) -> Finalized:
     """Return the end of a run, with the tokens that are known.
 
-    They are those that a process which works on it has told, or those of its ended rounds. The
-    larger count is the newer one: a round may have ended since they were told, or that process was
+    They come from the process that works on the run, or from the run's ended rounds. The larger
+    count is the newer one: a round may have ended since that process counted, or that process was
     frozen while another one took the run.
     """
     text = tx.execute("SELECT spent FROM run WHERE pk = :pk", {"pk": run.pk}).scalar()
-    known = (tx.told.get(run.id), rows.load_or_none(text))
-    counted = (usage for usage in known if isinstance(usage, Mapping))
-    return Finalized(status=status, usage=max(counted, key=_tokens, default=None))
+    candidates = (tx.live_usage.get(run.id), rows.load_or_none(text))
+    usages = (usage for usage in candidates if isinstance(usage, Mapping))
+    return Finalized(status=status, usage=max(usages, key=_tokens, default=None))
 
 
 def _tokens(usage: Usage) -> int:

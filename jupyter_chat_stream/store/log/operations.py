@@ -26,7 +26,7 @@ APPEND_PATIENCE_S = 600.0
 
 def resolve(future: Future[Any], result: Any, error: BaseException | None) -> None:
     """Set a future's result or error, unless it is done or cancelled."""
-    if future.done():
+    if future.on_outcome():
         return
     if error is None:
         future.set_result(result)
@@ -41,10 +41,10 @@ class Append:
     ``settle`` brings the message row up to the events. ``release`` takes the run from its holder.
     ``upstream`` is the place of the upstream after these events; None leaves it as it is.
     ``spent`` is the usage of all rounds so far, when these events end one: the upstream has ended
-    with it. ``told`` are the tokens of the thread's runs that this process works on, by the run's
-    id, for those that end with this one. ``done`` is called once, when the store publishes, with
-    this operation and the committed events or the error (StaleAttempt). It is not a future: there
-    are thousands of appends in a second.
+    with it. ``live_usage`` are the tokens of the thread's runs that this process works on, by the
+    run's id, for those that end with this one. ``on_outcome`` is called once, when the store
+    publishes, with this operation and the committed events or the error (StaleAttempt). It is not a
+    future: there are thousands of appends in a second.
     """
 
     run: RunRef
@@ -55,16 +55,16 @@ class Append:
     upstream: UpstreamPlace | None = None
     provider_data: Sequence[ProviderData] = ()
     spent: Usage | None = None
-    told: Mapping[str, Usage] | None = None
-    done: Callable[[Append, list[Event], BaseException | None], None] | None = None
+    live_usage: Mapping[str, Usage] | None = None
+    on_outcome: Callable[[Append, list[Event], BaseException | None], None] | None = None
     patience_s: float = APPEND_PATIENCE_S
     queued_s: float = field(default_factory=time.monotonic)
 
     def tell(self, events: list[Event] | None, error: BaseException | None) -> None:
-        """Call ``done`` with the outcome, once."""
-        done, self.done = self.done, None
-        if done is not None:
-            done(self, events or [], error)
+        """Call ``on_outcome`` with the outcome, once."""
+        on_outcome, self.on_outcome = self.on_outcome, None
+        if on_outcome is not None:
+            on_outcome(self, events or [], error)
 
 
 @dataclass(kw_only=True, eq=False)
@@ -110,12 +110,18 @@ class Committed:
     events: list[Event]
     outcomes: list[Outcome]
     bytes: int = 0  # of text in the events
-    marked: frozenset[str] = frozenset()  # threads on which a person's mark has changed
+    marked_ids: frozenset[str] = frozenset()  # threads on which a person's mark has changed
 
     def tell(self) -> None:
         """Call ``tell`` of each operation with its outcome."""
         for operation, result, error in self.outcomes:
             try:
                 operation.tell(result, error)
-            except Exception as own:  # noqa: BLE001  the other operations still get theirs
-                log.error(Line("commit.untold", error=type(own).__name__, at=place_of(own)))
+            except Exception as callback_error:  # noqa: BLE001  the other operations still get theirs
+                log.error(
+                    Line(
+                        "commit.untold",
+                        error=type(callback_error).__name__,
+                        at=place_of(callback_error),
+                    )
+                )

@@ -42,7 +42,7 @@ class InDoubt(Exception):
         self.since_s = time.monotonic()
 
 
-def was_committed(conn: Connection, doubt: InDoubt, *, give_up: bool = False) -> bool | None:
+def was_committed(conn: Connection, in_doubt: InDoubt, *, give_up: bool = False) -> bool | None:
     """Return whether the transaction was committed; None while it is still in progress.
 
     Args:
@@ -50,16 +50,16 @@ def was_committed(conn: Connection, doubt: InDoubt, *, give_up: bool = False) ->
     """
     with conn.begin():
         try:
-            status = execute(conn, _STATUS, {"xid": doubt.xid}).scalar()
+            status = execute(conn, _STATUS, {"xid": in_doubt.xid}).scalar()
         except DBAPIError as error:
             if sqlstate(error) != _IN_THE_FUTURE:
                 raise
             return False
         if status == "in progress":
             if give_up:
-                execute(conn, _END, {"xid": doubt.xid})
+                execute(conn, _END, {"xid": in_doubt.xid})
             return None
-        return status == "committed" and _is_there(conn, doubt.committed.events)
+        return status == "committed" and _is_there(conn, in_doubt.committed.events)
 
 
 def _is_there(conn: Connection, events: Sequence[Event]) -> bool:

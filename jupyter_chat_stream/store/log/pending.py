@@ -23,7 +23,7 @@ class PendingOperations:
 
     def __init__(self) -> None:
         self._queue: SimpleQueue[Operation | ChangeProbe | None] = SimpleQueue()  # None: the end
-        self._held: list[Operation | ChangeProbe] = []  # taken from the queue during a wait
+        self._operations: list[Operation | ChangeProbe] = []  # taken from the queue during a wait
         self._lock = threading.Lock()  # no operation may be put after the end
         self._is_closed = False
         self._end_seen_s: float | None = None  # when the writer's thread read the end
@@ -36,11 +36,11 @@ class PendingOperations:
     @property
     def is_done(self) -> bool:
         """Whether there is nothing left to write, and nothing will come."""
-        return self.is_ending and not self._held
+        return self.is_ending and not self._operations
 
     def count(self) -> int:
         """Count the operations that wait for the next commit, approximately."""
-        return self._queue.qsize() + len(self._held)
+        return self._queue.qsize() + len(self._operations)
 
     def put(self, operation: Operation | ChangeProbe) -> None:
         """Queue an operation; raises StoreError after ``close``."""
@@ -60,7 +60,7 @@ class PendingOperations:
 
     def take_batch(self) -> list[Operation | ChangeProbe]:
         """Wait for an operation, then take all that are pending."""
-        batch, self._held = self._held, []
+        batch, self._operations = self._operations, []
         while not self.is_ending and (
             not batch or (len(batch) < BATCH_OPERATIONS and not self._queue.empty())
         ):
@@ -82,7 +82,7 @@ class PendingOperations:
             if operation is None:
                 self._end_seen_s = time.monotonic()
             else:
-                self._held.append(operation)
+                self._operations.append(operation)
 
     def is_late(self, operation: Operation) -> bool:
         """Return whether an operation's patience is over."""
@@ -93,10 +93,12 @@ class PendingOperations:
 
     def withdraw_late(self) -> list[Operation]:
         """Remove the held operations whose patience is over, and return them."""
-        late = [
+        late_operations = [
             operation
-            for operation in self._held
+            for operation in self._operations
             if not isinstance(operation, ChangeProbe) and self.is_late(operation)
         ]
-        self._held = [operation for operation in self._held if operation not in late]
-        return late
+        self._operations = [
+            operation for operation in self._operations if operation not in late_operations
+        ]
+        return late_operations

@@ -41,8 +41,8 @@ def read_preview(conn: Connection, thread: ThreadRef) -> str | None:
 
 def _is_long(conn: Connection, thread: ThreadRef) -> bool:
     sql = "SELECT 1 FROM message WHERE thread = :thread LIMIT 1 OFFSET :count"
-    found = execute(conn, sql, {"thread": thread.pk, "count": SHORT_THREAD})
-    return found.scalar() is not None
+    result = execute(conn, sql, {"thread": thread.pk, "count": SHORT_THREAD})
+    return result.scalar() is not None
 
 
 def _runs_of(conn: Connection, thread: ThreadRef, messages: list[str]) -> list[RunRecord]:

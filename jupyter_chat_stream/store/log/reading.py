@@ -126,24 +126,24 @@ def read_events(
         "ORDER BY seq LIMIT :limit"
     )
     params = {"thread": thread.pk, "after": after, "limit": limit}
-    found: list[Any] = []
+    event_rows: list[Any] = []
     size = 0
     with execute(conn, sql, params) as result:
         for row in result:
-            found.append(row)
+            event_rows.append(row)
             size += len(str(row[7] or "")) + len(str(row[8] or "")) + EVENT_OVERHEAD
             if size >= limit_bytes:
                 break
-    run_ids = _run_ids(conn, {row[2] for row in found if row[2] is not None})
+    run_ids = _run_ids(conn, {row[2] for row in event_rows if row[2] is not None})
     if shows_damage:
-        return [_shown_event(row, thread, run_ids.get(row[2])) for row in found]
-    return [rows.event_value(row, thread.id, run_ids.get(row[2])) for row in found]
+        return [_shown_event(row, thread, run_ids.get(row[2])) for row in event_rows]
+    return [rows.event_value(row, thread.id, run_ids.get(row[2])) for row in event_rows]
 
 
 def _shown_event(row: Any, thread: ThreadRef, run: tuple[str, str] | None) -> Event:
     return damage.readable(
         lambda: rows.event_value(row, thread.id, run),
-        lambda found: damage.event_instead(row[0], row[4], found),
+        lambda error: damage.event_instead(row[0], row[4], error),
     )
 
 
@@ -155,8 +155,8 @@ def read_snapshot(
     ``limit`` keeps only that many of the newest messages.
     """
     head, deleted = _head(conn, thread)
-    runs, partial = _changed_runs(conn, thread, after)
-    messages = _changed_messages(conn, thread, after, partial, head, limit)
+    runs, open_runs = _changed_runs(conn, thread, after)
+    messages = _changed_messages(conn, thread, after, open_runs, head, limit)
     return Snapshot(
         thread_id=thread.id,
         seq=head,
@@ -182,8 +182,10 @@ def read_state(
     messages = list(snapshot.messages)
     if before is not None:
         messages = read_messages_before(conn, thread, before, limit or EARLIER_MESSAGES)
-    shown = {message["id"] for message in messages}
-    runs = [run for run in snapshot.runs if run["message_id"] in shown or run["ended_at"] is None]
+    shown_ids = {message["id"] for message in messages}
+    runs = [
+        run for run in snapshot.runs if run["message_id"] in shown_ids or run["ended_at"] is None
+    ]
     return {
         "messages": messages,
         "runs": runs,
@@ -197,7 +199,7 @@ def read_info(conn: Connection, thread: ThreadRef) -> ThreadRecord:
     sql = f"SELECT {rows.THREAD_COLUMNS} FROM thread WHERE pk = :pk"
     row = execute(conn, sql, {"pk": thread.pk}).mappings().one()
     return damage.readable(
-        lambda: rows.thread_wire(row), lambda found: damage.thread_instead(row, found)
+        lambda: rows.thread_wire(row), lambda error: damage.thread_instead(row, error)
     )
 
 
@@ -222,14 +224,14 @@ def heads_of(conn: Connection, threads: Iterable[ThreadRef]) -> dict[str, int]:
     """Read the seq of each thread's last event, by the thread's id."""
     columns = "id, (SELECT MAX(seq) FROM event WHERE event.thread = thread.pk)"
     params = {"keys": dumps([thread.pk for thread in threads])}
-    found = select_rows(conn, columns, f"FROM thread WHERE pk {among(conn)}", params)
-    return {id_: head or 0 for id_, head in found}
+    head_rows = select_rows(conn, columns, f"FROM thread WHERE pk {among(conn)}", params)
+    return {id_: head or 0 for id_, head in head_rows}
 
 
-def read_branch(conn: Connection, run: RunRef, most: int) -> list[MessageRecord]:
+def read_branch(conn: Connection, run: RunRef, limit: int) -> list[MessageRecord]:
     """Read the messages from the root to the run's own reply; the reply is folded to the end.
 
-    The branch has at most ``most`` messages, each once, even if damage made a cycle.
+    The branch has at most ``limit`` messages, each once, even if damage made a cycle.
     """
     columns = ", ".join("message." + name.strip() for name in rows.MESSAGE_COLUMNS.split(","))
     sql = (
@@ -239,8 +241,8 @@ def read_branch(conn: Connection, run: RunRef, most: int) -> list[MessageRecord]
         f"SELECT {columns} FROM (SELECT id, MIN(depth) AS depth FROM branch GROUP BY id) AS place "
         "JOIN message ON message.id = place.id ORDER BY depth DESC"
     )
-    found = execute(conn, sql, {"id": run.message_id, "most": most}).mappings().all()
-    branch = [rows.message_wire(row, run.thread.id) for row in found]
+    message_rows = execute(conn, sql, {"id": run.message_id, "most": limit}).mappings().all()
+    branch = [rows.message_wire(row, run.thread.id) for row in message_rows]
     branch[-1] = fold_message(conn, run, branch[-1]).value()
     return branch
 
@@ -258,9 +260,9 @@ def read_messages_before(
     )
     params = {"thread": thread.pk, "before": before, "limit": limit}
     head = head_of(conn, thread)
-    _, partial = _changed_runs(conn, thread, head)
-    found = execute(conn, sql, params).mappings().all()
-    return [_folded(conn, thread, row, partial, head) for row in reversed(found)]
+    _, open_runs = _changed_runs(conn, thread, head)
+    message_rows = execute(conn, sql, params).mappings().all()
+    return [_read_folded(conn, thread, row, open_runs, head) for row in reversed(message_rows)]
 
 
 def _head(conn: Connection, thread: ThreadRef) -> tuple[int, bool]:
@@ -282,22 +284,22 @@ def _snapshot_is_shorter(conn: Connection, thread: ThreadRef, after: int, head: 
         "WHERE thread = :thread "
         "AND (seq > :after OR status IN ('pending', 'processing', 'waiting'))"
     )
-    stored = int(execute(conn, sql, {"thread": thread.pk, "after": after}).scalar() or 0)
+    size = int(execute(conn, sql, {"thread": thread.pk, "after": after}).scalar() or 0)
     # A reader that holds nothing would get one page after the other, each with texts that the
     # `complete` events repeat.
-    if after == 0 and (head > PAGE_EVENTS or stored > PAGE_BYTES):
+    if after == 0 and (head > PAGE_EVENTS or size > PAGE_BYTES):
         return True
     # A snapshot holds each text twice, in `parts` and in `content`.
-    return 2 * stored + 800 < (head - after) * EVENT_OVERHEAD
+    return 2 * size + 800 < (head - after) * EVENT_OVERHEAD
 
 
 def _run_ids(conn: Connection, keys: set[int]) -> dict[int, tuple[str, str]]:
     if not keys:
         return {}
-    listed = ",".join(str(int(key)) for key in keys)
+    key_list = ",".join(str(int(key)) for key in keys)
     sql = (
         "SELECT run.pk, run.id, message.id FROM run JOIN message ON message.pk = run.message "
-        f"WHERE run.pk IN ({listed})"
+        f"WHERE run.pk IN ({key_list})"
     )
     return {pk: (run_id, message_id) for pk, run_id, message_id in execute(conn, sql)}
 
@@ -310,9 +312,9 @@ def _changed_runs(
         "JOIN message ON message.pk = run.message "
         "WHERE run.thread = :thread AND (run.seq > :after OR ended_ms IS NULL) ORDER BY run.pk"
     )
-    found = execute(conn, sql, {"thread": thread.pk, "after": after}).mappings().all()
-    wires = [shown_run(row, thread.id) for row in found if not _is_before(row["seq"], after)]
-    partial = [
+    run_rows = execute(conn, sql, {"thread": thread.pk, "after": after}).mappings().all()
+    wires = [shown_run(row, thread.id) for row in run_rows if not _is_before(row["seq"], after)]
+    open_runs = [
         RunRef(
             pk=row["pk"],
             id=row["id"],
@@ -320,17 +322,17 @@ def _changed_runs(
             message_pk=row["message"],
             message_id=row["message_id"],
         )
-        for row in found
+        for row in run_rows
         if row["ended_ms"] is None
     ]
-    return wires, partial
+    return wires, open_runs
 
 
 def _changed_messages(
     conn: Connection,
     thread: ThreadRef,
     after: int,
-    partial: list[RunRef],
+    open_runs: list[RunRef],
     head: int,
     limit: int | None,
 ) -> list[MessageRecord]:
@@ -344,24 +346,24 @@ def _changed_messages(
         params["limit"] = limit
     messages = []
     for row in reversed(execute(conn, sql, params).mappings().all()):
-        message = _folded(conn, thread, row, partial, head)
+        message = _read_folded(conn, thread, row, open_runs, head)
         if message["seq"] > after or message["error"] is not None:
             messages.append(message)
     return messages
 
 
-def _folded(
-    conn: Connection, thread: ThreadRef, row: rows.Row, partial: list[RunRef], head: int
+def _read_folded(
+    conn: Connection, thread: ThreadRef, row: rows.Row, open_runs: list[RunRef], head: int
 ) -> MessageRecord:
     def read() -> MessageRecord:
         message = rows.message_wire(row, thread.id)
-        for run in partial:
+        for run in open_runs:
             if run.message_id == message["id"]:
                 return fold_message(conn, run, message, head).value()
         return message
 
-    def instead(found: DamagedRow) -> MessageRecord:
-        return damage.message_instead(row, thread.id, found)
+    def instead(error: DamagedRow) -> MessageRecord:
+        return damage.message_instead(row, thread.id, error)
 
     return damage.readable(read, instead)
 
@@ -370,7 +372,7 @@ def shown_run(row: rows.Row, thread_id: str) -> RunRecord:
     """Return the run of a row that has its ``message_id``, or a substitute for a damaged run."""
     return damage.readable(
         lambda: rows.run_wire(row, thread_id, row["message_id"]),
-        lambda found: damage.run_instead(row, thread_id, row["message_id"], found),
+        lambda error: damage.run_instead(row, thread_id, row["message_id"], error),
     )
 
 

@@ -22,21 +22,21 @@ log = logging.getLogger("jupyter_chat_stream.store")
 
 
 def settle_message(
-    conn: Connection, run: RunRef, written: Collection[int] = (), reply: MessageFold | None = None
+    conn: Connection, run: RunRef, own_seqs: Collection[int] = (), reply: MessageFold | None = None
 ) -> None:
     """Fold the events after the message row's seq into the row; only this function writes it.
 
     If the row or its log is damaged, the row stays as it is, and its run can still end.
 
     Args:
-        written: the seqs of this transaction's events. An event among them that cannot be folded
+        own_seqs: the seqs of this transaction's events. An event among them that cannot be folded
             raises, so that it is not written as damage.
         reply: the reply, if all its events are folded already.
     """
     try:
         fold = reply or read_reply(conn, run)
     except DamagedRow as damage:
-        if damage.facts["row"] in {f"seq {seq}" for seq in written}:
+        if damage.facts["row"] in {f"seq {seq}" for seq in own_seqs}:
             raise
         table, row_name = damage.facts["table"], damage.facts["row"]
         log.error(Line("row.damaged", thread=run.thread.id, table=table, row=row_name))

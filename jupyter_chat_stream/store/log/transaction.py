@@ -65,21 +65,21 @@ class Transaction:
         now_ms: Callable[[], int],
         new_id: Callable[[], str],
         *,
-        locked: Iterable[int] = (),
+        locked_pks: Iterable[int] = (),
     ) -> None:
         self.conn = conn
         self.new_id = new_id
         self.now_ms = now_ms()
         self.events: list[Event] = []
         self.due: list[tuple[str, int]] = []  # (run id, attempt), due with the commit
-        self.marked: set[str] = set()  # ids of threads on which a person's mark has changed
-        self.told: Mapping[str, Usage] = {}  # by the operation: tokens of runs, by id
+        self.marked_ids: set[str] = set()  # ids of threads on which a person's mark has changed
+        self.live_usage: Mapping[str, Usage] = {}  # by the operation: tokens of runs, by id
         self.bytes = 0  # of text in the events that are flushed
-        self._locked = set(locked)  # threads
+        self._locked_pks = set(locked_pks)  # threads
         self._rows: list[tuple[Any, ...]] = []
         self._heads: dict[int, int] = {}
         self._runs: dict[int, RunRecord] = {}  # folded runs, by key
-        self._dirty: dict[int, int] = {}  # run key -> seq of the event that changed it
+        self._changed_seqs: dict[int, int] = {}  # run key -> seq of the event that changed it
         self._guards: dict[int, tuple[int, str, bool]] = {}  # run key -> attempt, status, begun
         self._settle: dict[int, RunRef] = {}
         self._threads: dict[int, rows.Columns] = {}
@@ -104,8 +104,8 @@ class Transaction:
     def savepoint(self) -> Iterator[None]:
         """If the block raises, undo its changes here and in the database."""
         self.flush()
-        kept, kept_due, locked = len(self.events), len(self.due), set(self._locked)
-        marked = set(self.marked)
+        event_count, due_count, locked_pks = len(self.events), len(self.due), set(self._locked_pks)
+        marked_ids = set(self.marked_ids)
         self.execute("SAVEPOINT command")
         try:
             yield
@@ -114,15 +114,15 @@ class Transaction:
             if self.conn.invalidated:  # nothing is left to undo
                 raise
             self.execute("ROLLBACK TO SAVEPOINT command")
-            del self.events[kept:]
-            del self.due[kept_due:]
-            self.marked = marked
-            for cache in (self._heads, self._runs, self._dirty, self._guards, self._threads):
+            del self.events[event_count:]
+            del self.due[due_count:]
+            self.marked_ids = marked_ids
+            for cache in (self._heads, self._runs, self._changed_seqs, self._guards, self._threads):
                 cache.clear()
             self._rows.clear()
             self._settle.clear()
             self._replies.clear()
-            self._locked = locked  # the rollback released the locks taken since
+            self._locked_pks = locked_pks  # the rollback released the locks taken since
             raise
         self.execute("RELEASE SAVEPOINT command")
 
@@ -170,14 +170,14 @@ class Transaction:
 
     def guard(self, runs: Iterable[RunRef]) -> None:
         """Look up heads, attempts and statuses, for all runs at once."""
-        fresh = [run for run in runs if run.pk not in self._guards]
-        if fresh:
-            self._lock(run.thread.pk for run in fresh)
-            keys = {run.pk for run in fresh}
-            where = f"FROM run WHERE pk {among(self.conn)}"
-            found = select_rows(self.conn, _GUARD, where, {"keys": dumps(list(keys))})
-            for pk, attempt, status, first, thread, head in found:
-                self._guards[pk] = (attempt, status, first is not None)
+        new_runs = [run for run in runs if run.pk not in self._guards]
+        if new_runs:
+            self._lock(run.thread.pk for run in new_runs)
+            keys = {run.pk for run in new_runs}
+            from_clause = f"FROM run WHERE pk {among(self.conn)}"
+            guard_rows = select_rows(self.conn, _GUARD, from_clause, {"keys": dumps(list(keys))})
+            for pk, attempt, status, first_event_ms, thread, head in guard_rows:
+                self._guards[pk] = (attempt, status, first_event_ms is not None)
                 self._heads.setdefault(thread, head or 0)  # unless this transaction has appended
 
     def settle(self, run: RunRef) -> None:
@@ -192,13 +192,13 @@ class Transaction:
         """Note that a run's attempt is due; the commit may call the workers."""
         self.due.append((run.id, attempt))
 
-    def open_run(self, run: RunRef, state: RunRecord, written: MessageWritten) -> None:
+    def open_run(self, run: RunRef, state: RunRecord, body: MessageWritten) -> None:
         """Append the event of a new run, whose row this transaction has just inserted.
 
         A run that is not for later is due with the commit.
         """
         self._runs[run.pk] = state
-        self.append(run.thread, written, run=run)
+        self.append(run.thread, body, run=run)
         if state["status"] == "pending":
             self.make_due(run, 1)
 
@@ -234,12 +234,12 @@ class Transaction:
             insert_rows(self.conn, "event", rows.WHOLE_EVENT, self._rows)
             self.bytes += sum(len(row[-2] or row[-1] or "") for row in self._rows)
             self._rows = []
-        for pk, seq in self._dirty.items():
+        for pk, seq in self._changed_seqs.items():
             update_row(self.conn, "run", pk, rows.run_columns(self._runs[pk], seq))
-        self._dirty = {}
-        written = {event.seq for event in self.events} if self._settle else set()
+        self._changed_seqs = {}
+        seqs = {event.seq for event in self.events} if self._settle else set()
         for run in self._settle.values():
-            settle_message(self.conn, run, written, self._replies.get(run.message_pk))
+            settle_message(self.conn, run, seqs, self._replies.get(run.message_pk))
         self._settle = {}
         for pk, columns in self._threads.items():
             update_row(self.conn, "thread", pk, columns)
@@ -247,10 +247,10 @@ class Transaction:
 
     def _lock(self, threads: Iterable[int]) -> None:
         # A command that could not name its threads locks them here, before it reads them.
-        missing = set(threads) - self._locked
-        if missing and self.conn.dialect.name != "sqlite":
-            self.execute(lock_threads(missing))
-        self._locked |= missing
+        unlocked_pks = set(threads) - self._locked_pks
+        if unlocked_pks and self.conn.dialect.name != "sqlite":
+            self.execute(lock_threads(unlocked_pks))
+        self._locked_pks |= unlocked_pks
 
     def _next_from(self, thread: int) -> int:
         self._lock((thread,))
@@ -269,9 +269,9 @@ class Transaction:
             return
         state = self.run(run)
         fold_run(state, event)
-        self._dirty[run.pk] = event.seq
-        begun = state["first_event_at"] is not None
-        self._guards[run.pk] = (state["attempt"], state["status"], begun)
+        self._changed_seqs[run.pk] = event.seq
+        has_begun = state["first_event_at"] is not None
+        self._guards[run.pk] = (state["attempt"], state["status"], has_begun)
         if isinstance(event.body, Finalized):
             self.set_run(run, owner=None)
             self.execute("DELETE FROM tool_call WHERE run = :run", {"run": run.pk})
@@ -298,12 +298,12 @@ class Transaction:
 
 
 def _thread_columns(changes: ThreadChange) -> rows.Columns:
-    fixed = ("id", "owner", "created_at", "updated_at")
-    found = {name: value for name, value in changes.items() if name not in fixed}
+    constant_names = ("id", "owner", "created_at", "updated_at")
+    columns = {name: value for name, value in changes.items() if name not in constant_names}
     for name in ("params", "tools"):
-        if name in found:
-            found[f"message_{name}"] = rows.dump(found.pop(name))
-    return cast(rows.Columns, found)
+        if name in columns:
+            columns[f"message_{name}"] = rows.dump(columns.pop(name))
+    return cast(rows.Columns, columns)
 
 
 def _run_of(row: rows.Row, run: RunRef) -> RunRecord:

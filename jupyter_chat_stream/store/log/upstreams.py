@@ -94,7 +94,7 @@ def read_upstream(conn: Connection, run: RunRef) -> UpstreamPlace | None:
     A place that is older than the newest text is none: a process that knows no upstreams has made
     an attempt since, and the upstream's answer would not fit behind its text.
     """
-    place, attempt = _stored(conn, run)
+    place, attempt = _read_place(conn, run)
     sql = (
         "SELECT 1 FROM event WHERE thread = :thread AND run = :run AND type = 'delta' "
         "AND attempt > :attempt LIMIT 1"
@@ -105,7 +105,7 @@ def read_upstream(conn: Connection, run: RunRef) -> UpstreamPlace | None:
     return place
 
 
-def _stored(conn: Connection, run: RunRef) -> tuple[UpstreamPlace | None, int]:
+def _read_place(conn: Connection, run: RunRef) -> tuple[UpstreamPlace | None, int]:
     """Return a run's place and the attempt that has written it; 0 if that is not known."""
     text = execute(conn, "SELECT upstream FROM run WHERE pk = :pk", {"pk": run.pk}).scalar()
     if text is None:
@@ -120,7 +120,7 @@ def read_cancelled_upstream(conn: Connection, run_id: str) -> UpstreamPlace | No
     """Return the upstream of a cancelled run; None for every other run."""
     sql = f"SELECT {RunRef.COLUMNS} {RunRef.TABLES} WHERE run.id = :id AND run.status = 'cancelled'"
     row = execute(conn, sql, {"id": run_id}).first()
-    return None if row is None else _stored(conn, RunRef.of(row))[0]
+    return None if row is None else _read_place(conn, RunRef.of(row))[0]
 
 
 def write_data(tx: Transaction, run: RunRef, items: Sequence[ProviderData]) -> None:
@@ -136,14 +136,14 @@ def write_data(tx: Transaction, run: RunRef, items: Sequence[ProviderData]) -> N
         tx.insert(ProviderDataRow, columns)
 
 
-def copy_data(tx: Transaction, run: RunRef, new: RunRef, *, parts: int) -> None:
+def copy_data(tx: Transaction, run: RunRef, new_run: RunRef, *, parts: int) -> None:
     """Copy the blocks of the first parts of a reply to a run that continues it."""
     sql = (
         "INSERT INTO provider_data (thread, run, part, endpoint, data) "
         "SELECT thread, :new, part, endpoint, data FROM provider_data "
         "WHERE thread = :thread AND run = :run AND part < :parts ORDER BY pk"
     )
-    tx.execute(sql, {"new": new.pk, "thread": run.thread.pk, "run": run.pk, "parts": parts})
+    tx.execute(sql, {"new": new_run.pk, "thread": run.thread.pk, "run": run.pk, "parts": parts})
 
 
 def forget(tx: Transaction, run: RunRef) -> None:
@@ -162,10 +162,10 @@ def read_data(
         "JOIN run ON run.pk = provider_data.run WHERE provider_data.thread = :thread "
         f"AND run.id {among(conn, 'text')} ORDER BY provider_data.pk"
     )
-    found: dict[str, list[ProviderData]] = {}
+    data_by_run: dict[str, list[ProviderData]] = {}
     params = {"thread": thread.pk, "keys": json.dumps(list(run_ids))}
     for run_id, part, endpoint, data in execute(conn, sql, params):
         with checked(thread.id, "provider_data", run_id):
             item = ProviderData(endpoint=endpoint, part=part, data=json.loads(data))
-        found.setdefault(run_id, []).append(item)
-    return found
+        data_by_run.setdefault(run_id, []).append(item)
+    return data_by_run

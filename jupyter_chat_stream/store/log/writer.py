@@ -114,10 +114,12 @@ class Writer:
             if is_race(error) and tries < MAX_CONFLICT_TRIES:
                 self._commit(batch, tries + 1)
                 return
-            told = self._database.explain(error)
+            failure = self._database.explain(error)
             # A busy lock is not the fault of one operation. If the file is gone, part of the batch
             # may be committed: a retry would write that part twice.
-            is_common = self._database.is_sqlite and isinstance(told, (DatabaseBusy, DatabaseGone))
+            is_common = self._database.is_sqlite and isinstance(
+                failure, (DatabaseBusy, DatabaseGone)
+            )
             if len(batch) > 1 and not is_common:
                 log.warning(
                     Line("commit.redone", operations=len(batch), error=type(error).__name__)
@@ -125,9 +127,9 @@ class Writer:
                 for operation in batch:
                     self._commit([operation])
                 return
-            code = told.code if isinstance(told, ChatStreamError) else type(told).__name__
+            code = failure.code if isinstance(failure, ChatStreamError) else type(failure).__name__
             log.warning(Line("commit.failed", operations=len(batch), code=code))
-            committed = Committed(events=[], outcomes=[(op, None, told) for op in batch])
+            committed = Committed(events=[], outcomes=[(op, None, failure) for op in batch])
         else:
             self._observe(committed, time.perf_counter() - begun_s)
         self.deliver(committed)

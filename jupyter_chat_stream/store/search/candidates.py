@@ -63,9 +63,9 @@ class IndexedMessages:
         return self._threads is None or thread in self._threads or thread in self._due
 
     def of(self, conn: Connection, thread: int) -> Candidates:
-        first = bisect_left(self._keys, thread << SEQ_BITS)
-        end = bisect_left(self._keys, (thread + 1) << SEQ_BITS, lo=first)
-        return Candidates(list(self._keys[first:end]), list(self._due.get(thread, ())))
+        start = bisect_left(self._keys, thread << SEQ_BITS)
+        end = bisect_left(self._keys, (thread + 1) << SEQ_BITS, lo=start)
+        return Candidates(list(self._keys[start:end]), list(self._due.get(thread, ())))
 
 
 class NewestMessages:
@@ -80,17 +80,17 @@ class NewestMessages:
         self._threads = threads
         self._places = {thread: at for at, thread in enumerate(threads)}
         self._due = due
-        self._known: dict[int, list[int]] = {}
+        self._newest_keys: dict[int, list[int]] = {}
 
     def may_have(self, thread: int) -> bool:
         return True
 
     def of(self, conn: Connection, thread: int) -> Candidates:
-        if thread not in self._known:
+        if thread not in self._newest_keys:
             at = self._places[thread]
             block = self._threads[at : at + THREADS_AT_ONCE]
-            self._known |= full_text.newest(conn, block, MAX_NEWEST)
-        keys = self._known.get(thread, [])
+            self._newest_keys |= full_text.newest(conn, block, MAX_NEWEST)
+        keys = self._newest_keys.get(thread, [])
         return Candidates(keys, list(self._due.get(thread, ())), len(keys) == MAX_NEWEST)
 
 
@@ -117,7 +117,7 @@ def read_due(conn: Connection, owner: str) -> tuple[dict[int, list[int]], bool]:
         "ORDER BY search_due.message DESC LIMIT :limit"
     )
     rows = execute(conn, sql, {"owner": owner, "limit": MAX_DUE + 1}).fetchall()
-    found: dict[int, list[int]] = {}
+    pks_by_thread: dict[int, list[int]] = {}
     for thread, pk in reversed(rows[:MAX_DUE]):
-        found.setdefault(thread, []).append(pk)
-    return found, len(rows) <= MAX_DUE
+        pks_by_thread.setdefault(thread, []).append(pk)
+    return pks_by_thread, len(rows) <= MAX_DUE

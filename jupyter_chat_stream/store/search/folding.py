@@ -46,7 +46,7 @@ def _is_within(char: str, ranges: Iterable[tuple[int, int]]) -> bool:
     return any(first <= code <= last for first, last in ranges)
 
 
-def _spelled(char: str) -> str:
+def _spell(char: str) -> str:
     """Return a folded character with the blanks around it that make words."""
     category = unicodedata.category(char)
     if char == _ZERO_WIDTH_SPACE:
@@ -58,13 +58,13 @@ def _spelled(char: str) -> str:
     return char if category[0] in "LMN" else " "
 
 
-def _folded(char: str) -> str:
+def _fold_char(char: str) -> str:
     lower = char.casefold()
-    bare = "".join(
-        each for each in unicodedata.normalize("NFKD", lower) if not _is_within(each, _ACCENTS)
+    base = "".join(
+        char_ for char_ in unicodedata.normalize("NFKD", lower) if not _is_within(char_, _ACCENTS)
     )
-    whole = unicodedata.normalize("NFC", bare).casefold()
-    return "".join(_LETTERS.get(each) or _spelled(each) for each in whole)
+    nfc = unicodedata.normalize("NFC", base).casefold()
+    return "".join(_LETTERS.get(char_) or _spell(char_) for char_ in nfc)
 
 
 class _FoldTable(dict[int, str]):
@@ -73,9 +73,9 @@ class _FoldTable(dict[int, str]):
     def __missing__(self, code: int) -> str:
         char = chr(code)
         category = unicodedata.category(char)
-        folded = _spelled(char) if category in ("Cs", "So", "Cn", "Co") else _folded(char)
-        self[code] = folded
-        return folded
+        text = _spell(char) if category in ("Cs", "So", "Cn", "Co") else _fold_char(char)
+        self[code] = text
+        return text
 
 
 _TABLE = _FoldTable()
@@ -83,13 +83,13 @@ for _code in range(128):
     _TABLE[_code]  # an ASCII text is then folded by the interpreter's fast path
 
 
-def composed(text: str) -> str:
+def compose(text: str) -> str:
     """Return a text in the form (NFC) in which it is searched and shown."""
     return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
 def fold(text: str) -> str:
-    """Fold a text in the form of ``composed``."""
+    """Fold a text in the form of ``compose``."""
     if len(text) <= SLICE:
         return text.translate(_TABLE)
     pieces = (text[at : at + SLICE] for at in range(0, len(text), SLICE))
@@ -98,7 +98,7 @@ def fold(text: str) -> str:
 
 def words_of(text: str) -> list[str]:
     """Return the words of a text, in order."""
-    return fold(composed(text)).split()
+    return fold(compose(text)).split()
 
 
 def may_go_on(word: str) -> bool:
@@ -156,7 +156,7 @@ def bag_of(fields: Iterable[str]) -> list[str]:
 
 
 def _entries(fields: Iterable[str]) -> Iterator[str]:
-    for field in bounded(fields):
+    for field in cut_fields(fields):
         words = fold(field).split()
         for word in words:
             yield word[:MAX_WORD]
@@ -164,10 +164,10 @@ def _entries(fields: Iterable[str]) -> Iterator[str]:
             yield pair(first, second)
 
 
-def bounded(fields: Iterable[str]) -> Iterator[str]:
+def cut_fields(fields: Iterable[str]) -> Iterator[str]:
     """Yield the searched beginning of a message's fields, composed."""
-    left = MAX_CHARS
+    remaining = MAX_CHARS
     for field in fields:
-        if left > 0:
-            yield composed(field[:left])
-        left -= len(field)
+        if remaining > 0:
+            yield compose(field[:remaining])
+        remaining -= len(field)

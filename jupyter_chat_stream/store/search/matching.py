@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice, takewhile
 
-from .folding import Places, bounded, fold
+from .folding import Places, cut_fields, fold
 from .queries import Query, Term
 
 SNIPPET = 160  # characters, about
@@ -45,80 +45,80 @@ def find(query: Query, fields: Sequence[str]) -> Match | None:
     """
     if not query.terms:
         return None
-    found = [_Field.of(text) for text in bounded(fields)]
+    folded_fields = [_Field.of(text) for text in cut_fields(fields)]
     for term in query.terms:
-        if not any(term.pattern.search(field.fold) for field in found):
+        if not any(term.pattern.search(field.fold) for field in folded_fields):
             return None
-    return _shown(query, max(found, key=lambda field: _count(query, field)))
+    return _make_match(query, max(folded_fields, key=lambda field: _count(query, field)))
 
 
 def _count(query: Query, field: _Field) -> int:
     return sum(term.pattern.search(field.fold) is not None for term in query.terms)
 
 
-def _shown(query: Query, field: _Field) -> Match:
+def _make_match(query: Query, field: _Field) -> Match:
     places = Places(field.text)
-    seen = sorted(_spots(query, field, places))
-    text, (begin, end) = field.text, _window(field.text, seen)
-    shown, lead = _one_line(text[begin:end]), CUT if begin else ""
+    term_ranges = sorted(_term_ranges(query, field, places))
+    text, (begin, end) = field.text, _window(field.text, term_ranges)
+    line, lead = _one_line(text[begin:end]), CUT if begin else ""
     marks: list[tuple[int, int]] = []
-    for first, last, _ in seen:
+    for first, last, _ in term_ranges:
         first, last = max(first, begin), min(last, end)
         if first < last and (not marks or first >= marks[-1][1]):
             marks.append((first, last))
     ranges = tuple(
-        (_units(lead + shown[: first - begin]), _units(lead + shown[: last - begin]))
+        (_units(lead + line[: first - begin]), _units(lead + line[: last - begin]))
         for first, last in marks[:MAX_MARKS]
     )
-    return Match(snippet=lead + shown + (CUT if end < len(text) else ""), ranges=ranges)
+    return Match(snippet=lead + line + (CUT if end < len(text) else ""), ranges=ranges)
 
 
-def _spots(query: Query, field: _Field, places: Places) -> Iterator[tuple[int, int, int]]:
+def _term_ranges(query: Query, field: _Field, places: Places) -> Iterator[tuple[int, int, int]]:
     """Yield each place of each term in the text: its range, and the term's number."""
-    most = max(MAX_SEEN // len(query.terms), 2)
+    limit = max(MAX_SEEN // len(query.terms), 2)
     for number, term in enumerate(query.terms):
-        for first, last in islice(_ranges(term, field.fold), most):
+        for first, last in islice(_ranges(term, field.fold), limit):
             yield *places.of(first, last), number
 
 
-def _ranges(term: Term, folded: str) -> Iterator[tuple[int, int]]:
+def _ranges(term: Term, folded_text: str) -> Iterator[tuple[int, int]]:
     """Yield the ranges of a term in a fold without the blank at its beginning."""
-    for found in term.pattern.finditer(folded):
-        yield found.start(), found.end() - 1
+    for match in term.pattern.finditer(folded_text):
+        yield match.start(), match.end() - 1
 
 
-def _window(text: str, seen: Sequence[tuple[int, int, int]]) -> tuple[int, int]:
+def _window(text: str, ranges: Sequence[tuple[int, int, int]]) -> tuple[int, int]:
     """Choose the part of the text that shows the most terms; the first of several."""
     counts: list[int] = []
-    most = len({term for _, _, term in seen})
-    for at, (begin, _, _) in enumerate(seen):
-        near = takewhile(lambda spot: spot[0] < begin + SNIPPET - BEFORE, seen[at:])  # noqa: B023
+    term_count = len({term for _, _, term in ranges})
+    for at, (begin, _, _) in enumerate(ranges):
+        near = takewhile(lambda place: place[0] < begin + SNIPPET - BEFORE, ranges[at:])  # noqa: B023
         counts.append(len({term for _, _, term in near}))
-        if counts[-1] == most:
+        if counts[-1] == term_count:
             break
-    first = seen[counts.index(max(counts))][0]
+    first = ranges[counts.index(max(counts))][0]
     begin = 0 if first <= BEFORE else _cut_after(text, first - BEFORE, first)
     end = begin + SNIPPET
     return begin, len(text) if end >= len(text) else _cut_before(text, end, first + 1)
 
 
-def _cut_after(text: str, at: int, most: int) -> int:
+def _cut_after(text: str, at: int, max_at: int) -> int:
     """Return the first good place for a cut from ``at`` on: after a blank, or between two signs."""
-    for place in range(at, min(at + WORD, most)):
+    for place in range(at, min(at + WORD, max_at)):
         if text[place - 1].isspace():
             return place
-    nearest = chain(range(at, most), range(at, max(at - MAX_LONGER, 0), -1))
+    nearest = chain(range(at, max_at), range(at, max(at - MAX_LONGER, 0), -1))
     return next((place for place in nearest if _is_between(text, place)), max(at - MAX_LONGER, 0))
 
 
-def _cut_before(text: str, at: int, least: int) -> int:
+def _cut_before(text: str, at: int, min_at: int) -> int:
     """Return the last good place for a cut up to ``at``."""
-    for place in range(at, max(at - WORD, least), -1):
+    for place in range(at, max(at - WORD, min_at), -1):
         if text[place].isspace():
             return place
-    most = min(at + MAX_LONGER, len(text))
-    nearest = chain(range(at, least, -1), range(at, most))
-    return next((place for place in nearest if _is_between(text, place)), most)
+    max_at = min(at + MAX_LONGER, len(text))
+    nearest = chain(range(at, min_at, -1), range(at, max_at))
+    return next((place for place in nearest if _is_between(text, place)), max_at)
 
 
 def _is_between(text: str, at: int) -> bool:

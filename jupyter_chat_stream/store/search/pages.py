@@ -9,34 +9,34 @@ from sqlalchemy import Connection, func, select
 from ...shared.list_records import ThreadList, ThreadMatch
 from ..chat.listing import ListFilter, read_listed
 from ..sql.driver import rows_of
-from .finding import Listed, TextMatch, find_threads
+from .finding import SearchedThread, TextMatch, find_threads
 from .queries import parse
 
 _COLUMNS = ("pk", "id", "title", "name")
 
 
 def search_threads(
-    conn: Connection, owner: str, wanted: ListFilter, q: str, *, limit: int
+    conn: Connection, owner: str, list_filter: ListFilter, q: str, *, limit: int
 ) -> ThreadList:
     """List the owner's threads that match a query, newest first.
 
     Raises:
         InvalidInput, ThreadNotFound: see ``ListFilter.select``.
     """
-    threads = _listed(conn, owner, wanted)
-    found = find_threads(conn, threads, parse(q), owner=owner, limit=limit)
-    matches = {listed.id: [_wire(each) for each in found] for listed, found in found.threads}
+    threads = _read_threads(conn, owner, list_filter)
+    result = find_threads(conn, threads, parse(q), owner=owner, limit=limit)
+    matches = {thread.id: [_wire(match) for match in texts] for thread, texts in result.threads}
     rows = {row["id"]: row for row in read_listed(conn, owner, list(matches))}
     return {
         "threads": [{**rows[id_], "matches": matches[id_]} for id_ in matches],
-        "is_complete": found.is_complete,
+        "is_complete": result.is_complete,
     }
 
 
-def _listed(conn: Connection, owner: str, wanted: ListFilter) -> list[Listed]:
+def _read_threads(conn: Connection, owner: str, list_filter: ListFilter) -> list[SearchedThread]:
     """Read all threads in which the search looks, as one value, because a fetch of rows is slow."""
-    chosen = wanted.select(conn, owner).subquery()
-    columns = [chosen.c[name] for name in _COLUMNS]
+    query = list_filter.select(conn, owner).subquery()
+    columns = [query.c[name] for name in _COLUMNS]
     if conn.dialect.name == "sqlite":
         array = func.json_group_array(func.json_array(*columns))
         rows = rows_of(conn.execute(select(array)).scalar_one())
@@ -45,7 +45,8 @@ def _listed(conn: Connection, owner: str, wanted: ListFilter) -> list[Listed]:
         rows = conn.execute(select(array)).scalar_one() or []
         rows = json.loads(rows) if isinstance(rows, str) else rows
     return [
-        Listed(pk=pk, id=id_, title=_text(title), name=_text(name)) for pk, id_, title, name in rows
+        SearchedThread(pk=pk, id=id_, title=_text(title), name=_text(name))
+        for pk, id_, title, name in rows
     ]
 
 
@@ -53,9 +54,9 @@ def _text(value: object) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _wire(found: TextMatch) -> ThreadMatch:
+def _wire(match: TextMatch) -> ThreadMatch:
     return {
-        "message_id": found.message_id,
-        "snippet": found.match.snippet,
-        "ranges": [list(each) for each in found.match.ranges],
+        "message_id": match.message_id,
+        "snippet": match.match.snippet,
+        "ranges": [list(range_) for range_ in match.match.ranges],
     }

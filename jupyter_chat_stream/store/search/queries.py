@@ -48,16 +48,16 @@ class Query:
     @cached_property
     def lookups(self) -> tuple[Lookup, ...]:
         """The words that every matching message has in the index."""
-        found: dict[Lookup, None] = {}
+        lookups: dict[Lookup, None] = {}
         for term in self.terms:
-            whole = term.words[:-1] if term.is_open else term.words
-            for first, second in itertools.pairwise(whole):
-                found[Lookup(pair(first, second))] = None
-            if len(whole) == 1:
-                found[Lookup(whole[0][:MAX_WORD])] = None
+            whole_words = term.words[:-1] if term.is_open else term.words
+            for first, second in itertools.pairwise(whole_words):
+                lookups[Lookup(pair(first, second))] = None
+            if len(whole_words) == 1:
+                lookups[Lookup(whole_words[0][:MAX_WORD])] = None
             if term.is_open and len(term.words[-1]) > 1:
-                found[Lookup(term.words[-1][:MAX_WORD], is_prefix=True)] = None
-        return tuple(sorted(found, key=lambda each: -len(each.word))[:MAX_LOOKUPS])
+                lookups[Lookup(term.words[-1][:MAX_WORD], is_prefix=True)] = None
+        return tuple(sorted(lookups, key=lambda lookup: -len(lookup.word))[:MAX_LOOKUPS])
 
 
 def parse(text: str) -> Query:

@@ -13,9 +13,9 @@ from ...shared.json_objects import JsonView
 
 def fields_of(parts: Iterable[JsonView]) -> list[str]:
     """Return the searched texts of a message, from its parts. The first one is its content."""
-    known = list(parts)
-    fields = [content_of(known)]  # type: ignore[arg-type]
-    for part in known:
+    part_list = list(parts)
+    fields = [content_of(part_list)]  # type: ignore[arg-type]
+    for part in part_list:
         if part["kind"] == "attachment":
             fields.append(part["name"])
         elif part["kind"] == "input_request":

@@ -47,5 +47,5 @@ async def left_by(harness: RunHarness, holder: str, said: str = "Prices ") -> Ru
     claimed = await harness.claim(holder)
     delta = Delta(part=0, kind="text", text=said)
     append = Append(run=run, attempt=claimed.attempt, bodies=(delta,))
-    await asyncio.wrap_future(harness.store.appended(append))
+    await asyncio.wrap_future(harness.store.append_future(append))
     return run

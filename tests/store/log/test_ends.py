@@ -16,16 +16,16 @@ def test_the_tokens_that_one_operation_tells_are_not_for_the_next(harness: Store
     told = {claimed.run.id: {"input_tokens": 1}}
 
     def telling(tx: Transaction, *, is_refused: bool) -> None:
-        tx.told = told
+        tx.live_usage = told
         if is_refused:
             raise Conflict("No.")
 
-    append = Append(run=claimed.run, attempt=1, bodies=(), told=told)
+    append = Append(run=claimed.run, attempt=1, bodies=(), live_usage=told)
     with harness.held_up():
         looks = []
         for is_refused in (True, False):
             harness.store.submit(partial(telling, is_refused=is_refused))
-            looks.append(harness.store.submit(lambda tx: dict(tx.told)))
-        harness.store.appended(append)
-        looks.append(harness.store.submit(lambda tx: dict(tx.told)))
+            looks.append(harness.store.submit(lambda tx: dict(tx.live_usage)))
+        harness.store.append_future(append)
+        looks.append(harness.store.submit(lambda tx: dict(tx.live_usage)))
     assert [look.result(PATIENCE_S) for look in looks] == [{}, {}, {}]

@@ -375,7 +375,7 @@ def test_one_that_cannot_be_told_harms_no_other(
 
     first, second = harness.claimed(), harness.claimed()
     deaf = Append(
-        run=first.run, attempt=1, bodies=[Delta(part=0, kind="text", text="a")], done=done
+        run=first.run, attempt=1, bodies=[Delta(part=0, kind="text", text="a")], on_outcome=done
     )
     with harness.held_up():
         harness.store.append(deaf)

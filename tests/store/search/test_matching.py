@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jupyter_chat_stream.store.search.folding import MAX_WORD, Places, bag_of, composed, fold
+from jupyter_chat_stream.store.search.folding import MAX_WORD, Places, bag_of, compose, fold
 from jupyter_chat_stream.store.search.matching import MAX_LONGER, SNIPPET, Match, find
 from jupyter_chat_stream.store.search.queries import MAX_LOOKUPS, Lookup, parse
 
@@ -73,7 +73,7 @@ SIGNS = ["e\u0301\u0323", "👩‍👩‍👧", "🇩🇪", "👍🏽", "字", "
 def test_no_snippet_cuts_a_surrogate_pair_or_a_combining_sequence(
     before: list[str], after: list[str]
 ) -> None:
-    text = composed("".join([*before, " zebra ", *after]))
+    text = compose("".join([*before, " zebra ", *after]))
     match = shown("zebra", text)
     assert marks(match) == ["zebra"]
     inner = match.snippet.removeprefix("…").removesuffix("…")
