@@ -62,8 +62,8 @@ class Gc(CliCommand):
             if self.is_anew:
                 store.upkeep.reindex()
             code = _collect(store, policy)
-            room, path = store.upkeep.unused_space(), store.path
-        if room is not None and path is not None and not room.can_shrink:
+            space, path = store.upkeep.unused_space(), store.path
+        if space is not None and path is not None and not space.can_shrink:
             _rebuild(path)
         return code
 
@@ -85,9 +85,9 @@ def _tell_plan(found: Plan) -> None:
     print(f"deleted threads to purge: {found.threads_to_purge}")
     print(f"attachments to delete: {found.attachments_to_delete}")
     print(f"runs to compact: {found.runs_to_compact}, with {found.deltas_to_compact} deltas")
-    if found.room is not None:
-        print(f"unused bytes in the file: {found.room.free_bytes} of {found.room.file_bytes}")
-        if not found.room.can_shrink:
+    if found.space is not None:
+        print(f"unused bytes in the file: {found.space.free_bytes} of {found.space.file_bytes}")
+        if not found.space.can_shrink:
             print("the file, of an older release, would be written anew so that it can shrink")
 
 

@@ -23,31 +23,31 @@ Finding = tuple[str, str]  # the subject of a difference, and what is different
 def verify_held(conn: Connection, thread: ThreadRef) -> Iterator[Finding]:
     """Compare the attachments that a thread's messages name with those that they hold."""
     sql = "SELECT pk, id, parts FROM message WHERE thread = :pk AND parts LIKE :like ORDER BY pk"
-    named: dict[int, set[str]] = {}
+    named_ids: dict[int, set[str]] = {}
     ids: dict[int, str] = {}
     for pk, id_, parts in execute(conn, sql, {"pk": thread.pk, "like": "%attachment%"}):
-        named[pk], ids[pk] = set(_named_by(json.loads(parts))), id_
+        named_ids[pk], ids[pk] = set(_attachment_ids_of(json.loads(parts))), id_
     sql = (
         "SELECT held.message, message.id, attachment.id FROM message_attachment AS held "
         "LEFT JOIN message ON message.pk = held.message "
         "LEFT JOIN attachment ON attachment.pk = held.attachment WHERE held.thread = :pk"
     )
     for pk, id_, attachment in execute(conn, sql, {"pk": thread.pk}).fetchall():
-        if attachment is None or attachment not in named.get(pk, set()):
+        if attachment is None or attachment not in named_ids.get(pk, set()):
             yield f"message {id_}", f"it holds attachment {attachment}, which it does not name"
         else:
-            named[pk].discard(attachment)
-    for pk, missing in named.items():
-        for attachment in sorted(missing):
+            named_ids[pk].discard(attachment)
+    for pk, missing_ids in named_ids.items():
+        for attachment in sorted(missing_ids):
             yield f"message {ids[pk]}", f"its attachment {attachment} is gone"
 
 
-def _named_by(parts: Sequence[JsonView]) -> Iterator[str]:
+def _attachment_ids_of(parts: Sequence[JsonView]) -> Iterator[str]:
     """List the ids of the attachments of a message, and of the results of its tool calls."""
     for part in parts:
         if "attachment_id" in part:
             yield part["attachment_id"]
-        yield from (each["id"] for each in part.get("attachments", ()))
+        yield from (record["id"] for record in part.get("attachments", ()))
 
 
 def verify_attachments(conn: Connection) -> Iterator[Finding]:
@@ -91,24 +91,24 @@ def _verify_blobs(conn: Connection) -> Iterator[Finding]:
             subject = f"blob {pk}" if attachment is None else f"attachment {attachment}"
             if attachment is None:
                 yield subject, "no attachment needs its bytes"
-            what = _damage_of(conn, pk, size, sha256)
-            if what is not None:
-                yield subject, what
+            damage = _damage_of(conn, pk, size, sha256)
+            if damage is not None:
+                yield subject, damage
 
 
 def _damage_of(conn: Connection, blob: int, size: int, sha256: str) -> str | None:
     """Return what is wrong with the bytes of a blob; None if nothing is."""
-    wanted = -(-size // PIECE_BYTES)
+    pieces = -(-size // PIECE_BYTES)
     sql = "SELECT COUNT(*), COALESCE(MAX(n), -1) FROM blob_piece WHERE blob = :blob"
-    count, last = execute(conn, sql, {"blob": blob}).one()
-    if (count, last) != (wanted, wanted - 1):
-        return f"{count} pieces of its bytes are there, up to number {last}, instead of {wanted}"
-    found, digest = 0, hashlib.sha256()
-    for n in range(wanted):
+    count, last_n = execute(conn, sql, {"blob": blob}).one()
+    if (count, last_n) != (pieces, pieces - 1):
+        return f"{count} pieces of its bytes are there, up to number {last_n}, instead of {pieces}"
+    byte_count, digest = 0, hashlib.sha256()
+    for n in range(pieces):
         sql = "SELECT data FROM blob_piece WHERE blob = :blob AND n = :n"
         data: Any = execute(conn, sql, {"blob": blob, "n": n}).scalar()
-        found += len(data)
+        byte_count += len(data)
         digest.update(data)
-    if found != size:
-        return f"its pieces have {found} bytes instead of {size}"
+    if byte_count != size:
+        return f"its pieces have {byte_count} bytes instead of {size}"
     return None if digest.hexdigest() == sha256 else "its bytes do not have its sha256"

@@ -40,8 +40,8 @@ class Difference:
     what: str
 
     def __str__(self) -> str:
-        where = "" if self.thread_id is None else f"thread {self.thread_id}: "
-        return f"{where}{self.subject}: {self.what}"
+        prefix = "" if self.thread_id is None else f"thread {self.thread_id}: "
+        return f"{prefix}{self.subject}: {self.what}"
 
 
 @dataclass(kw_only=True)
@@ -49,8 +49,8 @@ class _Compactions:
     """The compacted deltas of a thread."""
 
     hashes: dict[str, str] = field(default_factory=dict)  # of each compacted message, by its id
-    missing: int = 0  # deltas that are no longer in the log
-    left: dict[str, int] = field(default_factory=dict)  # run id -> deltas still in the log
+    deleted_deltas: int = 0  # deltas that are no longer in the log
+    deltas_left: dict[str, int] = field(default_factory=dict)  # run id -> deltas still in the log
 
 
 def verify(
@@ -62,15 +62,15 @@ def verify(
         progress: called before each thread with the number of threads done, and of all.
     """
     threads = execute(conn, "SELECT pk, id FROM thread ORDER BY pk").fetchall()
-    for done, (pk, id_) in enumerate(threads):
+    for index, (pk, id_) in enumerate(threads):
         if progress is not None:
-            progress(done, len(threads))
+            progress(index, len(threads))
         thread = ThreadRef(pk=pk, id=id_)
         if _is_being_purged(conn, thread):
             continue
-        damaged = list(_damaged(conn, thread))
-        if damaged:  # a log with unreadable rows cannot be folded
-            yield from damaged
+        damaged_rows = list(_find_damaged(conn, thread))
+        if damaged_rows:  # a log with unreadable rows cannot be folded
+            yield from damaged_rows
             continue
         try:
             yield from _verify_thread(conn, thread)
@@ -81,18 +81,18 @@ def verify(
         yield Difference(thread_id=None, subject=subject, what=what)
 
 
-def _damaged(conn: Connection, thread: ThreadRef) -> Iterator[Difference]:
+def _find_damaged(conn: Connection, thread: ThreadRef) -> Iterator[Difference]:
     """Name each row of a thread that cannot be read."""
-    own = f"SELECT {rows.THREAD_COLUMNS} FROM thread WHERE pk = :pk"
-    for row in execute(conn, own, {"pk": thread.pk}).mappings():
-        yield from _tried(thread, partial(rows.thread_wire, row))
-    messages = f"SELECT {rows.MESSAGE_COLUMNS} FROM message WHERE thread = :pk ORDER BY pk"
-    for row in execute(conn, messages, {"pk": thread.pk}).mappings():
-        yield from _tried(thread, partial(rows.message_wire, row, thread.id))
-    runs = f"SELECT {rows.RUN_COLUMNS} FROM run WHERE thread = :pk ORDER BY pk"
-    for row in execute(conn, runs, {"pk": thread.pk}).mappings():
-        yield from _tried(thread, partial(rows.run_wire, row, thread.id, ""))
-        yield from _tried(thread, partial(rows.params_of, row["params"], thread.id, row["id"]))
+    thread_sql = f"SELECT {rows.THREAD_COLUMNS} FROM thread WHERE pk = :pk"
+    for row in execute(conn, thread_sql, {"pk": thread.pk}).mappings():
+        yield from _try_read(thread, partial(rows.thread_wire, row))
+    messages_sql = f"SELECT {rows.MESSAGE_COLUMNS} FROM message WHERE thread = :pk ORDER BY pk"
+    for row in execute(conn, messages_sql, {"pk": thread.pk}).mappings():
+        yield from _try_read(thread, partial(rows.message_wire, row, thread.id))
+    runs_sql = f"SELECT {rows.RUN_COLUMNS} FROM run WHERE thread = :pk ORDER BY pk"
+    for row in execute(conn, runs_sql, {"pk": thread.pk}).mappings():
+        yield from _try_read(thread, partial(rows.run_wire, row, thread.id, ""))
+        yield from _try_read(thread, partial(rows.params_of, row["params"], thread.id, row["id"]))
     seq = 0
     while events := read_events(conn, thread, seq, _STEP, shows_damage=True):
         for event in events:
@@ -101,7 +101,7 @@ def _damaged(conn: Connection, thread: ThreadRef) -> Iterator[Difference]:
         seq = events[-1].seq
 
 
-def _tried(thread: ThreadRef, read: Callable[[], object]) -> Iterator[Difference]:
+def _try_read(thread: ThreadRef, read: Callable[[], object]) -> Iterator[Difference]:
     try:
         read()
     except DamagedRow as damage:
@@ -121,9 +121,9 @@ def _verify_thread(conn: Connection, thread: ThreadRef) -> Iterator[Difference]:
     compactions = _read_compactions(conn, thread)
     transcript = Transcript()
     ends: dict[str, int] = {}
-    missing = compactions.missing
+    missing_events = compactions.deleted_deltas
     for event in _all_events(conn, thread, compactions):
-        missing -= event.seq - transcript.seq - 1
+        missing_events -= event.seq - transcript.seq - 1
         if event.run_id in ends:
             what = f"L4: event {event.seq} after its end"
             yield _difference(thread, f"run {event.run_id}", what)
@@ -135,11 +135,11 @@ def _verify_thread(conn: Connection, thread: ThreadRef) -> Iterator[Difference]:
             yield _difference(thread, f"event {event.seq}", str(error))
             return
         _keep_small(transcript, event)
-    if missing:
-        yield _difference(thread, "log", f"L1: {abs(missing)} events missing or too many")
-    for run_id, left in compactions.left.items():
-        if left:
-            yield _difference(thread, f"run {run_id}", f"L2: {abs(left)} deltas left or too many")
+    if missing_events:
+        yield _difference(thread, "log", f"L1: {abs(missing_events)} events missing or too many")
+    for run_id, rest in compactions.deltas_left.items():
+        if rest:
+            yield _difference(thread, f"run {run_id}", f"L2: {abs(rest)} deltas left or too many")
     yield from _compare_messages(conn, thread, transcript, compactions)
     for subject, what in verify_held(conn, thread):
         yield _difference(thread, subject, what)
@@ -178,12 +178,12 @@ def _has_mark_ahead(conn: Connection, thread: ThreadRef) -> bool:
 def _all_events(
     conn: Connection, thread: ThreadRef, compactions: _Compactions | None = None
 ) -> Iterator[Event]:
-    """Read all events of a thread; subtract the deltas of compacted runs from ``left``."""
+    """Read all events of a thread; subtract the deltas of compacted runs from ``deltas_left``."""
     seq = 0
     while events := read_events(conn, thread, seq, _STEP):
         for event in events:
-            if compactions and event.type == "delta" and event.run_id in compactions.left:
-                compactions.left[event.run_id] -= 1
+            if compactions and event.type == "delta" and event.run_id in compactions.deltas_left:
+                compactions.deltas_left[event.run_id] -= 1
             yield event
         seq = events[-1].seq
 
@@ -207,12 +207,12 @@ def _read_compactions(conn: Connection, thread: ThreadRef) -> _Compactions:
         "JOIN run ON run.pk = compaction.run JOIN message ON message.pk = run.message "
         "WHERE compaction.thread = :pk"
     )
-    found = _Compactions()
-    for message_id, run_id, sha256, deltas, left in execute(conn, sql, {"pk": thread.pk}):
-        found.hashes[message_id] = sha256
-        found.left[run_id] = left
-        found.missing += deltas
-    return found
+    compactions = _Compactions()
+    for message_id, run_id, sha256, deltas, deltas_left in execute(conn, sql, {"pk": thread.pk}):
+        compactions.hashes[message_id] = sha256
+        compactions.deltas_left[run_id] = deltas_left
+        compactions.deleted_deltas += deltas
+    return compactions
 
 
 def _compare_messages(
@@ -221,38 +221,38 @@ def _compare_messages(
     keys = execute(
         conn, "SELECT pk, id FROM message WHERE thread = :pk ORDER BY pk", {"pk": thread.pk}
     ).fetchall()
-    missing = {message["id"] for message in transcript.messages}
+    missing_ids = {message["id"] for message in transcript.messages}
     for pk, id_ in keys:
         row = _message(conn, pk, thread.id)
         subject = f"message {id_}"
-        missing.discard(id_)
+        missing_ids.discard(id_)
         if id_ in compactions.hashes:
             if digest(row) != compactions.hashes[id_]:
                 yield _difference(thread, subject, "L2: not what its compacted deltas folded to")
             continue
-        folded = transcript.message(id_)
-        if folded is None:
+        log_message = transcript.message(id_)
+        if log_message is None:
             yield _difference(thread, subject, "no event of the log made it")
-        elif folded["seq"] == row["seq"]:
-            yield from _compare(thread, subject, row, folded)
+        elif log_message["seq"] == row["seq"]:
+            yield from _compare(thread, subject, row, log_message)
         else:  # an older row must be the fold up to its own seq (L7)
-            again = _fold_upto(conn, thread, row["seq"], compactions).message(id_)
-            yield from _compare(thread, subject, row, again or {})
-    for id_ in sorted(missing):
+            earlier_message = _fold_upto(conn, thread, row["seq"], compactions).message(id_)
+            yield from _compare(thread, subject, row, earlier_message or {})
+    for id_ in sorted(missing_ids):
         yield _difference(thread, f"message {id_}", "L7: its row is gone")
 
 
 def _compare_runs(
     conn: Connection, thread: ThreadRef, transcript: Transcript, compactions: _Compactions
 ) -> Iterator[Difference]:
-    missing = set(transcript.runs)
+    missing_ids = set(transcript.runs)
     for run in each_run(conn, thread):
-        missing.discard(run["id"])
-        folded = dict(transcript.runs.get(run["id"], {}))
-        if folded and run["message_id"] in compactions.hashes:
-            folded["first_event_at"] = run["first_event_at"]  # its delta is compacted
-        yield from _compare(thread, f"run {run['id']}", run, folded)
-    for id_ in sorted(missing):
+        missing_ids.discard(run["id"])
+        log_run = dict(transcript.runs.get(run["id"], {}))
+        if log_run and run["message_id"] in compactions.hashes:
+            log_run["first_event_at"] = run["first_event_at"]  # its delta is compacted
+        yield from _compare(thread, f"run {run['id']}", run, log_run)
+    for id_ in sorted(missing_ids):
         yield _difference(thread, f"run {id_}", "L7: its row is gone")
 
 
@@ -264,11 +264,11 @@ def _compare_usage(conn: Connection, thread: ThreadRef) -> Iterator[Difference]:
         "JOIN message ON message.pk = run.message LEFT JOIN usage ON usage.run = run.pk "
         "WHERE run.thread = :pk AND run.ended_ms IS NOT NULL ORDER BY run.pk"
     )
-    for run_id, usage, *entered in execute(conn, sql, {"pk": thread.pk}):
+    for run_id, usage, *ledger_values in execute(conn, sql, {"pk": thread.pk}):
         columns = ledger.columns_of(rows.load(usage)) or dict.fromkeys(names)
-        expected = [columns[name] for name in names]
-        if entered != expected:
-            is_gone = entered == [None] * len(names)
+        message_values = [columns[name] for name in names]
+        if ledger_values != message_values:
+            is_gone = ledger_values == [None] * len(names)
             what = "its row is gone" if is_gone else "differs from its message"
             yield _difference(thread, f"run {run_id}", f"usage: {what}")
 
@@ -286,12 +286,12 @@ def _fold_upto(
 
 
 def _compare(
-    thread: ThreadRef, subject: str, stored: Mapping[str, object], folded: Mapping[str, object]
+    thread: ThreadRef, subject: str, row: Mapping[str, object], fold: Mapping[str, object]
 ) -> Iterator[Difference]:
-    if canonical(stored) == canonical(folded):
+    if canonical(row) == canonical(fold):
         return
-    for name in stored.keys() | folded.keys():
-        if stored.get(name) != folded.get(name):
+    for name in row.keys() | fold.keys():
+        if row.get(name) != fold.get(name):
             yield _difference(thread, subject, f"L7: {name} differs from the log")
 
 

@@ -68,14 +68,14 @@ class WholeThread:
 
     def messages(self, entries: Sequence[MessageEntry]) -> Iterator[MessageRecord]:
         """Read these messages in this order, and fold open replies up to ``seq``."""
-        partial = {run.message_pk: run for run in open_runs(self._conn, self._thread)}
+        runs_by_message = {run.message_pk: run for run in open_runs(self._conn, self._thread)}
         sql = f"SELECT pk, {rows.MESSAGE_COLUMNS} FROM message WHERE pk {among(self._conn)}"
         for start in range(0, len(entries), PAGE_MESSAGES):
             keys = [entry.pk for entry in entries[start : start + PAGE_MESSAGES]]
-            found = execute(self._conn, sql, {"keys": dumps(keys)}).mappings()
-            by_key = {row["pk"]: row for row in found}
+            message_rows = execute(self._conn, sql, {"keys": dumps(keys)}).mappings()
+            by_key = {row["pk"]: row for row in message_rows}
             for key in keys:
-                yield self._message(by_key[key], partial.get(key))
+                yield self._message(by_key[key], runs_by_message.get(key))
 
     def _message(self, row: rows.Row, run: RunRef | None) -> MessageRecord:
         thread_id = self._thread.id
@@ -86,7 +86,7 @@ class WholeThread:
                 return message
             return fold_message(self._conn, run, message, self.seq).value()
 
-        return damage.readable(read, lambda found: damage.message_instead(row, thread_id, found))
+        return damage.readable(read, lambda error: damage.message_instead(row, thread_id, error))
 
     def runs(self) -> Iterator[RunRecord]:
         """Read all runs, oldest first."""
@@ -132,10 +132,10 @@ def each_run(conn: Connection, thread: ThreadRef) -> Iterator[RunRecord]:
         f"ORDER BY run.pk LIMIT {PAGE_ROWS}"
     )
     after = 0
-    while found := execute(conn, sql, {"pk": thread.pk, "after": after}).mappings().all():
-        for row in found:
+    while run_rows := execute(conn, sql, {"pk": thread.pk, "after": after}).mappings().all():
+        for row in run_rows:
             yield shown_run(row, thread.id)
-        after = found[-1]["pk"]
+        after = run_rows[-1]["pk"]
 
 
 def each_thread(conn: Connection) -> Iterator[ThreadRef]:
@@ -144,9 +144,9 @@ def each_thread(conn: Connection) -> Iterator[ThreadRef]:
         f"SELECT pk, id FROM thread WHERE NOT deleted AND pk > :after ORDER BY pk LIMIT {PAGE_ROWS}"
     )
     after = 0
-    while found := execute(conn, sql, {"after": after}).fetchall():
-        yield from (ThreadRef(pk=row[0], id=row[1]) for row in found)
-        after = found[-1][0]
+    while thread_rows := execute(conn, sql, {"after": after}).fetchall():
+        yield from (ThreadRef(pk=row[0], id=row[1]) for row in thread_rows)
+        after = thread_rows[-1][0]
 
 
 def find_any_thread(conn: Connection, word: str) -> ThreadRef:
@@ -159,10 +159,10 @@ def find_any_thread(conn: Connection, word: str) -> ThreadRef:
         "SELECT pk, id FROM thread WHERE NOT deleted AND "
         "(id = :word OR owner || '/' || name = :word) ORDER BY pk LIMIT 10"
     )
-    found = execute(conn, sql, {"word": word}).fetchall()
-    if not found:
+    matches = execute(conn, sql, {"word": word}).fetchall()
+    if not matches:
         raise NotFound(f"There is no thread {word!r}; give its id, or owner/name.")
-    if len(found) > 1:
-        ids = ", ".join(row[1] for row in found)
+    if len(matches) > 1:
+        ids = ", ".join(row[1] for row in matches)
         raise NotFound(f"Several projects have a thread {word!r}; give one's id: {ids}.")
-    return ThreadRef(pk=found[0][0], id=found[0][1])
+    return ThreadRef(pk=matches[0][0], id=matches[0][1])

@@ -78,32 +78,32 @@ class Overview:
 
 def read_overview(conn: Connection) -> Overview:
     """Read the overview in the caller's one read transaction."""
-    written = _one(
+    event_count = _number(
         conn,
         "SELECT SUM((SELECT MAX(seq) FROM event WHERE event.thread = thread.pk)) FROM thread",
     )
-    waiting = "FROM run WHERE ended_ms IS NULL AND status = 'waiting'"
+    waiting_runs = "FROM run WHERE ended_ms IS NULL AND status = 'waiting'"
     return Overview(
         runs=count_by_status(conn),
         open_runs=_open_runs(conn),
         holders=_holders(conn),
         oldest_pending=oldest_pending(conn),
-        waiting=_one(conn, f"SELECT COUNT(*) {waiting}"),
-        next_wake=_time(conn, f"SELECT MIN(wake_ms) {waiting}"),
+        waiting=_number(conn, f"SELECT COUNT(*) {waiting_runs}"),
+        next_wake=_time(conn, f"SELECT MIN(wake_ms) {waiting_runs}"),
         schedules={
-            "active": _one(conn, "SELECT COUNT(*) FROM schedule WHERE NOT paused"),
-            "paused": _one(conn, "SELECT COUNT(*) FROM schedule WHERE paused"),
+            "active": _number(conn, "SELECT COUNT(*) FROM schedule WHERE NOT paused"),
+            "paused": _number(conn, "SELECT COUNT(*) FROM schedule WHERE paused"),
         },
         next_schedule=_time(conn, "SELECT MIN(next_ms) FROM schedule WHERE NOT paused"),
-        threads=_one(conn, "SELECT COUNT(*) FROM thread WHERE NOT deleted"),
-        deleted_threads=_one(conn, "SELECT COUNT(*) FROM thread WHERE deleted"),
-        events_written=written,
-        events_compacted=_one(conn, "SELECT SUM(deltas) FROM compaction"),
-        attachments=_one(conn, "SELECT COUNT(*) FROM attachment WHERE expires_ms IS NULL"),
-        unsent_attachments=_one(
+        threads=_number(conn, "SELECT COUNT(*) FROM thread WHERE NOT deleted"),
+        deleted_threads=_number(conn, "SELECT COUNT(*) FROM thread WHERE deleted"),
+        events_written=event_count,
+        events_compacted=_number(conn, "SELECT SUM(deltas) FROM compaction"),
+        attachments=_number(conn, "SELECT COUNT(*) FROM attachment WHERE expires_ms IS NULL"),
+        unsent_attachments=_number(
             conn, "SELECT COUNT(*) FROM attachment WHERE expires_ms IS NOT NULL"
         ),
-        attachment_bytes=_one(conn, "SELECT SUM(size) FROM blob WHERE sha256 IS NOT NULL"),
+        attachment_bytes=_number(conn, "SELECT SUM(size) FROM blob WHERE sha256 IS NOT NULL"),
         search=_search(conn),
         bytes=_bytes(conn),
         schema=str(_value(conn, "SELECT MAX(name) FROM migration")),
@@ -134,9 +134,11 @@ def count_calls(conn: Connection) -> tuple[dict[str, int], int | None]:
         "SELECT state, COUNT(*), MIN(expires_ms) FROM tool_call WHERE state <> 'ended' "
         "GROUP BY state"
     )
-    found = execute(conn, sql).fetchall()
-    counts = {state: count for state, count, _ in found}
-    return counts, next((expires_ms for state, _, expires_ms in found if state == "open"), None)
+    state_rows = execute(conn, sql).fetchall()
+    counts = {state: count for state, count, _ in state_rows}
+    return counts, next(
+        (expires_ms for state, _, expires_ms in state_rows if state == "open"), None
+    )
 
 
 def _open_runs(conn: Connection) -> tuple[OpenRun, ...]:
@@ -165,15 +167,15 @@ def _holders(conn: Connection) -> tuple[Holder, ...]:
         "SELECT owner, COUNT(*) FROM run WHERE ended_ms IS NULL AND owner IS NOT NULL "
         "GROUP BY owner ORDER BY owner"
     )
-    held: dict[str, int] = dict(execute(conn, sql).fetchall())
+    runs_by_holder: dict[str, int] = dict(execute(conn, sql).fetchall())
     if conn.dialect.name == "sqlite":
-        return tuple(Holder(owner=owner, runs=count) for owner, count in held.items())
+        return tuple(Holder(owner=owner, runs=count) for owner, count in runs_by_holder.items())
     now = "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)"
     sql = f"SELECT owner, kind, host, pid, until_ms - {now} FROM lease ORDER BY owner"
-    leased = tuple(
+    lease_holders = tuple(
         Holder(
             owner=owner,
-            runs=held.pop(owner, 0),
+            runs=runs_by_holder.pop(owner, 0),
             kind=kind,
             host=host,
             pid=pid,
@@ -181,14 +183,17 @@ def _holders(conn: Connection) -> tuple[Holder, ...]:
         )
         for owner, kind, host, pid, left_ms in execute(conn, sql)
     )
-    return (*leased, *(Holder(owner=owner, runs=count) for owner, count in held.items()))
+    return (
+        *lease_holders,
+        *(Holder(owner=owner, runs=count) for owner, count in runs_by_holder.items()),
+    )
 
 
 def _bytes(conn: Connection) -> int:
     if conn.dialect.name == "sqlite":
-        return _one(conn, "PRAGMA page_count") * _one(conn, "PRAGMA page_size")
+        return _number(conn, "PRAGMA page_count") * _number(conn, "PRAGMA page_size")
     names = ", ".join(f"'{name}'" for name in sorted(SQLModel.metadata.tables))
-    return _one(
+    return _number(
         conn,
         "SELECT SUM(pg_total_relation_size(oid)) FROM pg_class WHERE relkind = 'r' "
         f"AND relnamespace = current_schema()::regnamespace AND relname IN ({names})",
@@ -201,7 +206,7 @@ def _search(conn: Connection) -> str:
         return "no index: this SQLite has no FTS5, so a search reads the newest texts"
     if full_text.read_left(conn):
         return "older messages are being indexed"
-    waiting = _one(conn, "SELECT COUNT(*) FROM search_due")
+    waiting = _number(conn, "SELECT COUNT(*) FROM search_due")
     return f"{waiting} messages wait for the index" if waiting else "complete"
 
 
@@ -209,7 +214,7 @@ def _value(conn: Connection, sql: str) -> Any:
     return execute(conn, sql).scalar()
 
 
-def _one(conn: Connection, sql: str) -> int:
+def _number(conn: Connection, sql: str) -> int:
     return int(_value(conn, sql) or 0)
 
 

@@ -49,7 +49,7 @@ class ForeignListener:
         if notice.threads is None:
             return True
         if self.wants is None:
-            return notice.moved
+            return notice.is_run_change
         if self.of_rows and not notice.is_listed:
             return False
         return any(map(self.wants, notice.threads))

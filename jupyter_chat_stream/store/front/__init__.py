@@ -38,7 +38,7 @@ from ..log.transaction import RunRef, ThreadRef
 from ..log.upstreams import ProviderData, UpstreamPlace
 from ..overview import Holder, OpenRun, Overview
 from ..retention.cleanup import Counts, Plan, Policy
-from ..retention.disk_space import Room, rebuild
+from ..retention.disk_space import FileSpace, rebuild
 from ..retention.housekeeping import Housekeeping
 from ..search.queries import MAX_QUERY
 from ..sql.database import PAGE_BYTES
@@ -91,6 +91,7 @@ __all__ = [
     "Difference",
     "Due",
     "DueSchedule",
+    "FileSpace",
     "GroupPage",
     "Holder",
     "Housekeeping",
@@ -113,7 +114,6 @@ __all__ = [
     "Replay",
     "RetryRequest",
     "Reviewed",
-    "Room",
     "RunContext",
     "RunRef",
     "SendRequest",

@@ -12,7 +12,7 @@ from ..exporting import WholeThread, each_thread, find_any_thread
 from ..log.transaction import ThreadRef
 from ..overview import Overview, read_overview
 from ..retention.cleanup import Counts, Plan, Policy, collect, plan
-from ..retention.disk_space import Room, read_room
+from ..retention.disk_space import FileSpace, read_space
 from ..sql import full_text
 from .verbs import Group
 
@@ -63,9 +63,9 @@ class Upkeep(Group):
         """Empty the full-text index; a round of ``collect`` fills it again."""
         self._core.submit(lambda tx: full_text.rebuild(tx.conn)).result()
 
-    def unused_space(self) -> Room | None:
+    def unused_space(self) -> FileSpace | None:
         """Measure the unused space in an SQLite file; None on Postgres."""
-        return self._core.read_now(read_room)
+        return self._core.read_now(read_space)
 
     def threads(self) -> list[ThreadRef]:
         """List every thread that is not deleted, oldest first."""

@@ -30,29 +30,29 @@ def delete_expired(now_ms: int, *, budget: Budget) -> Steps[int]:
     """Delete the attachments whose time is over; returns their number."""
     yield from _expire_forgotten()
     count, after = 0, attachments.BEGINNING
-    while found := (yield _page("attachment", now_ms, after)):
-        after = found[-1]
-        left = [pk for _, pk in found]
-        while left:
-            gone, left = yield Write(work=_delete(left, now_ms, budget))
-            count += gone
+    while page := (yield _page("attachment", now_ms, after)):
+        after = page[-1]
+        pks = [pk for _, pk in page]
+        while pks:
+            deleted_count, pks = yield Write(work=_delete_some(pks, now_ms, budget))
+            count += deleted_count
     return count
 
 
 def _expire_forgotten() -> Steps[None]:
     """Let the attachments expire whose messages were purged by older code."""
     find = partial(holding.find_forgotten, limit=PAGE_ROWS)
-    while found := (yield Read(work=find)):
-        yield Write(work=partial(holding.expire_forgotten, keys=found))
+    while pks := (yield Read(work=find)):
+        yield Write(work=partial(holding.expire_forgotten, keys=pks))
 
 
 def drop_blobs(now_ms: int, *, budget: Budget) -> Steps[None]:
     """Delete the bytes that nobody needs, and those of abandoned uploads."""
     after = attachments.BEGINNING
-    while found := (yield _page("blob", now_ms, after)):
-        after = found[-1]
-        for _, blob in found:
-            while (yield Write(work=_drop(blob, now_ms, budget))):
+    while page := (yield _page("blob", now_ms, after)):
+        after = page[-1]
+        for _, blob in page:
+            while (yield Write(work=_drop_pieces(blob, now_ms, budget))):
                 pass
 
 
@@ -62,24 +62,24 @@ def _page(table: attachments.Expiring, now_ms: int, after: attachments.ExpiryPla
     return Read(work=partial(find, limit=PAGE_ROWS))
 
 
-def _delete(
-    found: list[int], now_ms: int, budget: Budget
+def _delete_some(
+    pks: list[int], now_ms: int, budget: Budget
 ) -> Callable[[Transaction], tuple[int, list[int]]]:
     """Make the step that deletes some; it returns their number, and those that are left."""
 
     def work(tx: Transaction) -> tuple[int, list[int]]:
         is_spent = budget.start()
         count = 0
-        for place, attachment in enumerate(found, 1):
+        for place, attachment in enumerate(pks, 1):
             count += attachments.delete_expired(tx, attachment, now_ms)[0]
             if is_spent():
-                return count, found[place:]
+                return count, pks[place:]
         return count, []
 
     return work
 
 
-def _drop(blob: int, now_ms: int, budget: Budget) -> Callable[[Transaction], bool]:
+def _drop_pieces(blob: int, now_ms: int, budget: Budget) -> Callable[[Transaction], bool]:
     """Make the step that drops some pieces; it returns whether more may be left."""
 
     def work(tx: Transaction) -> bool:

@@ -29,7 +29,7 @@ from ..log.transaction import RunRef, ThreadRef, Transaction, execute
 from ..store import Store
 from . import attachments
 from .compaction import compact_run, find_compactable
-from .disk_space import REST_S, Room, give_back, is_log_long, read_room
+from .disk_space import REST_S, FileSpace, give_back, is_log_long, read_space
 from .indexing import index_due, index_older
 from .purging import DELETED, QUIET, expire, find_threads, purge
 from .steps import Budget, Read, Step, Steps, Write, drive
@@ -55,11 +55,11 @@ class Policy:
     @classmethod
     def of(cls, config: ChatStream, **changes: Any) -> Policy:
         """Read the policy from the settings."""
-        given = {
+        ages = {
             "keep_events_ms": _ms(config.keep_events_days),
             "retention_ms": _ms(config.retention_days),
         }
-        return cls(**{**given, **changes})
+        return cls(**{**ages, **changes})
 
 
 @dataclass(kw_only=True)
@@ -89,20 +89,20 @@ class Plan:
     attachments_to_delete: int
     runs_to_compact: int
     deltas_to_compact: int
-    room: Room | None
+    space: FileSpace | None
 
 
 def plan(conn: Connection, policy: Policy, now_ms: int) -> Plan:
     """Count the work of a collection, without doing it."""
     runs, deltas = 0, 0
     if policy.keep_events_ms is not None:
-        cutoff = {"cutoff": now_ms - policy.keep_events_ms}
+        params = {"cutoff": now_ms - policy.keep_events_ms}
         sql = (
             "SELECT COUNT(DISTINCT event.run), COUNT(*) FROM event JOIN run ON run.pk = event.run "
             "JOIN thread ON thread.pk = event.thread WHERE event.type = 'delta' "
             "AND run.ended_ms < :cutoff AND NOT thread.deleted"
         )
-        runs, deltas = execute(conn, sql, cutoff).one()
+        runs, deltas = execute(conn, sql, params).one()
     quiet = 0
     if policy.retention_ms is not None:
         quiet = _count(conn, QUIET, now_ms - policy.retention_ms)
@@ -112,7 +112,7 @@ def plan(conn: Connection, policy: Policy, now_ms: int) -> Plan:
         attachments_to_delete=attachments.count_expired(conn, now_ms),
         runs_to_compact=runs,
         deltas_to_compact=deltas,
-        room=read_room(conn),
+        space=read_space(conn),
     )
 
 
@@ -141,11 +141,11 @@ def collect(
             return store.read_now(step.work)
         if is_log_long(store.database.path):
             pause(REST_S)
-        found, took_s = store.submit(lease.holding(step, counts), *step.threads).result()
+        result, took_s = store.submit(lease.holding(step, counts), *step.threads).result()
         pause(took_s)  # SQLite's lock is not fair: a waiting process tries it at intervals
         if progress is not None:
             progress(counts)
-        return found
+        return result
 
     try:
         drive(tidy(store.now_ms, policy, counts), do)
@@ -163,13 +163,13 @@ def tidy(
     counts: Counts,
     *,
     budget: Budget | None = None,
-    known: set[str] | None = None,
+    logged_ids: set[str] | None = None,
 ) -> Steps[None]:
     """Do all work step by step.
 
-    ``known`` are the ids of damaged threads and runs, which are not logged again.
+    ``logged_ids`` are the ids of damaged threads and runs, which are not logged again.
     """
-    work = _Tidying(counts, budget or Budget(), set() if known is None else known)
+    work = _Tidying(counts, budget or Budget(), set() if logged_ids is None else logged_ids)
     if policy.retention_ms is not None:
         yield from work.expire(now_ms() - policy.retention_ms)
     yield from work.purge(now_ms() - PURGE_AFTER_MS)
@@ -184,53 +184,53 @@ def tidy(
 class _Tidying:
     """One round, which handles every listed thread and run once."""
 
-    def __init__(self, counts: Counts, budget: Budget, known: set[str]) -> None:
+    def __init__(self, counts: Counts, budget: Budget, logged_ids: set[str]) -> None:
         self.budget = budget
         self._counts = counts
-        self._known = known
+        self._logged_ids = logged_ids
 
     def expire(self, cutoff_ms: int) -> Steps[None]:
-        def one(thread: ThreadRef) -> Steps[None]:
+        def expire_thread(thread: ThreadRef) -> Steps[None]:
             self._counts.expired_threads += yield from expire(thread, cutoff_ms)
 
-        yield from self._each_thread(QUIET, cutoff_ms, one)
+        yield from self._each_thread(QUIET, cutoff_ms, expire_thread)
 
     def purge(self, cutoff_ms: int) -> Steps[None]:
-        def one(thread: ThreadRef) -> Steps[None]:
+        def purge_thread(thread: ThreadRef) -> Steps[None]:
             self._counts.purged_rows += yield from purge(thread, cutoff_ms, budget=self.budget)
             self._counts.purged_threads += 1
 
-        yield from self._each_thread(DELETED, cutoff_ms, one)
+        yield from self._each_thread(DELETED, cutoff_ms, purge_thread)
 
     def delete_attachments(self, now_ms: Callable[[], int]) -> Steps[None]:
-        gone = yield from attachments.delete_expired(now_ms(), budget=self.budget)
-        self._counts.deleted_attachments += gone
+        count = yield from attachments.delete_expired(now_ms(), budget=self.budget)
+        self._counts.deleted_attachments += count
         yield from attachments.drop_blobs(now_ms(), budget=self.budget)
 
     def compact(self, cutoff_ms: int) -> Steps[None]:
         after = (0, 0)
-        while found := (yield Read(work=_compactable(cutoff_ms, after))):
-            for place, run in found:
-                yield from self._guarded(run, self._compact(run))
+        while page := (yield Read(work=_compactable(cutoff_ms, after))):
+            for place, run in page:
+                yield from self._skip_damaged(run, self._compact(run))
                 after = place
 
     def _compact(self, run: RunRef) -> Steps[None]:
-        done = yield from compact_run(run, budget=self.budget)
+        result = yield from compact_run(run, budget=self.budget)
         counts = self._counts
         counts.compacted_runs += 1
-        counts.compacted_deltas += done.deltas
-        counts.compacted_bytes += done.text_bytes
+        counts.compacted_deltas += result.deltas
+        counts.compacted_bytes += result.text_bytes
 
     def _each_thread(
-        self, which: str, cutoff_ms: int, one: Callable[[ThreadRef], Steps[None]]
+        self, condition: str, cutoff_ms: int, work: Callable[[ThreadRef], Steps[None]]
     ) -> Steps[None]:
         after = 0
-        while found := (yield Read(work=_threads(which, cutoff_ms, after))):
-            for thread in found:
-                yield from self._guarded(thread, one(thread))
+        while threads := (yield Read(work=_threads(condition, cutoff_ms, after))):
+            for thread in threads:
+                yield from self._skip_damaged(thread, work(thread))
                 after = thread.pk
 
-    def _guarded(self, what: RunRef | ThreadRef, steps: Steps[None]) -> Steps[None]:
+    def _skip_damaged(self, ref: RunRef | ThreadRef, steps: Steps[None]) -> Steps[None]:
         """Do the steps of one thread or run. If it is damaged, log it; the round goes on."""
         try:
             yield from steps
@@ -240,23 +240,23 @@ class _Tidying:
             raise
         except (ChatStreamError, LookupError, TypeError, ValueError) as error:
             self._counts.left += 1
-            if what.id not in self._known:
-                self._known.add(what.id)
+            if ref.id not in self._logged_ids:
+                self._logged_ids.add(ref.id)
                 code = error.code if isinstance(error, ChatStreamError) else type(error).__name__
-                kind = type(what).__name__.removesuffix("Ref").lower()
-                log.warning(Line("retention.left", **{kind: what.id}, code=code))
+                kind = type(ref).__name__.removesuffix("Ref").lower()
+                log.warning(Line("retention.left", **{kind: ref.id}, code=code))
 
 
 def _compactable(cutoff_ms: int, after: tuple[int, int]) -> Callable[[Connection], Any]:
     return lambda conn: find_compactable(conn, cutoff_ms, after, PAGE_ROWS)
 
 
-def _threads(which: str, cutoff_ms: int, after: int) -> Callable[[Connection], Any]:
-    return lambda conn: find_threads(conn, which, cutoff_ms, after, PAGE_ROWS)
+def _threads(condition: str, cutoff_ms: int, after: int) -> Callable[[Connection], Any]:
+    return lambda conn: find_threads(conn, condition, cutoff_ms, after, PAGE_ROWS)
 
 
-def _count(conn: Connection, which: str, cutoff_ms: int) -> int:
-    sql = f"SELECT COUNT(*) FROM thread WHERE {which}"
+def _count(conn: Connection, condition: str, cutoff_ms: int) -> int:
+    sql = f"SELECT COUNT(*) FROM thread WHERE {condition}"
     return int(execute(conn, sql, {"cutoff": cutoff_ms}).scalar())
 
 
@@ -292,7 +292,7 @@ class CleanupLease:
         """Wrap a step so that it checks the lease first and also returns its duration in s."""
 
         def work(tx: Transaction) -> tuple[Any, float]:
-            begun = self.clock()
+            begun_s = self.clock()
             holder, until_ms = self._read(tx)
             if holder != self.name:
                 raise CleanupLeaseLost(
@@ -300,12 +300,12 @@ class CleanupLease:
                 )
             if until_ms < tx.now_ms + LEASE_MS // 2:
                 self._write(tx, self.name, tx.now_ms + LEASE_MS)
-            found = step.work(tx)
+            result = step.work(tx)
             tx.flush()
-            took_s = self.clock() - begun
+            took_s = self.clock() - begun_s
             counts.steps += 1
             counts.longest_step_s = max(counts.longest_step_s, took_s)
-            return found, took_s
+            return result, took_s
 
         return work
 
@@ -314,11 +314,11 @@ class CleanupLease:
             tx.execute("DELETE FROM meta WHERE key = :key", {"key": _LEASE_KEY})
 
     def _read(self, tx: Transaction) -> tuple[str | None, int]:
-        found = tx.execute("SELECT value FROM meta WHERE key = :key", {"key": _LEASE_KEY}).scalar()
-        if found is None:
+        text = tx.execute("SELECT value FROM meta WHERE key = :key", {"key": _LEASE_KEY}).scalar()
+        if text is None:
             return None, 0
-        held = json.loads(found)
-        return str(held["by"]), int(held["until_ms"])
+        lease = json.loads(text)
+        return str(lease["by"]), int(lease["until_ms"])
 
     def _write(self, tx: Transaction, name: str, until_ms: int) -> None:
         # If two processes take the lease at once on Postgres, the second one then holds it.

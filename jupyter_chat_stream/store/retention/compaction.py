@@ -116,32 +116,32 @@ def compact_run(run: RunRef, *, budget: Budget) -> Steps[CompactionResult]:
         FoldError: its message is not equal to their fold; nothing was deleted.
         Conflict: another process is compacting the run.
     """
-    begun = yield Read(work=lambda conn: _begun(conn, run))
-    if begun is None:
-        whole = yield from _fold(run)
-        if not whole.count:
+    progress = yield Read(work=lambda conn: _read_progress(conn, run))
+    if progress is None:
+        all_deltas = yield from _fold(run)
+        if not all_deltas.count:
             return CompactionResult(deltas=0, text_bytes=0)
-        after, left, is_begun = whole.first - 1, whole.count, False
+        after, remaining, is_begun = all_deltas.first - 1, all_deltas.count, False
     else:
-        whole, left = begun
-        after, is_begun = whole.first - 1, True
+        all_deltas, remaining = progress
+        after, is_begun = all_deltas.first - 1, True
     deltas = taken_bytes = 0
-    while left:
-        slices = yield Read(work=_read_slices(run, after, whole.last, left))
+    while remaining:
+        slices = yield Read(work=_read_slices(run, after, all_deltas.last, remaining))
         if not slices:
             raise Conflict(f"The deltas of run {run.id!r} are not those that were counted.")
         while slices:
-            taken = yield Write(
-                work=_delete_slices(run, slices, whole, left, is_begun, budget),
+            slice_count = yield Write(
+                work=_delete_slices(run, slices, all_deltas, remaining, is_begun, budget),
                 threads=(run.thread.pk,),
             )
             is_begun = True
-            for done in slices[:taken]:
-                left -= done.count
-                after = done.last
-                deltas += done.count
-                taken_bytes += done.text_bytes
-            slices = slices[taken:]
+            for slice_ in slices[:slice_count]:
+                remaining -= slice_.count
+                after = slice_.last
+                deltas += slice_.count
+                taken_bytes += slice_.text_bytes
+            slices = slices[slice_count:]
     return CompactionResult(deltas=deltas, text_bytes=taken_bytes)
 
 
@@ -153,7 +153,7 @@ def digest(message: MessageRecord) -> str:
 # ---------------------------------------------------------------------- reading a run's deltas
 
 
-def _begun(conn: Connection, run: RunRef) -> tuple[_Deltas, int] | None:
+def _read_progress(conn: Connection, run: RunRef) -> tuple[_Deltas, int] | None:
     """Return the deltas of a run whose compaction has begun, and how many are left; else None."""
     status = _status(conn, run)
     if status not in ENDS:
@@ -170,7 +170,7 @@ def _begun(conn: Connection, run: RunRef) -> tuple[_Deltas, int] | None:
 
 def _status(conn: Connection, run: RunRef) -> str:
     sql = "SELECT status FROM run WHERE pk = :pk"
-    return str(_found(run, execute(conn, sql, {"pk": run.pk}).first())[0])
+    return str(_require_row(run, execute(conn, sql, {"pk": run.pk}).first())[0])
 
 
 def _fold(run: RunRef) -> Steps[_Deltas]:
@@ -185,14 +185,14 @@ def _fold(run: RunRef) -> Steps[_Deltas]:
         last = max(last, page.last)
         count += page.deltas
         pages += 1
-    sha256 = yield Read(work=lambda conn: _compared(conn, run, fold))
+    sha256 = yield Read(work=lambda conn: _check_fold(conn, run, fold))
     return _Deltas(first=first or 0, last=last, count=count, sha256=sha256)
 
 
 def _bounds(conn: Connection, run: RunRef) -> tuple[int, int]:
     # A run's turn is the seq of a `message` event before its deltas; in old databases it is < 0.
     sql = "SELECT turn, seq FROM run WHERE pk = :pk"
-    turn, upto = _found(run, execute(conn, sql, {"pk": run.pk}).first())
+    turn, upto = _require_row(run, execute(conn, sql, {"pk": run.pk}).first())
     seq = (turn or 0) - (BESIDE_QUEUE if (turn or 0) >= BESIDE_QUEUE else 0)
     return max(seq - 1, 0), upto
 
@@ -207,9 +207,9 @@ def _fold_page(
     params = {"thread": run.thread.pk, "after": after, "upto": upto, "run": run.pk}
 
     def work(conn: Connection) -> _DeltaPage:
-        found = sorted(select_rows(conn, rows.EVENT_COLUMNS, tail, params), key=itemgetter(0))
-        page = _DeltaPage(seq=after, is_last=len(found) < PAGE)
-        for row in found:
+        event_rows = sorted(select_rows(conn, rows.EVENT_COLUMNS, tail, params), key=itemgetter(0))
+        page = _DeltaPage(seq=after, is_last=len(event_rows) < PAGE)
+        for row in event_rows:
             page.seq = row[0]
             if row[1] == "delta":
                 page.first = page.first or page.seq
@@ -238,20 +238,20 @@ def _apply(run: RunRef, fold: list[MessageFold], row: Sequence[Any]) -> None:
         raise FoldError(f"Event {seq} begins no message.", seq=seq)
 
 
-def _compared(conn: Connection, run: RunRef, fold: list[MessageFold]) -> str:
+def _check_fold(conn: Connection, run: RunRef, fold: list[MessageFold]) -> str:
     sql = f"SELECT {rows.MESSAGE_COLUMNS} FROM message WHERE pk = :pk"
-    row = _found(run, execute(conn, sql, {"pk": run.message_pk}).mappings().first())
-    stored = digest(rows.message_wire(row, run.thread.id))
-    if not fold or digest(fold[0].value()) != stored:
+    row = _require_row(run, execute(conn, sql, {"pk": run.message_pk}).mappings().first())
+    row_digest = digest(rows.message_wire(row, run.thread.id))
+    if not fold or digest(fold[0].value()) != row_digest:
         raise FoldError(f"Message {run.message_id!r} differs from its log; it was left as it is.")
-    return stored
+    return row_digest
 
 
 # ---------------------------------------------------------------------- deleting them
 
 
 def _read_slices(
-    run: RunRef, after: int, upto: int, left: int
+    run: RunRef, after: int, upto: int, remaining: int
 ) -> Callable[[Connection], list[_Slice]]:
     """Make the function that reads the next slices; a slice is deleted whole or not at all."""
     tail = (
@@ -261,9 +261,9 @@ def _read_slices(
 
     def read(conn: Connection, begin: int) -> _Slice | None:
         params = {"thread": run.thread.pk, "after": begin, "upto": upto, "run": run.pk}
-        found = sorted(select_rows(conn, SLICE_COLUMNS, tail, params), key=itemgetter(0))
+        event_rows = sorted(select_rows(conn, SLICE_COLUMNS, tail, params), key=itemgetter(0))
         size = count = 0
-        for row in found:
+        for row in event_rows:
             size += len(row[-1].encode())
             count += 1
             if size >= SLICE_BYTES:
@@ -272,18 +272,18 @@ def _read_slices(
             return None
         return _Slice(
             after=begin,
-            first=found[0][0],
-            last=found[count - 1][0],
+            first=event_rows[0][0],
+            last=event_rows[count - 1][0],
             count=count,
             text_bytes=size,
         )
 
     def work(conn: Connection) -> list[_Slice]:
         slices: list[_Slice] = []
-        begin, rest = after, left
-        while rest > 0 and len(slices) < SLICES and (found := read(conn, begin)) is not None:
-            slices.append(found)
-            begin, rest = found.last, rest - found.count
+        begin, rest = after, remaining
+        while rest > 0 and len(slices) < SLICES and (next_slice := read(conn, begin)) is not None:
+            slices.append(next_slice)
+            begin, rest = next_slice.last, rest - next_slice.count
         if not slices:
             _status(conn, run)  # raises RunNotFound if it was purged
         return slices
@@ -294,8 +294,8 @@ def _read_slices(
 def _delete_slices(
     run: RunRef,
     slices: Sequence[_Slice],
-    whole: _Deltas,
-    left: int,
+    all_deltas: _Deltas,
+    remaining: int,
     is_begun: bool,
     budget: Budget,
 ) -> Callable[[Transaction], int]:
@@ -305,54 +305,54 @@ def _delete_slices(
         is_over = budget.start()
         status = _status(tx.conn, run)
         if not is_begun:
-            _begin(tx, run, whole, status)
-        taken = count = 0
-        for each in slices:
-            delete_slice(tx, run, each)
-            taken, count = taken + 1, count + each.count
+            _begin(tx, run, all_deltas, status)
+        slice_count = count = 0
+        for slice_ in slices:
+            delete_slice(tx, run, slice_)
+            slice_count, count = slice_count + 1, count + slice_.count
             if is_over():
                 break
-        changed = tx.execute(
+        result = tx.execute(
             "UPDATE compaction SET deltas = deltas + :count, deltas_left = deltas_left - :count "
             "WHERE run = :run AND deltas_left = :left",
-            {"run": run.pk, "count": count, "left": left},
+            {"run": run.pk, "count": count, "left": remaining},
         )
-        _expect(changed.rowcount == 1, run)
-        return taken
+        _expect(result.rowcount == 1, run)
+        return slice_count
 
     return work
 
 
-def _begin(tx: Transaction, run: RunRef, whole: _Deltas, status: str) -> None:
+def _begin(tx: Transaction, run: RunRef, all_deltas: _Deltas, status: str) -> None:
     """Write the hash, in the transaction that deletes the first deltas (L2)."""
-    known = tx.execute("SELECT 1 FROM compaction WHERE run = :run", {"run": run.pk}).first()
-    _expect(status in ENDS and known is None, run)
+    existing = tx.execute("SELECT 1 FROM compaction WHERE run = :run", {"run": run.pk}).first()
+    _expect(status in ENDS and existing is None, run)
     tx.execute(
         "INSERT INTO compaction (run, thread, first_seq, last_seq, deltas, deltas_left, "
         "message_sha256, at_ms) VALUES (:run, :thread, :first, :last, 0, :count, :sha256, :at)",
         {
             "run": run.pk,
             "thread": run.thread.pk,
-            "first": whole.first,
-            "last": whole.last,
-            "count": whole.count,
-            "sha256": whole.sha256,
+            "first": all_deltas.first,
+            "last": all_deltas.last,
+            "count": all_deltas.count,
+            "sha256": all_deltas.sha256,
             "at": tx.now_ms,
         },
     )
 
 
-def delete_slice(tx: Transaction, run: RunRef, each: _Slice) -> None:
-    where = {"thread": run.thread.pk, "run": run.pk}
-    gone = tx.execute(
+def delete_slice(tx: Transaction, run: RunRef, slice_: _Slice) -> None:
+    params = {"thread": run.thread.pk, "run": run.pk}
+    result = tx.execute(
         "DELETE FROM event WHERE thread = :thread AND seq > :after AND seq <= :last "
         "AND run = :run AND type = 'delta'",
-        {**where, "after": each.after, "last": each.last},
+        {**params, "after": slice_.after, "last": slice_.last},
     )
-    _expect(gone.rowcount == each.count, run)
+    _expect(result.rowcount == slice_.count, run)
 
 
-def _found(run: RunRef, row: T | None) -> T:
+def _require_row(run: RunRef, row: T | None) -> T:
     if row is None:  # another process has purged the thread since the run was listed
         raise RunNotFound(run.id)
     return row

@@ -26,7 +26,7 @@ PAGES_AT_ONCE = 16
 
 
 @dataclass(frozen=True, kw_only=True)
-class Room:
+class FileSpace:
     """The size and the unused part of a file, in bytes, and whether the file can shrink."""
 
     file_bytes: int
@@ -46,17 +46,17 @@ def is_log_long(path: Path | None) -> bool:
         return False
 
 
-def read_room(conn: Connection) -> Room | None:
+def read_space(conn: Connection) -> FileSpace | None:
     """Measure the file; None if the database is not a file."""
     if conn.dialect.name != "sqlite":
         return None
-    page, pages, free, mode = (
+    page, pages, free_pages, mode = (
         int(execute(conn, f"PRAGMA {name}").scalar())
         for name in ("page_size", "page_count", "freelist_count", "auto_vacuum")
     )
-    return Room(
+    return FileSpace(
         file_bytes=page * pages,
-        free_bytes=page * free,
+        free_bytes=page * free_pages,
         page_bytes=page,
         can_shrink=mode == INCREMENTAL,
     )
@@ -67,34 +67,34 @@ def give_back(*, keep_bytes: int, budget: Budget) -> Steps[int]:
 
     The file itself becomes shorter at the next checkpoint.
     """
-    room: Room | None = yield Read(work=read_room)
-    if room is None or not room.can_shrink:
+    space: FileSpace | None = yield Read(work=read_space)
+    if space is None or not space.can_shrink:
         return 0
-    surplus = (room.free_bytes - keep_bytes) // room.page_bytes
-    given = 0
-    while given < surplus:
-        count: int = yield Write(work=_give_back_pages(surplus - given, budget))
+    surplus_pages = (space.free_bytes - keep_bytes) // space.page_bytes
+    freed_pages = 0
+    while freed_pages < surplus_pages:
+        count: int = yield Write(work=_give_back_pages(surplus_pages - freed_pages, budget))
         if not count:
             break
-        given += count
-    return given * room.page_bytes
+        freed_pages += count
+    return freed_pages * space.page_bytes
 
 
-def _give_back_pages(most: int, budget: Budget) -> Callable[[Transaction], int]:
+def _give_back_pages(max_pages: int, budget: Budget) -> Callable[[Transaction], int]:
     def work(tx: Transaction) -> int:
         is_spent = budget.start()
-        before = _free(tx)
-        for number in range(1, min(before, most) + 1):
+        free_before = _count_free(tx)
+        for number in range(1, min(free_before, max_pages) + 1):
             # One page at a time: for more, the driver would stop after the result's first row.
             tx.execute("PRAGMA incremental_vacuum(1)")
             if number % PAGES_AT_ONCE == 0 and is_spent():
                 break
-        return before - _free(tx)
+        return free_before - _count_free(tx)
 
     return work
 
 
-def _free(tx: Transaction) -> int:
+def _count_free(tx: Transaction) -> int:
     return int(tx.execute("PRAGMA freelist_count").scalar())
 
 
@@ -105,22 +105,24 @@ def rebuild(path: Path, page_bytes: int) -> None:
         DatabaseBusy: another process has it open.
         StoreError: the disk has no room for a second file.
     """
-    size, free = path.stat().st_size, shutil.disk_usage(path.parent).free
-    if free < 2 * size:  # for the new file and a journal
+    size, free_bytes = path.stat().st_size, shutil.disk_usage(path.parent).free
+    if free_bytes < 2 * size:  # for the new file and a journal
         raise StoreError(
-            f"Rebuilding the database needs {2 * size} bytes beside it, and {free} are free. "
+            f"Rebuilding the database needs {2 * size} bytes beside it, and {free_bytes} are free. "
             "Make room on its disk, then try again."
         )
     with closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as conn:
         try:
-            was = conn.execute("PRAGMA journal_mode").fetchone()[0]
+            journal_mode = conn.execute("PRAGMA journal_mode").fetchone()[0]
             # Only the sole process may leave WAL, and in WAL the size of a page is fixed.
             if conn.execute("PRAGMA journal_mode=DELETE").fetchone()[0] != "delete":
                 raise DatabaseBusy(_BUSY)
             conn.execute(f"PRAGMA page_size={int(page_bytes)}")
             conn.execute(f"PRAGMA auto_vacuum={INCREMENTAL}")
             conn.execute("VACUUM")
-            conn.execute(f"PRAGMA journal_mode={was}").fetchone()  # no WAL on network disks
+            conn.execute(
+                f"PRAGMA journal_mode={journal_mode}"
+            ).fetchone()  # no WAL on network disks
         except sqlite3.OperationalError as error:
             if "locked" in str(error) or "busy" in str(error):
                 raise DatabaseBusy(_BUSY) from error

@@ -51,7 +51,7 @@ class Housekeeping:
         self._budget = budget or Budget()
         self._rand = rand
         self._make_lease = make_lease
-        self._known: set[str] = set()  # ids of damaged threads and runs, logged already
+        self._logged_ids: set[str] = set()  # ids of damaged threads and runs, logged already
         self.task: asyncio.Task[None] | None = None
         self._indexer = Indexer(store)
         self._is_stopping = False
@@ -78,14 +78,14 @@ class Housekeeping:
         if not await self._store.write(lease.take):
             return False
         self.rounds += 1
-        begun = time.perf_counter()
-        before = vars(self.counts).copy()
+        begun_s = time.perf_counter()
+        counts_before = vars(self.counts).copy()
         steps = tidy(
             self._store.now_ms,
             Policy.of(self._config),
             self.counts,
             budget=self._budget,
-            known=self._known,
+            logged_ids=self._logged_ids,
         )
         try:
             await self._drive(steps, lease)
@@ -93,7 +93,7 @@ class Housekeeping:
             pass  # a step took too long; the process that has the lease now goes on
         finally:
             steps.close()
-            self._tell(before, time.perf_counter() - begun)
+            self._log_counts(counts_before, time.perf_counter() - begun_s)
             await asyncio.wait_for(self._store.write(lease.give_back), GIVE_BACK_WITHIN_S)
         return True
 
@@ -116,23 +116,23 @@ class Housekeeping:
             step = next(steps)
             while True:
                 try:
-                    found = await self._do(step, lease)
+                    result = await self._do(step, lease)
                 except Exception as error:  # noqa: BLE001  the generator handles it
                     step = steps.throw(error)
                 else:
-                    step = steps.send(found)
+                    step = steps.send(result)
         except StopIteration:
             return
 
     async def _do(self, step: Step, lease: CleanupLease) -> Any:
         if isinstance(step, Read):
-            found = await self._store.read(step.work)
+            result = await self._store.read(step.work)
             await asyncio.sleep(0)
-            return found
+            return result
         await self.until_quiet()
-        found, took_s = await self._store.write(lease.holding(step, self.counts), *step.threads)
+        result, took_s = await self._store.write(lease.holding(step, self.counts), *step.threads)
         await asyncio.sleep(max(PAUSE_S, took_s * PAUSE_TIMES))
-        return found
+        return result
 
     async def until_quiet(self) -> None:
         if is_log_long(self._store.database.path):
@@ -142,11 +142,11 @@ class Housekeeping:
                 return
             await asyncio.sleep(QUIET_S)
 
-    def _tell(self, before: dict[str, float], seconds: float) -> None:
-        changed = {
-            name: value - before[name]
+    def _log_counts(self, counts_before: dict[str, float], seconds: float) -> None:
+        changes = {
+            name: value - counts_before[name]
             for name, value in vars(self.counts).items()
-            if value != before[name] and name != "longest_step_s"
+            if value != counts_before[name] and name != "longest_step_s"
         }
-        if changed:
-            log.info(Line("housekeeping.done", **changed, seconds=seconds))
+        if changes:
+            log.info(Line("housekeeping.done", **changes, seconds=seconds))

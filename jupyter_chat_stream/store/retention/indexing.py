@@ -62,9 +62,9 @@ def index_due(*, budget: Budget) -> Steps[int]:
     count = 0
     while entries := (yield Read(work=_read_due)):
         while entries:
-            done = yield Write(work=_write(entries, budget), threads=_threads(entries))
-            count += done
-            entries = entries[done:]
+            step_count = yield Write(work=_write(entries, budget), threads=_threads(entries))
+            count += step_count
+            entries = entries[step_count:]
     return count
 
 
@@ -72,18 +72,20 @@ def index_older(*, budget: Budget) -> Steps[int]:
     """Index the messages from before the index was made, the newest first; returns their number."""
     count = 0
     while True:
-        left, entries = yield Read(work=_read_older)
-        if not left:
+        max_key, entries = yield Read(work=_read_older)
+        if not max_key:
             return count
         if not entries:
-            yield Write(work=_lower(left, 0))
+            yield Write(work=_lower(max_key, 0))
         while entries:
-            done = yield Write(work=_write(entries, budget, left=left), threads=_threads(entries))
-            if not done:
+            step_count = yield Write(
+                work=_write(entries, budget, max_key=max_key), threads=_threads(entries)
+            )
+            if not step_count:
                 break  # the index was emptied meanwhile (`gc --reindex`): read again
-            count += done
-            left = entries[done - 1].pk - 1
-            entries = entries[done:]
+            count += step_count
+            max_key = entries[step_count - 1].pk - 1
+            entries = entries[step_count:]
 
 
 def _read_due(conn: Connection) -> list[_IndexEntry]:
@@ -93,16 +95,16 @@ def _read_due(conn: Connection) -> list[_IndexEntry]:
 
 
 def _read_older(conn: Connection) -> tuple[int, list[_IndexEntry]]:
-    left = full_text.read_left(conn) if full_text.has_index(conn) else 0
-    if not left:
+    max_key = full_text.read_left(conn) if full_text.has_index(conn) else 0
+    if not max_key:
         return 0, []
-    rows = execute(conn, _OLDER, {"left": left, "limit": PAGE}).fetchall()
-    return left, [_entry(*row) for row in rows]
+    rows = execute(conn, _OLDER, {"left": max_key, "limit": PAGE}).fetchall()
+    return max_key, [_entry(*row) for row in rows]
 
 
-def _entry(pk: int, seq: int, thread: int, owner: str, deleted: bool, parts: Any) -> _IndexEntry:
+def _entry(pk: int, seq: int, thread: int, owner: str, is_deleted: bool, parts: Any) -> _IndexEntry:
     bag = None
-    if not deleted:
+    if not is_deleted:
         try:
             bag = bag_of(fields_of(json.loads(parts)))
         except (ValueError, LookupError, TypeError):
@@ -116,38 +118,38 @@ def _threads(entries: Sequence[_IndexEntry]) -> tuple[int, ...]:
 
 
 def _write(
-    entries: Sequence[_IndexEntry], budget: Budget, *, left: int | None = None
+    entries: Sequence[_IndexEntry], budget: Budget, *, max_key: int | None = None
 ) -> Callable[[Transaction], int]:
     """Make the step that writes entries, at least one; the step returns their number.
 
     Args:
-        left: what was left when the entries were read, if the step lowers that. If another process
+        max_key: ``read_left`` when the entries were read, if the step lowers it. If another process
             has changed it since, the step writes nothing.
     """
 
     def work(tx: Transaction) -> int:
-        if left is not None and full_text.read_left(tx.conn) != left:
+        if max_key is not None and full_text.read_left(tx.conn) != max_key:
             return 0
         is_over = budget.start()
-        done = 0
+        step_count = 0
         for entry in entries:
             _write_one(tx, entry)
-            done += 1
+            step_count += 1
             if is_over():
                 break
-        if left is not None:
-            full_text.write_left(tx.conn, entries[done - 1].pk - 1)
-        return done
+        if max_key is not None:
+            full_text.write_left(tx.conn, entries[step_count - 1].pk - 1)
+        return step_count
 
     return work
 
 
-def _lower(left: int, to: int) -> Callable[[Transaction], None]:
-    """Make the step that lowers what is left, unless another process has changed it."""
+def _lower(max_key: int, new_max_key: int) -> Callable[[Transaction], None]:
+    """Make the step that lowers ``read_left``, unless another process has changed it."""
 
     def work(tx: Transaction) -> None:
-        if full_text.read_left(tx.conn) == left:
-            full_text.write_left(tx.conn, to)
+        if full_text.read_left(tx.conn) == max_key:
+            full_text.write_left(tx.conn, new_max_key)
 
     return work
 
@@ -165,7 +167,7 @@ def _write_one(tx: Transaction, entry: _IndexEntry) -> None:
         return
     tx.execute("DELETE FROM search_due WHERE message = :pk", {"pk": entry.pk})
     if entry.bag is not None:
-        full_text.put(tx.conn, entry.pk, (entry.thread, seq), entry.bag, entry.owner)
+        full_text.index_message(tx.conn, entry.pk, (entry.thread, seq), entry.bag, entry.owner)
 
 
 class Indexer:

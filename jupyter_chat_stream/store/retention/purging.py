@@ -46,10 +46,10 @@ DELETED = f"deleted AND updated_ms < :cutoff AND NOT {_OPEN}"
 
 
 def find_threads(
-    conn: Connection, which: str, cutoff_ms: int, after: int, limit: int
+    conn: Connection, condition: str, cutoff_ms: int, after: int, limit: int
 ) -> list[ThreadRef]:
     """List the threads, by key, that have been ``QUIET`` or ``DELETED`` since the cutoff."""
-    sql = f"SELECT pk, id FROM thread WHERE pk > :after AND {which} ORDER BY pk LIMIT :limit"
+    sql = f"SELECT pk, id FROM thread WHERE pk > :after AND {condition} ORDER BY pk LIMIT :limit"
     params = {"cutoff": cutoff_ms, "after": after, "limit": limit}
     return [ThreadRef(pk=row[0], id=row[1]) for row in execute(conn, sql, params).fetchall()]
 
@@ -58,13 +58,13 @@ def expire(thread: ThreadRef, cutoff_ms: int) -> Steps[bool]:
     """Mark a thread deleted if it is still quiet; an event tells its readers."""
 
     def work(tx: Transaction) -> bool:
-        if not _is(tx.conn, thread, QUIET, cutoff_ms):
+        if not _matches(tx.conn, thread, QUIET, cutoff_ms):
             return False
         mark_deleted(tx, thread)
         return True
 
-    expired: bool = yield Write(work=work, threads=(thread.pk,))
-    return expired
+    is_expired: bool = yield Write(work=work, threads=(thread.pk,))
+    return is_expired
 
 
 def purge(thread: ThreadRef, cutoff_ms: int, *, budget: Budget) -> Steps[int]:
@@ -75,13 +75,13 @@ def purge(thread: ThreadRef, cutoff_ms: int, *, budget: Budget) -> Steps[int]:
     """
     if not (yield Read(work=lambda conn: _log_says_deleted(conn, thread))):
         raise Conflict(f"Thread {thread.id!r} is marked deleted, but no event says so; it stays.")
-    purged, is_over = 0, False
+    row_count, is_over = 0, False
     while not is_over:
         count, is_over = yield Write(
             work=_delete_rows(thread, cutoff_ms, budget), threads=(thread.pk,)
         )
-        purged += count
-    return purged
+        row_count += count
+    return row_count
 
 
 def owned_tables() -> list[tuple[str, str]]:
@@ -89,12 +89,12 @@ def owned_tables() -> list[tuple[str, str]]:
 
     The log comes first, then each table before the tables that its rows refer to.
     """
-    found = []
+    tables = []
     for table in reversed(SQLModel.metadata.sorted_tables):
         if "thread" in table.c and table.name != LEDGER:
             keys = [column.name for column in table.primary_key if column.name != "thread"]
-            found.append((table.name, keys[-1]))
-    return sorted(found, key=lambda each: each[0] != "event")
+            tables.append((table.name, keys[-1]))
+    return sorted(tables, key=lambda item: item[0] != "event")
 
 
 def _delete_rows(
@@ -105,10 +105,10 @@ def _delete_rows(
     def work(tx: Transaction) -> tuple[int, bool]:
         is_spent = budget.start()
         count = 0
-        if not _is(tx.conn, thread, DELETED, cutoff_ms):
+        if not _matches(tx.conn, thread, DELETED, cutoff_ms):
             return count, True
-        for gone in _delete_in_order(tx, thread):
-            count += gone
+        for deleted_count in _delete_in_order(tx, thread):
+            count += deleted_count
             if is_spent():
                 return count, False
         tx.execute("DELETE FROM thread WHERE pk = :pk", {"pk": thread.pk})
@@ -123,32 +123,32 @@ def _delete_in_order(tx: Transaction, thread: ThreadRef) -> Iterator[int]:
     The ledger forgets the thread only after the first event is gone: until then ``verify`` compares
     the two.
     """
-    log, *others = owned_tables()
-    while gone := _delete_some(tx, thread, *log):
-        yield gone
+    log, *other_tables = owned_tables()
+    while deleted_count := _delete_some(tx, thread, *log):
+        yield deleted_count
     while tx.execute(_FORGET, {"thread": thread.pk, "limit": AT_ONCE_ELSE}).rowcount:
         yield 0
-    for each in others:
-        while gone := _delete_some(tx, thread, *each):
-            yield gone
+    for table_and_key in other_tables:
+        while deleted_count := _delete_some(tx, thread, *table_and_key):
+            yield deleted_count
 
 
 def _delete_some(tx: Transaction, thread: ThreadRef, table: str, key: str) -> int:
     """Delete the first rows that a thread has in a table; returns their number."""
     if table == "message_attachment":
         return holding.let_go(tx, thread)
-    most = AT_ONCE.get(table, AT_ONCE_ELSE)
+    limit = AT_ONCE.get(table, AT_ONCE_ELSE)
     sql = (
         f"DELETE FROM {table} WHERE thread = :thread AND {key} IN "
         f"(SELECT {key} FROM {table} WHERE thread = :thread ORDER BY {key} LIMIT :limit)"
     )
-    return int(tx.execute(sql, {"thread": thread.pk, "limit": most}).rowcount)
+    return int(tx.execute(sql, {"thread": thread.pk, "limit": limit}).rowcount)
 
 
-def _is(conn: Connection, thread: ThreadRef, which: str, cutoff_ms: int) -> bool:
-    sql = f"SELECT 1 FROM thread WHERE pk = :pk AND {which}"
-    found = execute(conn, sql, {"pk": thread.pk, "cutoff": cutoff_ms}).first()
-    return found is not None
+def _matches(conn: Connection, thread: ThreadRef, condition: str, cutoff_ms: int) -> bool:
+    sql = f"SELECT 1 FROM thread WHERE pk = :pk AND {condition}"
+    row = execute(conn, sql, {"pk": thread.pk, "cutoff": cutoff_ms}).first()
+    return row is not None
 
 
 def _log_says_deleted(conn: Connection, thread: ThreadRef) -> bool:

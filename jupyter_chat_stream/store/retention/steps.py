@@ -64,11 +64,11 @@ def drive(steps: Steps[T], do: Callable[[Step], Any]) -> T:
             result: T = end.value
             return result
         try:
-            done = do(step)
+            step_result = do(step)
         except Exception as error:  # noqa: BLE001  the generator handles it or raises it
             act = _later(steps.throw, error)
         else:
-            act = _later(steps.send, done)
+            act = _later(steps.send, step_result)
 
 
 def within(tx: Transaction, steps: Steps[T]) -> T:

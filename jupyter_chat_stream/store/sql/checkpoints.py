@@ -85,8 +85,10 @@ class WriteAheadLog:
             self._conn = sqlite3.connect(
                 str(self._path), timeout=PATIENCE_S, isolation_level=None, check_same_thread=False
             )
-        is_busy, frames, moved = self._conn.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
-        return not is_busy and frames == moved
+        is_busy, frames, moved_frames = self._conn.execute(
+            f"PRAGMA wal_checkpoint({mode})"
+        ).fetchone()
+        return not is_busy and frames == moved_frames
 
 
 class Checkpoints:
@@ -94,7 +96,7 @@ class Checkpoints:
 
     def __init__(self, path: Path) -> None:
         self._log = WriteAheadLog(path)
-        self._stopped = threading.Event()
+        self._stop_event = threading.Event()
         self._thread = threading.Thread(
             target=self._work, name="chat-stream-checkpoint", daemon=True
         )
@@ -102,12 +104,12 @@ class Checkpoints:
 
     def stop(self) -> None:
         """End the thread and its connection."""
-        self._stopped.set()
+        self._stop_event.set()
         self._thread.join()
 
     def _work(self) -> None:
         try:
-            while not self._stopped.wait(LOOK_S):
+            while not self._stop_event.wait(LOOK_S):
                 try:
                     self._log.look(time.monotonic())
                 except (OSError, sqlite3.Error) as error:  # the next look tries again

@@ -42,7 +42,7 @@ from .network import COMMIT_EVERY_S, OneHost, is_on_network
 from .notices.base import Notices
 from .notices.postgres import Listener
 from .notices.sqlite import Peers
-from .urls import parse_url, shown
+from .urls import display_url, parse_url
 from .watch import FileWatch, HeldFile
 
 log = logging.getLogger("jupyter_chat_stream.store")
@@ -91,7 +91,7 @@ class Database:
             self.reading = self._engine(writes=False, size=READERS)
             self._open(now_ms if migrates else None)
             has_wal = self.is_sqlite and not self.is_on_network
-            self._watch = self._watched(has_wal=has_wal)
+            self._watch = self._make_watch(has_wal=has_wal)
         except BaseException:
             self.close()
             raise
@@ -119,14 +119,14 @@ class Database:
 
     def describe(self) -> DatabaseRecord:
         """Describe the database for logs and status, without its password."""
-        described: DatabaseRecord = {
+        record: DatabaseRecord = {
             "backend": self.url.get_backend_name(),
-            "url": "sqlite://" if self.scratch else shown(self.url),
+            "url": "sqlite://" if self.scratch else display_url(self.url),
             "durable": not self.scratch,
         }
         if self._open_to_others:
-            described["open_to_others"] = list(self._open_to_others)
-        return described
+            record["open_to_others"] = list(self._open_to_others)
+        return record
 
     @property
     def driver_error(self) -> type[Exception]:
@@ -146,7 +146,7 @@ class Database:
             return Notices()
         return Peers(Path(str(self.path))) if self.is_sqlite else Listener(self, self._schema)
 
-    def _watched(self, *, has_wal: bool) -> FileWatch | None:
+    def _make_watch(self, *, has_wal: bool) -> FileWatch | None:
         if self._file is None or self.path is None:
             return None
         return FileWatch(self.path, self._file, has_wal=has_wal)
@@ -160,8 +160,8 @@ class Database:
         """Turn a database's error into one of ours. If the file is gone, that is the cause."""
         try:
             self.refuse_gone()
-        except DatabaseGone as gone:
-            return gone
+        except DatabaseGone as gone_error:
+            return gone_error
         return explain(error)
 
     def close(self) -> None:
@@ -172,9 +172,9 @@ class Database:
             engine = getattr(self, name, None)
             if engine is not None:
                 engine.dispose()
-        for held in (self._watch or self._file, self._host):
-            if held is not None:
-                held.close()
+        for resource in (self._watch or self._file, self._host):
+            if resource is not None:
+                resource.close()
         self._watch = self._file = self._host = None
         if self.scratch:
             shutil.rmtree(self.scratch, ignore_errors=True)
@@ -197,12 +197,12 @@ class Database:
             raise self._cannot_open(reason_of(error)) from error
 
     def _refuse_odd_files(self, path: Path) -> None:
-        for each in _belonging(path):
-            refuse_unless_plain(each)
+        for file in _files_of(path):
+            refuse_unless_plain(file)
 
     def _close_to_others(self, path: Path) -> None:
         """Take other users' access to the file and its companions, or log what they still have."""
-        is_open = [str(each) for each in _belonging(path) if not close_to_others(each)]
+        is_open = [str(file) for file in _files_of(path) if not close_to_others(file)]
         folder = path.parent
         # A folder with another name holds other files too: warn only if others may write there.
         is_own = folder.name == "chat-stream"
@@ -227,8 +227,8 @@ class Database:
             }
         else:
             idle = min(size, self._idle_readers)
-            found = postgres.engine_options(self.url, writes=writes, idle=idle, most=size)
-            options.update(found)
+            pool_options = postgres.engine_options(self.url, writes=writes, idle=idle, size=size)
+            options.update(pool_options)
         try:
             engine = create_engine(self.url, **options)
         except (NoSuchModuleError, ModuleNotFoundError) as error:
@@ -275,13 +275,13 @@ class Database:
 
         try:
             if not self.is_sqlite:
-                self._schema = postgres.open_patiently(self.writing, shown(self.url), prepare)
+                self._schema = postgres.open_patiently(self.writing, display_url(self.url), prepare)
                 return
             with self.writing.begin() as conn:
                 prepare(conn)
             self._use_journal("DELETE" if self.is_on_network else "WAL")
         except (DatabaseForeign, DatabaseTooNew, DatabaseTooOld) as error:
-            raise type(error)(f"{shown(self.url)}: {error.message}", **error.facts) from None
+            raise type(error)(f"{display_url(self.url)}: {error.message}", **error.facts) from None
         except OperationalError as error:
             if "locked" in str(error):
                 raise DatabaseBusy(
@@ -326,13 +326,13 @@ class Database:
         if self.is_sqlite and any(words in reason for words in _NOT_THE_CONTENT):
             return self._cannot_open(f"{reason}, in {str(self.folder)!r}")
         return DatabaseUnreadable(
-            f"{shown(self.url)} is not a database this package can read ({type(error).__name__}). "
-            "It was left as it is: restore a backup, or name another with "
-            "--ChatStream.database_url."
+            f"{display_url(self.url)} is not a database this package can read "
+            f"({type(error).__name__}). It was left as it is: restore a backup, or name another "
+            "with --ChatStream.database_url."
         )
 
 
-def _belonging(path: Path) -> list[Path]:
+def _files_of(path: Path) -> list[Path]:
     """Return the database's file and SQLite's files beside it."""
     return [Path(f"{path}{end}") for end in ("", "-wal", "-shm", "-journal")]
 

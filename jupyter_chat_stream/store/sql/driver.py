@@ -119,19 +119,19 @@ def lock_threads(places: Collection[ThreadPlace]) -> str:
     keys = sorted({int(place) for place in places if not isinstance(place, str)})
     # A text that is not an id names nothing of a user, and must not get into a statement.
     ids = sorted({place for place in places if isinstance(place, str) and _ID.fullmatch(place)})
-    wanted = ",".join(map(str, keys)) or "NULL"
+    keys_sql = ",".join(map(str, keys)) or "NULL"
     if ids:
-        among_ids = "IN ({})".format(",".join(f"'{each}'" for each in ids))
-        known = [f"SELECT key FROM (VALUES ({key}::bigint)) AS given(key)" for key in keys]
-        wanted = " UNION ALL ".join(
+        among_ids = "IN ({})".format(",".join(f"'{id_}'" for id_ in ids))
+        key_queries = [f"SELECT key FROM (VALUES ({key}::bigint)) AS given(key)" for key in keys]
+        keys_sql = " UNION ALL ".join(
             [
-                *known,
+                *key_queries,
                 f"SELECT pk FROM thread WHERE id {among_ids}",
                 f"SELECT thread FROM run WHERE id {among_ids}",
                 f"SELECT thread FROM schedule WHERE id {among_ids}",
             ]
         )
-    return f"SELECT pk FROM thread WHERE pk IN ({wanted}) ORDER BY pk FOR UPDATE"
+    return f"SELECT pk FROM thread WHERE pk IN ({keys_sql}) ORDER BY pk FOR UPDATE"
 
 
 def commit(conn: Connection, notify: str = "") -> None:
@@ -187,46 +187,46 @@ def insert_rows(
 ) -> None:
     """Insert rows in few statements: of 64 or 16 rows, and one for the rest."""
     cursor = conn.connection.cursor()
-    done, sql = 0, ""
+    sent, sql = 0, ""
     try:
-        while left := len(rows) - done:
-            size = next((size for size in ROWS_AT_ONCE if size <= left), left)
+        while remaining := len(rows) - sent:
+            size = next((size for size in ROWS_AT_ONCE if size <= remaining), remaining)
             sql = _insert(table, tuple(columns), size, conn.dialect.paramstyle)
-            cursor.execute(sql, list(chain.from_iterable(rows[done : done + size])))
-            done += size
+            cursor.execute(sql, list(chain.from_iterable(rows[sent : sent + size])))
+            sent += size
     except conn.dialect.loaded_dbapi.Error as error:
-        raise wrapped(conn, sql, error) from error
+        raise wrap_error(conn, sql, error) from error
     finally:
         cursor.close()
 
 
 def select_rows(
-    conn: Connection, columns: str, rest: str, params: Mapping[str, object]
+    conn: Connection, columns: str, from_clause: str, params: Mapping[str, object]
 ) -> list[Sequence[Any]]:
-    """Return the rows of ``SELECT columns rest``, unordered: only numbers, texts and NULL."""
+    """Return the rows of ``SELECT columns from_clause``, unordered: numbers, texts and NULL."""
     is_sqlite = conn.dialect.name == "sqlite"
-    wanted = f"json_group_array(json_array({columns}))" if is_sqlite else columns
-    sql = driver_sql(conn.dialect.paramstyle, f"SELECT {wanted} {rest}")
+    columns_sql = f"json_group_array(json_array({columns}))" if is_sqlite else columns
+    sql = driver_sql(conn.dialect.paramstyle, f"SELECT {columns_sql} {from_clause}")
     cursor = conn.connection.cursor()
     try:
         cursor.execute(sql, params)
-        found = cursor.fetchall()
+        rows = cursor.fetchall()
     except conn.dialect.loaded_dbapi.Error as error:
-        raise wrapped(conn, sql, error) from error
+        raise wrap_error(conn, sql, error) from error
     finally:
         cursor.close()
-    return rows_of(found[0][0]) if is_sqlite else list(found)
+    return rows_of(rows[0][0]) if is_sqlite else list(rows)
 
 
 def rows_of(array: str | Undecodable) -> list[Sequence[Any]]:
     """Read rows from one JSON array; a text that is not UTF-8 damages its own row only."""
     if isinstance(array, str):
         return list(json.loads(array))
-    marked = array.data.decode(errors="surrogateescape")
-    return [[_unmarked(value) for value in row] for row in json.loads(marked)]
+    text = array.data.decode(errors="surrogateescape")
+    return [[_unmark(value) for value in row] for row in json.loads(text)]
 
 
-def _unmarked(value: Any) -> Any:
+def _unmark(value: Any) -> Any:
     is_marked = isinstance(value, str) and any("\udc80" <= char <= "\udcff" for char in value)
     return Undecodable(value.encode(errors="surrogateescape")) if is_marked else value
 
@@ -235,10 +235,10 @@ def execute(conn: Connection, sql: str, act: Callable[..., Any], *arguments: Any
     try:
         act(*arguments)
     except conn.dialect.loaded_dbapi.Error as error:
-        raise wrapped(conn, sql, error) from error
+        raise wrap_error(conn, sql, error) from error
 
 
-def wrapped(conn: Connection, sql: str, error: Exception) -> BaseException:
+def wrap_error(conn: Connection, sql: str, error: Exception) -> BaseException:
     kind: Any = conn.dialect.loaded_dbapi.Error
     raw: Any = None if conn.invalidated else conn.connection.dbapi_connection
     if conn.dialect.is_disconnect(error, raw, None):  # type: ignore[arg-type]

@@ -122,8 +122,8 @@ def _is_postgres(error: DBAPIError) -> bool:
 class Outage:
     """Logs one line when something goes away, and one when it is back."""
 
-    def __init__(self, what: str, level: int = logging.WARNING) -> None:
-        self._what = what
+    def __init__(self, subject: str, level: int = logging.WARNING) -> None:
+        self._subject = subject
         self._level = level
         self._lock = threading.Lock()
         self._since_s: float | None = None
@@ -137,7 +137,7 @@ class Outage:
             self._since_s = time.monotonic()
         kind: Any = getattr(error, "orig", error)
         self.count += 1
-        log.log(self._level, Line("away", what=self._what, error=type(kind).__name__))
+        log.log(self._level, Line("away", what=self._subject, error=type(kind).__name__))
 
     def end(self) -> None:
         """Note a success."""
@@ -147,4 +147,4 @@ class Outage:
             since_s, self._since_s = self._since_s, None
         if since_s is not None:
             away_s = time.monotonic() - since_s
-            log.log(self._level, Line("back", what=self._what, after_s=away_s))
+            log.log(self._level, Line("back", what=self._subject, after_s=away_s))

@@ -74,8 +74,8 @@ _TEXT_OF = " AND EXISTS (SELECT 1 FROM search_text_content WHERE id = search_row
 
 def make(conn: Connection) -> None:
     """Make the tables, the triggers and an empty index, which older messages enter later."""
-    own = [tables.table(tables.SearchRow), tables.table(tables.SearchDueRow)]
-    SQLModel.metadata.create_all(conn, tables=own)
+    own_tables = [tables.table(tables.SearchRow), tables.table(tables.SearchDueRow)]
+    SQLModel.metadata.create_all(conn, tables=own_tables)
     for sql in _IN_SQLITE if conn.dialect.name == "sqlite" else _IN_POSTGRES:
         conn.execute(text(sql))
     begin_anew(conn)
@@ -110,18 +110,18 @@ def read_left(conn: Connection) -> int:
     return int(_run(conn, "SELECT value FROM meta WHERE key = :key", key=LEFT).scalar() or 0)
 
 
-def write_left(conn: Connection, left: int) -> None:
-    """Note that only messages with keys up to ``left`` may be missing."""
+def write_left(conn: Connection, max_key: int) -> None:
+    """Note that only messages with keys up to ``max_key`` may be missing."""
     _run(
         conn,
         "INSERT INTO meta (key, value) VALUES (:key, :value) "
         "ON CONFLICT (key) DO UPDATE SET value = excluded.value",
         key=LEFT,
-        value=str(left),
+        value=str(max_key),
     )
 
 
-def put(
+def index_message(
     conn: Connection, message: int, place: tuple[int, int], bag: Sequence[str], owner: str
 ) -> None:
     """Write a message's words into the index, in place of those it has there.
@@ -163,9 +163,9 @@ def hits(conn: Connection, lookups: Sequence[tuple[str, bool]], owner: str) -> l
         "SELECT COALESCE(string_agg(CAST(pk AS text), ','), '') FROM search_row "
         "WHERE words @@ CAST(:query AS tsquery)"
     )
-    found = _run(conn, sql, query=" & ".join([*words, f"'{owner_word(owner)}'"])).scalar()
+    key_list = _run(conn, sql, query=" & ".join([*words, f"'{owner_word(owner)}'"])).scalar()
     _run(conn, "SET LOCAL enable_seqscan = on")
-    return sorted(json.loads(f"[{found}]"))
+    return sorted(json.loads(f"[{key_list}]"))
 
 
 def newest(conn: Connection, threads: Sequence[int], count: int) -> dict[int, list[int]]:
@@ -178,8 +178,8 @@ def newest(conn: Connection, threads: Sequence[int], count: int) -> dict[int, li
         keys, array = "json_each(:threads) AS key", "json_group_array(pk)"
     else:
         keys, array = "json_array_elements_text(CAST(:threads AS json)) AS key", "json_agg(pk)"
-    found = f"SELECT CAST({array} AS text) FROM ({of_thread}) AS row"
-    sql = f"SELECT CAST(key.value AS bigint), ({found}) FROM {keys}"
+    keys_sql = f"SELECT CAST({array} AS text) FROM ({of_thread}) AS row"
+    sql = f"SELECT CAST(key.value AS bigint), ({keys_sql}) FROM {keys}"
     rows = _run(conn, sql, threads=json.dumps(list(threads)), count=count)
     return {thread: sorted(json.loads(keys or "[]")) for thread, keys in rows}
 

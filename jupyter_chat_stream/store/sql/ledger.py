@@ -69,9 +69,9 @@ def backfill(conn: Connection) -> None:
     after, unreadable = 0, 0
     sql = driver_sql(conn.dialect.paramstyle, _ENDED)
     while ended := conn.exec_driver_sql(sql, {"after": after, "limit": BACKFILL_STEP}).fetchall():
-        found = [_old_row(row) for row in ended]
-        rows = [row for row in found if row is not None]
-        unreadable += len(found) - len(rows)
+        converted = [_old_row(row) for row in ended]
+        rows = [row for row in converted if row is not None]
+        unreadable += len(converted) - len(rows)
         if rows:
             conn.execute(insert(table(UsageRow)), rows)
         after = ended[-1][0]

@@ -68,7 +68,7 @@ def m0004_drop_unused(conn: Connection) -> None:
     """
     conn.execute(text("DROP TABLE IF EXISTS anchor"))
     conn.execute(text("DROP TABLE IF EXISTS archive"))
-    if "job_id" in {known["name"] for known in inspect(conn).get_columns("run")}:
+    if "job_id" in {existing["name"] for existing in inspect(conn).get_columns("run")}:
         conn.execute(text("ALTER TABLE run DROP COLUMN job_id"))
 
 
@@ -136,10 +136,10 @@ def m0011_tools(conn: Connection) -> None:
 def _add_column(conn: Connection, column: Column[Any]) -> bool:
     """Add a column if it is missing; a new database has all columns from the start."""
     table = column.table
-    if column.name in {known["name"] for known in inspect(conn).get_columns(table.name)}:
+    if column.name in {existing["name"] for existing in inspect(conn).get_columns(table.name)}:
         return False
-    described = CreateColumn(column).compile(dialect=conn.dialect)
-    conn.execute(text(f"ALTER TABLE {table.name} ADD COLUMN {described}"))
+    definition = CreateColumn(column).compile(dialect=conn.dialect)
+    conn.execute(text(f"ALTER TABLE {table.name} ADD COLUMN {definition}"))
     return True
 
 
@@ -190,8 +190,8 @@ def migrate(conn: Connection, now_ms: int) -> list[str]:
     """
     names = set(inspect(conn).get_table_names())
     if not names:
-        own = [tables.table(tables.MetaRow), tables.table(tables.MigrationRow)]
-        SQLModel.metadata.create_all(conn, tables=own)
+        own_tables = [tables.table(tables.MetaRow), tables.table(tables.MigrationRow)]
+        SQLModel.metadata.create_all(conn, tables=own_tables)
         conn.execute(
             text("INSERT INTO meta (key, value) VALUES ('min_code_version', :v)"),
             {"v": str(MIN_CODE_VERSION)},
@@ -199,20 +199,20 @@ def migrate(conn: Connection, now_ms: int) -> list[str]:
     else:
         _refuse_foreign(names)
     _refuse_newer(conn)
-    fresh = _missing(conn)
-    for migration in fresh:
+    pending = _pending(conn)
+    for migration in pending:
         migration(conn)
         conn.execute(
             text("INSERT INTO migration (name, at_ms) VALUES (:name, :at)"),
             {"name": migration.__name__, "at": now_ms},
         )
-    if fresh:
+    if pending:
         conn.execute(
             text("UPDATE meta SET value = :v WHERE key = 'min_code_version'"),
             {"v": str(MIN_CODE_VERSION)},
         )
     full_text.ensure(conn)
-    return [m.__name__ for m in fresh]
+    return [m.__name__ for m in pending]
 
 
 def refuse_older(conn: Connection) -> None:
@@ -230,7 +230,7 @@ def refuse_older(conn: Connection) -> None:
         )
     _refuse_foreign(names)
     _refuse_newer(conn)
-    if _missing(conn):
+    if _pending(conn):
         raise DatabaseTooOld(
             "The database is of an older version, and this command changes nothing. End that "
             "version's servers and start one of this version, which upgrades it; or use the "
@@ -238,9 +238,9 @@ def refuse_older(conn: Connection) -> None:
         )
 
 
-def _missing(conn: Connection) -> list[Migration]:
-    applied = {row[0] for row in conn.execute(text("SELECT name FROM migration"))}
-    return [m for m in MIGRATIONS if m.__name__ not in applied]
+def _pending(conn: Connection) -> list[Migration]:
+    applied_names = {row[0] for row in conn.execute(text("SELECT name FROM migration"))}
+    return [m for m in MIGRATIONS if m.__name__ not in applied_names]
 
 
 def _refuse_foreign(names: set[str]) -> None:
@@ -252,15 +252,15 @@ def _refuse_foreign(names: set[str]) -> None:
 
 
 def _refuse_newer(conn: Connection) -> None:
-    needed = conn.execute(
+    min_version = conn.execute(
         text("SELECT value FROM meta WHERE key = 'min_code_version'")
     ).scalar_one_or_none()
-    if needed is None:
+    if min_version is None:
         raise DatabaseForeign("The database's meta table is not ours; it was left as it is.")
-    if int(needed) > CODE_VERSION:
+    if int(min_version) > CODE_VERSION:
         raise DatabaseTooNew(
-            f"The database needs schema generation {needed}, this environment has {CODE_VERSION}. "
-            "Upgrade jupyter-chat-stream here, or name another database with "
+            f"The database needs schema generation {min_version}, this environment has "
+            f"{CODE_VERSION}. Upgrade jupyter-chat-stream here, or name another database with "
             "--ChatStream.database_url.",
-            needed=int(needed),
+            needed=int(min_version),
         )

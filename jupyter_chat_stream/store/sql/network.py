@@ -50,17 +50,19 @@ def file_system_of(path: Path, mounts: Path = MOUNTS) -> str | None:
     except OSError:
         return None
     target = Path(os.path.realpath(path))
-    best, found = -1, None
+    best_depth, file_system = -1, None
     for line in lines:
         before, dash, after = line.partition(" - ")
         fields = before.split()
         if not dash or len(fields) < 5:
             continue
-        place = Path(_ESCAPE.sub(lambda match: chr(int(match[1], 8)), fields[4]))
-        is_inside = place == target or place in target.parents
-        if is_inside and len(place.parts) >= best:  # the last mount on a folder hides the others
-            best, found = len(place.parts), after.split()[0]
-    return found
+        mount_point = Path(_ESCAPE.sub(lambda match: chr(int(match[1], 8)), fields[4]))
+        is_inside = mount_point == target or mount_point in target.parents
+        if (
+            is_inside and len(mount_point.parts) >= best_depth
+        ):  # the last mount on a folder hides the others
+            best_depth, file_system = len(mount_point.parts), after.split()[0]
+    return file_system
 
 
 class OneHost:

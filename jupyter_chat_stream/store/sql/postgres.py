@@ -51,8 +51,8 @@ def options_for(url: URL) -> dict[str, str | int]:
     return {name: value for name, value in options.items() if name not in url.query}
 
 
-def engine_options(url: URL, *, writes: bool, idle: int, most: int) -> Mapping[str, object]:
-    """Return the engine's options: at most ``most`` connections, ``idle`` of them kept open."""
+def engine_options(url: URL, *, writes: bool, idle: int, size: int) -> Mapping[str, object]:
+    """Return the engine's options: at most ``size`` connections, ``idle`` of them kept open."""
     if url.drivername != DRIVER:
         return {}
     common = {"connect_args": options_for(url)}
@@ -62,11 +62,11 @@ def engine_options(url: URL, *, writes: bool, idle: int, most: int) -> Mapping[s
         **common,
         "isolation_level": "REPEATABLE READ",
         "pool_size": idle,
-        "max_overflow": most - idle,
+        "max_overflow": size - idle,
     }
 
 
-def open_patiently(engine: Engine, where: str, prepare: Callable[[Connection], Any]) -> str:
+def open_patiently(engine: Engine, url_text: str, prepare: Callable[[Connection], Any]) -> str:
     """Prepare the tables, one process at a time; returns the name of their schema.
 
     Raises:
@@ -81,13 +81,13 @@ def open_patiently(engine: Engine, where: str, prepare: Callable[[Connection], A
         except DatabaseError as error:
             if not is_unreachable(error):
                 raise DatabaseUnreadable(
-                    f"{where} cannot be used: {reason_of(error)}. It was left as it is: check what "
-                    "its user may do, or name another with --ChatStream.database_url."
+                    f"{url_text} cannot be used: {reason_of(error)}. It was left as it is: check "
+                    "what its user may do, or name another with --ChatStream.database_url."
                 ) from error
             is_final = any(words in str(error.orig) for words in _FINAL)
             if is_final or time.monotonic() + pause_s > deadline:
                 raise DatabaseUnreachable(
-                    f"{where} cannot be reached: {reason_of(error)}. Check that the server runs "
+                    f"{url_text} cannot be reached: {reason_of(error)}. Check that the server runs "
                     "and that --ChatStream.database_url names it, its user and its password."
                 ) from error
             engine.dispose()

@@ -396,5 +396,5 @@ class MigrationRow(SQLModel, table=True):
 
 def table(row: type[SQLModel]) -> Table:
     """Return the Core table of a row class, for statements that need no objects."""
-    found: Table = SQLModel.metadata.tables[str(row.__tablename__)]
-    return found
+    core_table: Table = SQLModel.metadata.tables[str(row.__tablename__)]
+    return core_table

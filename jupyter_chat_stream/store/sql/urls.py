@@ -28,7 +28,7 @@ def parse_url(url: str) -> URL:
     Raises:
         DatabaseUnreadable: the text is neither, or may mean two files.
     """
-    scheme = next((each for each in SQLITE if url.startswith(each)), None)
+    scheme = next((prefix for prefix in SQLITE if url.startswith(prefix)), None)
     if scheme is not None:
         return _sqlite(url[len(scheme) :])
     if os.path.isabs(url) and "://" not in url:
@@ -42,44 +42,48 @@ def parse_url(url: str) -> URL:
         ) from None
 
 
-def shown(url: URL) -> str:
+def display_url(url: URL) -> str:
     """Write a URL without password and options, in the form that ``parse_url`` reads."""
     if url.get_backend_name() == "sqlite" and url.database:
         return sqlite_url(Path(url.database))
     return url.set(query={}).render_as_string(hide_password=True)
 
 
-def _sqlite(rest: str) -> URL:
-    if rest and not rest.startswith("/"):
+def _sqlite(address: str) -> URL:
+    if address and not address.startswith("/"):
         raise DatabaseUnreadable(
-            f"'sqlite://{rest}' names a host, and an SQLite file has none. Write three slashes and "
-            "the path: sqlite:////folder/chat.db."
+            f"'sqlite://{address}' names a host, and an SQLite file has none. Write three slashes "
+            "and the path: sqlite:////folder/chat.db."
         )
-    written = rest[1:]
-    if written in IN_MEMORY:
-        return URL.create("sqlite", database=written or None)
-    decoded = unquote(written, errors="surrogateescape")
-    other = decoded if decoded != written else written.partition("?")[0]
-    if other != written and _is_there(written, other):
-        if decoded != written and _is_there(decoded, written):
+    raw = address[1:]
+    if raw in IN_MEMORY:
+        return URL.create("sqlite", database=raw or None)
+    decoded = unquote(raw, errors="surrogateescape")
+    other_reading = decoded if decoded != raw else raw.partition("?")[0]
+    if other_reading != raw and _is_there(raw, other_reading):
+        if decoded != raw and _is_there(decoded, raw):
             raise DatabaseUnreadable(
-                f"'sqlite:///{written}' may be {decoded!r} or {written!r}, and both are there. "
+                f"'sqlite:///{raw}' may be {decoded!r} or {raw!r}, and both are there. "
                 f"Write {sqlite_url(Path(decoded))!r} for the first in --ChatStream.database_url, "
                 "and the path alone, without sqlite:///, for the second."
             )
-        decoded = written
-    elif "?" in written:
+        decoded = raw
+    elif "?" in raw:
         raise DatabaseUnreadable(
-            f"The URL 'sqlite:///{written}' has options after its '?', and SQLite files have none "
+            f"The URL 'sqlite:///{raw}' has options after its '?', and SQLite files have none "
             "here. Where the question mark belongs to the path write %3F, or the path alone, "
             "without sqlite:///, in --ChatStream.database_url."
         )
     return URL.create("sqlite", database=decoded)
 
 
-def _is_there(path: str, other: str) -> bool:
+def _is_there(path: str, other_path: str) -> bool:
     """Return whether the first folder exists that only this one of two readings names."""
-    parts, others = path.split("/"), other.split("/")
-    differs = (n for n, (one, two) in enumerate(zip(parts, others, strict=False)) if one != two)
+    parts, other_parts = path.split("/"), other_path.split("/")
+    differs = (
+        n
+        for n, (name, other_name) in enumerate(zip(parts, other_parts, strict=False))
+        if name != other_name
+    )
     folders = parts[: next(differs, len(parts) - 2) + 1] or ["."]
     return os.path.lexists("/".join(folders) or "/")

@@ -43,28 +43,28 @@ class HeldFile:
     """
 
     _guard = threading.Lock()
-    held: ClassVar[dict[Identity | None, tuple[int, int]]] = {}  # descriptor, users
+    open_files: ClassVar[dict[Identity | None, tuple[int, int]]] = {}  # descriptor, users
 
     def __init__(self, path: Path) -> None:
         """Open the file; a new one gets mode 0600."""
         with self._guard:
-            known = _identify(str(path))
-            if known not in self.held:
+            identity = _identify(str(path))
+            if identity not in self.open_files:
                 descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
                 status = os.fstat(descriptor)
-                known = (status.st_dev, status.st_ino)
-                self.held[known] = (descriptor, 0)
-            assert known is not None
-            self.identity: Identity = known
-            self.descriptor, users = self.held[known]
-            self.held[known] = (self.descriptor, users + 1)
+                identity = (status.st_dev, status.st_ino)
+                self.open_files[identity] = (descriptor, 0)
+            assert identity is not None
+            self.identity: Identity = identity
+            self.descriptor, users = self.open_files[identity]
+            self.open_files[identity] = (self.descriptor, users + 1)
 
     def close(self) -> None:
         """Close the descriptor if this was its last user."""
         with self._guard:
-            descriptor, users = self.held.pop(self.identity)
+            descriptor, users = self.open_files.pop(self.identity)
             if users > 1:
-                self.held[self.identity] = (descriptor, users - 1)
+                self.open_files[self.identity] = (descriptor, users - 1)
             else:
                 os.close(descriptor)
 
@@ -80,10 +80,14 @@ class FileWatch:
         self._folder = os.path.dirname(os.path.abspath(path)) if is_its_own else None
         self._quiet: tuple[int, int, int] | None = None
         self._counter = 0
-        self._short: int | None = None  # the file's size at the last check, if it was too small
-        self._whole = os.fstat(file.descriptor).st_size  # its size when it was last not too small
+        self._short_size: int | None = (
+            None  # the file's size at the last check, if it was too small
+        )
+        self._whole_size = os.fstat(
+            file.descriptor
+        ).st_size  # its size when it was last not too small
         self._looked_s = 0.0
-        self._overwritten = ""
+        self._damage = ""
         self._is_told = False
         self._keeper = sqlite3.connect(str(path), timeout=BUSY_S, check_same_thread=False)
         try:
@@ -99,25 +103,25 @@ class FileWatch:
         path = self._path
         if has_wal:  # while a connection reads the WAL, SQLite neither removes nor remakes it
             self._keeper.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        others = [Path(f"{path}{ending}") for ending in ("-wal", "-shm")] if has_wal else []
+        companions = [Path(f"{path}{ending}") for ending in ("-wal", "-shm")] if has_wal else []
         self._files = {str(path): self._file.identity}
-        self._files.update({str(each): _identify(str(each)) or (0, 0) for each in others})
+        self._files.update({str(file): _identify(str(file)) or (0, 0) for file in companions})
 
     def refuse_gone(self) -> None:
         """Raise DatabaseGone if a file was removed, replaced or overwritten."""
         folder = self._look_at_folder()
         if folder is None or folder != self._quiet:
-            for path, known in self._files.items():
-                found = _identify(path)
-                if found != known:
-                    self._refuse(path, "replaced by another file" if found else "removed")
+            for path, expected in self._files.items():
+                identity = _identify(path)
+                if identity != expected:
+                    self._refuse(path, "replaced by another file" if identity else "removed")
             self._quiet = folder
         now_s = time.monotonic()
         if now_s - self._looked_s >= HEADER_EVERY_S:
             self._looked_s = now_s
-            self._overwritten = self._overwritten or self._look_at_header()
-        if self._overwritten:
-            self._refuse(str(self._path), self._overwritten)
+            self._damage = self._damage or self._look_at_header()
+        if self._damage:
+            self._refuse(str(self._path), self._damage)
         if self._is_told:
             self._is_told = False
             log.warning(Line("database.back", path=str(self._path)))
@@ -157,19 +161,19 @@ class FileWatch:
         is_short = header[92:96] == header[24:28] and size < pages * (page_bytes or 65536)
         # A checkpoint writes the first page first, and on a full disk no more than that: such a
         # file has not become smaller.
-        is_cut = is_short and size == self._short and size < self._whole
-        self._short = size if is_short and page_bytes != 1 else None
-        self._whole = self._whole if is_short else size
+        is_cut = is_short and size == self._short_size and size < self._whole_size
+        self._short_size = size if is_short and page_bytes != 1 else None
+        self._whole_size = self._whole_size if is_short else size
         is_older = self._has_wal and counter < self._counter  # a rollback journal lowers it too
         self._counter = max(self._counter, counter)
         return "cut" if is_cut else "overwritten by an older one" if is_older else ""
 
-    def _refuse(self, path: str, what: str) -> None:
+    def _refuse(self, path: str, reason: str) -> None:
         if not self._is_told:
             self._is_told = True
-            log.error(Line("database.gone", path=path, what=what))
+            log.error(Line("database.gone", path=path, what=reason))
         raise DatabaseGone(
-            f"The database's file {path!r} was {what} while it was in use. Nothing is read or "
+            f"The database's file {path!r} was {reason} while it was in use. Nothing is read or "
             "written any more, and this was not kept. End the Jupyter servers and workers that use "
             f"it; put {str(self._path)!r} back from a backup, without the old files that end with "
             "-wal and -shm (or leave all of them away to begin anew); then start again.",

@@ -38,7 +38,7 @@ class ScriptedDatabase:
         self.answers = answers or []
         self.written: list[list[Operation]] = []
         self.losses = 0
-        self.is_found_again = False
+        self.has_ended_outage = False
 
     def write(self, batch: list[Operation]) -> Committed:
         self.written.append(list(batch))
@@ -53,8 +53,8 @@ class ScriptedDatabase:
     def lose(self, error: BaseException) -> None:
         self.losses += 1
 
-    def found_again(self) -> None:
-        self.is_found_again = True
+    def end_outage(self) -> None:
+        self.has_ended_outage = True
 
 
 def _next(script: list[Any]) -> Any:
@@ -139,7 +139,7 @@ def test_a_commit_in_doubt_that_came_through_is_not_written_again(scripted: Any)
     assert Attempt(database, append()).run() is WRITTEN
     assert len(database.written) == 1
     assert database.losses == 2  # the COMMIT's connection, and one that asked
-    assert database.is_found_again
+    assert database.has_ended_outage
 
 
 def test_a_commit_in_doubt_that_did_not_come_through_is_written_again(scripted: Any) -> None:

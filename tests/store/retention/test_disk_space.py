@@ -14,7 +14,7 @@ from jupyter_chat_stream.store.chat.commands import delete
 from jupyter_chat_stream.store.log.transaction import ThreadRef
 from jupyter_chat_stream.store.retention import disk_space
 from jupyter_chat_stream.store.retention.cleanup import PURGE_AFTER_MS, Policy, collect
-from jupyter_chat_stream.store.retention.disk_space import Room, read_room, rebuild
+from jupyter_chat_stream.store.retention.disk_space import FileSpace, read_space, rebuild
 from jupyter_chat_stream.store.sql.database import PAGE_BYTES
 from tests.store.harness import StoreHarness, completed
 from tests.store.retention.stepping import collected, indexed, tidying
@@ -52,21 +52,21 @@ def long_answer(harness: StoreHarness) -> ThreadRef:
     return claimed.run.thread
 
 
-def room_of(harness: StoreHarness) -> Room:
-    found = harness.look(read_room)
+def space_of(harness: StoreHarness) -> FileSpace:
+    found = harness.look(read_space)
     assert found is not None
     return found
 
 
 def test_a_file_shrinks_with_what_was_taken_out_of_it(harness: StoreHarness, path: Path) -> None:
     """L7: and nothing of what is left is another."""
-    small = room_of(harness).file_bytes
+    small = space_of(harness).file_bytes
     thread = long_answer(harness)
     indexed(harness)
-    large = room_of(harness).file_bytes
+    large = space_of(harness).file_bytes
     assert large > small + 200_000
     counts = collected(harness, POLICY)
-    compacted = room_of(harness)
+    compacted = space_of(harness)
     assert compacted.free_bytes <= KEEP_BYTES + PAGE_BYTES
     assert compacted.file_bytes < large * 0.6  # the answer is in its message and in the index
     assert counts.freed_bytes == large - compacted.file_bytes
@@ -103,7 +103,7 @@ def test_room_is_given_back_in_small_steps_that_may_end_anywhere(
     sizes = []
     steps = tidying(harness, POLICY)
     for _ in steps:
-        sizes.append(room_of(harness).file_bytes)
+        sizes.append(space_of(harness).file_bytes)
         if len(sizes) > 1 and sizes[-1] < sizes[-2]:
             break
     assert sizes[-2] - sizes[-1] == 8 * PAGE_BYTES
@@ -111,7 +111,7 @@ def test_room_is_given_back_in_small_steps_that_may_end_anywhere(
     again = harness.reopened()
     assert again.damage() == []
     collected(again, POLICY)
-    assert room_of(again).free_bytes <= KEEP_BYTES + PAGE_BYTES
+    assert space_of(again).free_bytes <= KEEP_BYTES + PAGE_BYTES
     again.close()
 
 
@@ -123,14 +123,14 @@ def test_an_old_file_is_rebuilt_once_and_shrinks_from_then_on(
     harness.close()
     make_old(path)
     old = StoreHarness(harness.url, harness.clock)
-    large = room_of(old)
+    large = space_of(old)
     assert not large.can_shrink
     counts = collected(old, POLICY)
     assert (counts.compacted_deltas, counts.freed_bytes) == (5000, 0)
     old.close()
     rebuild(path, PAGE_BYTES)
     fresh = StoreHarness(harness.url, harness.clock)
-    found = room_of(fresh)
+    found = space_of(fresh)
     assert found.can_shrink
     assert (found.page_bytes, found.free_bytes) == (PAGE_BYTES, 0)
     assert found.file_bytes < large.file_bytes / 2

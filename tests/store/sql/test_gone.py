@@ -217,11 +217,11 @@ def test_two_stores_of_one_process_share_one_descriptor(
     harness: StoreHarness, folder: Path
 ) -> None:
     """Closing a second one would give up the first one's locks on the file."""
-    before = dict(watch.HeldFile.held)
+    before = dict(watch.HeldFile.open_files)
     other = Store.open(f"sqlite:///{folder / 'chat.db'}")
-    assert watch.HeldFile.held.keys() == before.keys()
+    assert watch.HeldFile.open_files.keys() == before.keys()
     other.close()
-    assert watch.HeldFile.held == before
+    assert watch.HeldFile.open_files == before
 
 
 @pytest.mark.parametrize("harm", ["database", "schema"])

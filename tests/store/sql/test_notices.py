@@ -128,14 +128,14 @@ def test_only_what_is_wanted_reaches_the_loop(harness: StoreHarness, other: Stor
 @pytest.mark.parametrize("moved", [True, False])
 def test_a_notice_is_written_and_read_back(moved: bool) -> None:
     for threads in (None, frozenset(), frozenset({"a"}), frozenset({"a", "b2"})):
-        notice = Notice(threads=threads, moved=moved)
+        notice = Notice(threads=threads, is_run_change=moved)
         assert unpack(pack(notice, "00ff")) == ("00ff", notice)
 
 
 @pytest.mark.parametrize("ids", [{"x" * 30 + str(n) for n in range(1000)}, {"o'clock"}, {"a b"}])
 def test_what_does_not_fit_into_a_notice_is_told_as_anything(ids: set[str]) -> None:
-    words = pack(Notice(threads=frozenset(ids), moved=False), "00ff")
-    assert unpack(words) == ("00ff", Notice(threads=None, moved=False))
+    words = pack(Notice(threads=frozenset(ids), is_run_change=False), "00ff")
+    assert unpack(words) == ("00ff", Notice(threads=None, is_run_change=False))
     assert len(words) <= MAX_BYTES
 
 
@@ -149,7 +149,7 @@ def test_a_commit_that_wrote_nothing_is_not_told() -> None:
     assert notice_of([], is_due=False) is None
     due = notice_of([], is_due=True)
     assert due is not None
-    assert due.moved
+    assert due.is_run_change
 
 
 # ---------------------------------------------------------------- readers

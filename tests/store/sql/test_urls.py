@@ -11,7 +11,7 @@ from jupyter_chat_stream.shared.config import ChatStream
 from jupyter_chat_stream.shared.errors import DatabaseUnreadable
 from jupyter_chat_stream.shared.folders import sqlite_url
 from jupyter_chat_stream.store.sql.database import Database
-from jupyter_chat_stream.store.sql.urls import parse_url, shown
+from jupyter_chat_stream.store.sql.urls import display_url, parse_url
 from jupyter_chat_stream.store.store import Store
 
 NAMES = [
@@ -29,7 +29,7 @@ def test_any_path_is_the_default_databases(
     wanted = str(tmp_path / name / "chat-stream" / "chat.db")
     assert make_url(url).database == wanted, "SQLAlchemy reads another path"
     assert parse_url(url).database == wanted
-    assert parse_url(shown(parse_url(url))).database == wanted
+    assert parse_url(display_url(parse_url(url))).database == wanted
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -23,65 +23,65 @@ _WORDS = re.compile(r"([0-9a-z]{1,64}) ([+=.]) (\*|[0-9a-zA-Z_,-]*)")
 class Notice:
     """The threads that a commit has changed; None: any of them may have changed.
 
-    ``moved``: a run may have been made, have ended or become due. ``marked``: a person's mark on a
-    thread has changed. If neither, only text was added.
+    ``is_run_change``: a run may have been made, have ended or become due. ``is_mark_change``: a
+    person's mark on a thread has changed. If neither, only text was added.
     """
 
     threads: frozenset[str] | None
-    moved: bool
-    marked: bool = False
+    is_run_change: bool
+    is_mark_change: bool = False
 
     @property
     def is_listed(self) -> bool:
         """Whether a row of the list of threads may have changed."""
-        return self.moved or self.marked
+        return self.is_run_change or self.is_mark_change
 
 
-ANYTHING = Notice(threads=None, moved=True)
+ANYTHING = Notice(threads=None, is_run_change=True)
 
-Heard = Callable[[Notice], None]
+OnNotice = Callable[[Notice], None]
 
 
 def notice_of(
-    events: list[Event], *, is_due: bool, marked: frozenset[str] = frozenset()
+    events: list[Event], *, is_due: bool, marked_ids: frozenset[str] = frozenset()
 ) -> Notice | None:
     """Return the notice of a commit; None if the commit concerns no other process."""
-    if not events and not is_due and not marked:
+    if not events and not is_due and not marked_ids:
         return None
-    moved = is_due or any(event.type != "delta" for event in events)
+    is_run_change = is_due or any(event.type != "delta" for event in events)
     return Notice(
-        threads=frozenset(event.thread_id for event in events) | marked,
-        moved=moved,
-        marked=bool(marked) and not moved,
+        threads=frozenset(event.thread_id for event in events) | marked_ids,
+        is_run_change=is_run_change,
+        is_mark_change=bool(marked_ids) and not is_run_change,
     )
 
 
 def pack(notice: Notice, origin: str) -> str:
     """Write a notice as one line of ASCII: its sender, its kind, and the threads.
 
-    The kind is ``+`` (moved), ``=`` (marked) or ``.`` (text). For older code, ``=`` is any change.
+    The kind is ``+`` (a run), ``=`` (a mark) or ``.`` (text). For older code, ``=`` is any change.
     """
     ids = _ANY if notice.threads is None else ",".join(sorted(notice.threads))
-    head = f"{origin} {'+' if notice.moved else '=' if notice.marked else '.'} "
+    head = f"{origin} {'+' if notice.is_run_change else '=' if notice.is_mark_change else '.'} "
     is_plain = len(head) + len(ids) <= MAX_BYTES and _WORDS.fullmatch(head + ids)
     return head + (ids if is_plain else _ANY)
 
 
 def unpack(words: str) -> tuple[str, Notice]:
     """Read a line as (sender, notice). An unknown line, of a later version, means any change."""
-    found = _WORDS.fullmatch(words)
-    if found is None:
+    match = _WORDS.fullmatch(words)
+    if match is None:
         return "", ANYTHING
-    origin, kind, ids = found.groups()
+    origin, kind, ids = match.groups()
     threads = None if ids == _ANY else frozenset(filter(None, ids.split(",")))
-    return origin, Notice(threads=threads, moved=kind == "+", marked=kind == "=")
+    return origin, Notice(threads=threads, is_run_change=kind == "+", is_mark_change=kind == "=")
 
 
 class Notices:
     """Sends and hears nothing: for a database that no other process uses."""
 
-    def start(self, heard: Heard) -> None:
-        """Call ``heard`` with the notices of other processes, on another thread, until ``stop``."""
+    def start(self, on_notice: OnNotice) -> None:
+        """Call ``on_notice`` with other processes' notices, on another thread, until ``stop``."""
 
     @property
     def has_others(self) -> bool:

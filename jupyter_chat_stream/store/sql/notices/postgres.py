@@ -16,7 +16,7 @@ import zlib
 from typing import TYPE_CHECKING, Any
 
 from ..failures import AWAY_BACKOFF, Outage
-from .base import ANYTHING, Heard, Notice, Notices, pack, unpack
+from .base import ANYTHING, Notice, Notices, OnNotice, pack, unpack
 
 if TYPE_CHECKING:
     from ..database import Database
@@ -31,9 +31,9 @@ class Listener(Notices):
         self._database = database
         self._channel = f"chat_stream_{zlib.crc32(schema.encode()):08x}"
         self._origin = secrets.token_hex(8)
-        self._missed = True  # so that the first look reads the store
+        self._has_missed = True  # so that the first look reads the store
         self._ended = threading.Event()
-        self._wake, self._woken = socket.socketpair()
+        self._wake, self._wake_receiver = socket.socketpair()
         self._thread: threading.Thread | None = None
 
     @property
@@ -41,9 +41,9 @@ class Listener(Notices):
         """The channel of NOTIFY and LISTEN."""
         return self._channel
 
-    def start(self, heard: Heard) -> None:
+    def start(self, on_notice: OnNotice) -> None:
         self._thread = threading.Thread(
-            target=self._work, args=(heard,), name="chat-stream-notices", daemon=True
+            target=self._work, args=(on_notice,), name="chat-stream-notices", daemon=True
         )
         self._thread.start()
 
@@ -55,8 +55,8 @@ class Listener(Notices):
         return f"NOTIFY {self._channel}, '{pack(notice, self._origin)}'"
 
     def has_missed(self) -> bool:
-        missed, self._missed = self._missed, False
-        return missed
+        has_missed, self._has_missed = self._has_missed, False
+        return has_missed
 
     def stop(self) -> None:
         if self._ended.is_set():
@@ -66,9 +66,9 @@ class Listener(Notices):
         if self._thread is not None:
             self._thread.join()
         self._wake.close()
-        self._woken.close()
+        self._wake_receiver.close()
 
-    def _work(self, heard: Heard) -> None:
+    def _work(self, on_notice: OnNotice) -> None:
         outage, waits = Outage("notices of other processes", logging.INFO), AWAY_BACKOFF.pauses()
         while not self._ended.is_set():
             try:
@@ -76,22 +76,24 @@ class Listener(Notices):
                     conn.execute(f"LISTEN {self._channel}")
                     outage.end()
                     waits = AWAY_BACKOFF.pauses()
-                    heard(ANYTHING)
-                    self._listen(conn, heard)
+                    on_notice(ANYTHING)
+                    self._listen(conn, on_notice)
             except self._database.driver_error as error:
-                self._missed = True
+                self._has_missed = True
                 outage.begin(error)
                 self._ended.wait(next(waits))
 
-    def _listen(self, conn: Any, heard: Heard) -> None:
+    def _listen(self, conn: Any, on_notice: OnNotice) -> None:
         with selectors.DefaultSelector() as selector:
             selector.register(conn.fileno(), selectors.EVENT_READ)
-            selector.register(self._woken, selectors.EVENT_READ)
+            selector.register(self._wake_receiver, selectors.EVENT_READ)
             while not self._ended.is_set():
-                told = [unpack(each.payload) for each in conn.notifies(timeout=0)]
-                others = [notice for origin, notice in told if origin != self._origin]
-                for notice in others:
-                    heard(notice)
-                if told and not others:  # a busy writer hears itself with each commit
+                received = [unpack(message.payload) for message in conn.notifies(timeout=0)]
+                other_notices = [notice for origin, notice in received if origin != self._origin]
+                for notice in other_notices:
+                    on_notice(notice)
+                if (
+                    received and not other_notices
+                ):  # a busy writer receives its own notice with each commit
                     self._ended.wait(OWN_PAUSE_S)
                 selector.select()

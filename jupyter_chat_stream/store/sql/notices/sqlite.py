@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ....shared.logs import Line
-from .base import MAX_BYTES, Heard, Notice, Notices, pack, unpack
+from .base import MAX_BYTES, Notice, Notices, OnNotice, pack, unpack
 
 log = logging.getLogger("jupyter_chat_stream.store")
 
@@ -50,7 +50,7 @@ class Peers(Notices):
         self._ending = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def start(self, heard: Heard) -> None:
+    def start(self, on_notice: OnNotice) -> None:
         try:
             self.socket = listening_socket()
             self._write_own(self.socket.getsockname()[1])
@@ -61,7 +61,7 @@ class Peers(Notices):
         self._look()
         self.send(_LOOK)
         self._thread = threading.Thread(
-            target=self._work, args=(heard,), name="chat-stream-notices", daemon=True
+            target=self._work, args=(on_notice,), name="chat-stream-notices", daemon=True
         )
         self._thread.start()
 
@@ -74,16 +74,16 @@ class Peers(Notices):
 
     def stop(self) -> None:
         if self.socket is not None and self._thread is not None:
-            own = Peer(port=self.socket.getsockname()[1], token=self.token)
+            own_peer = Peer(port=self.socket.getsockname()[1], token=self.token)
             self._ending.set()
             while self._thread.is_alive():
-                self.send(_END, (own,))
+                self.send(_END, (own_peer,))
                 self._thread.join(END_AGAIN_S)
             self._remove(self.own_file)
             self.send(_LOOK)
         self._close()
 
-    def _work(self, heard: Heard) -> None:
+    def _work(self, on_notice: OnNotice) -> None:
         assert self.socket is not None
         self.socket.settimeout(LOOK_ANYWAY_S)
         while not self._ending.is_set():
@@ -98,7 +98,7 @@ class Peers(Notices):
             if words == _LOOK:
                 self._look()
             elif words and words != _END:
-                heard(unpack(words)[1])
+                on_notice(unpack(words)[1])
 
     def _words_of(self, data: bytes) -> str:
         token, _, words = data.decode("ascii", "replace").partition(" ")
@@ -127,16 +127,16 @@ class Peers(Notices):
             log.debug(Line("notices.none", error=type(error).__name__))
 
     def _find(self) -> list[Peer]:
-        found: list[Peer] = []
+        peers: list[Peer] = []
         for file in self._path.parent.iterdir():
             if file == self.own_file or not file.name.startswith(f"{self._path.name}-peer-"):
                 continue
             peer = _read(file)
             if peer is not None and _is_listened_on(peer.port):
-                found.append(peer)
+                peers.append(peer)
             elif peer is not None:
                 self._remove(file)
-        return found
+        return peers
 
     def _remove(self, file: Path) -> None:
         try:
@@ -151,13 +151,13 @@ class Peers(Notices):
 
 
 def listening_socket() -> socket.socket:
-    made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    new_socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     try:
-        made.bind((LOOPBACK, 0))
+        new_socket.bind((LOOPBACK, 0))
     except OSError:
-        made.close()
+        new_socket.close()
         raise
-    return made
+    return new_socket
 
 
 def _read(file: Path) -> Peer | None:
