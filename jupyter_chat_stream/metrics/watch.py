@@ -123,8 +123,8 @@ class ServiceWatch:
     def counted(self) -> Counter[str]:
         """Return the counts that the parts of the service have kept since its start."""
         found = Counter(
-            notices_sent=self.store.notices_told,
-            notices_received=self.store.notices_heard,
+            notices_sent=self.store.notices_sent,
+            notices_received=self.store.notices_received,
             database_outages=self.store.outages,
         )
         if self.hub is not None:

@@ -23,7 +23,7 @@ from ..providers.base import (
     ToolUseBlock,
 )
 from ..shared.endings import content_of
-from ..shared.parts import told_instead
+from ..shared.parts import output_instead
 from ..shared.records import Part, Role, ToolCallPart, ToolResultPart
 from ..store.front import ProviderData
 
@@ -131,7 +131,7 @@ class _Rounds:
             id_, name = call["tool_call_id"], call["name"]
             found = self._results.get(id_)
             success = found is not None and found["success"]
-            output = told_instead(call) if found is None else found["output"]
+            output = output_instead(call) if found is None else found["output"]
             yield ToolResultBlock(tool_call_id=id_, name=name, success=success, output=output)
 
     def _end_text(self, index: int) -> None:

@@ -68,14 +68,14 @@ class SecretTexts:
         for form in (each for each in self._marks if not _PATH.match(each)):
             if len(form) >= _MIN_BEGINNING_CHARS:
                 self._by_beginning.setdefault(form[:MIN_SECRET_CHARS], []).append(form)
-        self._whole = _any_of(self._marks)
+        self._any_form = _any_of(self._marks)
         self._beginning = _any_of(self._by_beginning)
 
     def concealed(self, text: str) -> str:
         """Return a whole text without secrets."""
         if not self._marks:
             return text
-        text = self._whole.sub(lambda match: self._marks[match[0]], text)
+        text = self._any_form.sub(lambda match: self._marks[match[0]], text)
         return "".join(self._without_beginnings(text)) if self._by_beginning else text
 
     def held_back(self, text: str) -> int:
@@ -92,12 +92,12 @@ class SecretTexts:
         if not held_chars:
             return 0
         visible_end = len(text) - held_chars
-        across = (
+        overlaps = (
             match
-            for match in self._whole.finditer(text)
+            for match in self._any_form.finditer(text)
             if match.start() < visible_end < match.end()
         )
-        return next((len(text) - match.start() for match in across), held_chars)
+        return next((len(text) - match.start() for match in overlaps), held_chars)
 
     def _without_beginnings(self, text: str) -> Iterator[str]:
         at = 0

@@ -70,7 +70,7 @@ def place_of(error: BaseException) -> str:
     The message of an error stays out of the log, because it may quote a prompt.
     """
     frames = traceback.extract_tb(error.__traceback__)
-    return " > ".join(f"{PurePath(each.filename).name}:{each.lineno}" for each in frames) or "?"
+    return " > ".join(f"{PurePath(frame.filename).name}:{frame.lineno}" for frame in frames) or "?"
 
 
 class _LogHandler(logging.StreamHandler[TextIO]):

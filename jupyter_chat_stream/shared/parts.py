@@ -169,7 +169,7 @@ def result_of(parts: Sequence[Part], tool_call_id: str) -> ToolResultPart | None
     return None
 
 
-def told_instead(call: ToolCallPart) -> str:
+def output_instead(call: ToolCallPart) -> str:
     """Return what a model is told of a call that was left without a result (L14).
 
     An executor claims a call before it begins, so the part of a call that may have begun names one,
@@ -185,6 +185,6 @@ def cut_off(call: ToolCallPart) -> ToolResultPart:
         "tool_call_id": call["tool_call_id"],
         "name": call["name"],
         "success": False,
-        "output": told_instead(call),
+        "output": output_instead(call),
         "reason": "interrupted",
     }

@@ -170,8 +170,8 @@ def _holders(conn: Connection) -> tuple[Holder, ...]:
     runs_by_holder: dict[str, int] = dict(execute(conn, sql).fetchall())
     if conn.dialect.name == "sqlite":
         return tuple(Holder(owner=owner, runs=count) for owner, count in runs_by_holder.items())
-    now = "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)"
-    sql = f"SELECT owner, kind, host, pid, until_ms - {now} FROM lease ORDER BY owner"
+    now_sql = "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)"
+    sql = f"SELECT owner, kind, host, pid, until_ms - {now_sql} FROM lease ORDER BY owner"
     lease_holders = tuple(
         Holder(
             owner=owner,
@@ -206,8 +206,8 @@ def _search(conn: Connection) -> str:
         return "no index: this SQLite has no FTS5, so a search reads the newest texts"
     if full_text.read_left(conn):
         return "older messages are being indexed"
-    waiting = _number(conn, "SELECT COUNT(*) FROM search_due")
-    return f"{waiting} messages wait for the index" if waiting else "complete"
+    message_count = _number(conn, "SELECT COUNT(*) FROM search_due")
+    return f"{message_count} messages wait for the index" if message_count else "complete"
 
 
 def _value(conn: Connection, sql: str) -> Any:

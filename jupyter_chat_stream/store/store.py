@@ -96,7 +96,7 @@ class Store:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._foreign_listeners: list[ForeignListener] = []
         self._closing = threading.Event()
-        self.notices_heard = 0  # of other processes' commits
+        self.notices_received = 0  # of other processes' commits
         self.pool = ThreadPoolExecutor(READERS, thread_name_prefix="chat-stream-read")
         self.notices = database.make_notices()
         self.writer = Writer(
@@ -186,9 +186,9 @@ class Store:
         return self.writer.queued
 
     @property
-    def notices_told(self) -> int:
+    def notices_sent(self) -> int:
         """How many notices of commits this process has sent."""
-        return self.writer.batches.notices_told
+        return self.writer.batches.notices_sent
 
     def close(self) -> None:
         """Write the pending operations, then end all threads and connections. Blocks."""
@@ -228,8 +228,8 @@ class Store:
 
         While the database is away it waits, at most ``PATIENCE_S`` in all.
         """
-        late_s = time.monotonic() + PATIENCE_S
-        return await asyncio.wrap_future(self._on_pool(lambda: self._read(work, late_s)))
+        deadline_s = time.monotonic() + PATIENCE_S
+        return await asyncio.wrap_future(self._on_pool(lambda: self._read(work, deadline_s)))
 
     def read_now(self, work: Callable[[Connection], T]) -> T:
         """Run a reader in one read transaction on this thread. Blocks.
@@ -239,7 +239,7 @@ class Store:
         """
         return self._read(work, time.monotonic() + PATIENCE_S)
 
-    def _read(self, work: Callable[[Connection], T], late_s: float) -> T:
+    def _read(self, work: Callable[[Connection], T], deadline_s: float) -> T:
         waits = AWAY_BACKOFF.pauses()
         while True:
             self.database.refuse_gone()
@@ -247,7 +247,7 @@ class Store:
                 with self.database.reading.connect() as conn, conn.begin():
                     result = work(conn)
             except SQLAlchemyError as error:
-                is_late = time.monotonic() > late_s or self._closing.is_set()
+                is_late = time.monotonic() > deadline_s or self._closing.is_set()
                 if is_late or not is_unreachable(error):
                     raise self.database.explain(error) from error
                 self.database.outage.begin(error)
@@ -274,7 +274,7 @@ class Store:
             raise StoreError("The store is closed; nothing more is read.") from error
 
     def _receive(self, notice: Notice) -> None:
-        self.notices_heard += 1
+        self.notices_received += 1
         for listener in self._foreign_listeners:
             if listener.concerns(notice):
                 self._on_loop(listener.callback, listener.threads_of(notice))

@@ -74,7 +74,7 @@ class Paragraphs:
         if item is not None:
             self._count = 0
         text = "\n".join(segment)
-        output = self._bounded(text, is_cell=False)
+        output = self._write_bounded(text, is_cell=False)
         if output is None:
             self._count = before
             return as_code(text)
@@ -92,10 +92,10 @@ class Paragraphs:
         return "|".join(map(self._cell, _CELL_END.split(row)))
 
     def _cell(self, cell: str) -> str:
-        output = self._bounded(cell, is_cell=True)
+        output = self._write_bounded(cell, is_cell=True)
         return as_code(cell) if output is None else output
 
-    def _bounded(self, text: str, *, is_cell: bool) -> str | None:
+    def _write_bounded(self, text: str, *, is_cell: bool) -> str | None:
         """Write a text; None if its paragraph would have too many marks."""
         output = inline(text, keeps_dollar=self._keeps_dollar, is_cell=is_cell)
         marks = count_emphasis(output)

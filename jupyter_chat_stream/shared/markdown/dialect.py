@@ -68,7 +68,7 @@ def _is_mark(character: str) -> bool:
     return isMdAsciiPunct(ord(character)) or isPunctChar(character)
 
 
-def bounded(rule: BlockRule) -> BlockRule:
+def bound_depth(rule: BlockRule) -> BlockRule:
     """Apply a rule only up to the bound on nesting; deeper marks are text."""
 
     def apply(state: StateBlock, start: int, end: int, silent: bool) -> bool:
@@ -91,13 +91,13 @@ class Parser(MarkdownIt):
         everywhere: RuleOptionsType = {"alt": ["paragraph", "reference", "blockquote", "list"]}
         block, inline = self.block.ruler, self.inline.ruler
         block.before("fence", "math_block", rules.math_block, everywhere)
-        block.before("heading", "details", bounded(elements.details), everywhere)
+        block.before("heading", "details", bound_depth(elements.details), everywhere)
         block.before("heading", "html_table", elements.html_table, everywhere)
         footnote: RuleOptionsType = {"alt": ["paragraph", "reference"]}
-        block.before("reference", "footnote", bounded(rules.footnote), footnote)
+        block.before("reference", "footnote", bound_depth(rules.footnote), footnote)
         for rule in list(block.__rules__):
             if rule.name in ("blockquote", "list"):
-                block.at(rule.name, bounded(rule.fn), {"alt": rule.alt})
+                block.at(rule.name, bound_depth(rule.fn), {"alt": rule.alt})
             elif rule.name in ("paragraph", "heading", "lheading"):
                 block.at(rule.name, with_edges(rule.fn), {"alt": rule.alt})
             elif rule.name == "table":

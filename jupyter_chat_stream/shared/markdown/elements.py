@@ -133,9 +133,9 @@ def html_table(state: StateBlock, start: int, end: int, silent: bool) -> bool:
     """Read an HTML table, from a line that begins with ``<table`` to a line with ``</table>``."""
     if state.is_code_block(start) or not _TABLE.match(line_text(state, start)):
         return False
-    searched: dict[Any, range] = state.env.setdefault("lines_without_table_end", {})
+    searched_lines: dict[Any, range] = state.env.setdefault("lines_without_table_end", {})
     container = (state.level, state.blkIndent, end)
-    if start in searched.get(container, ()):
+    if start in searched_lines.get(container, ()):
         return False
     line = start
     while line < end and not is_outside(state, line):
@@ -143,7 +143,7 @@ def html_table(state: StateBlock, start: int, end: int, silent: bool) -> bool:
             break
         line += 1
     else:
-        searched[container] = range(start, line)
+        searched_lines[container] = range(start, line)
         return False
     if silent:
         return True

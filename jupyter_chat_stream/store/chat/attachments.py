@@ -94,9 +94,9 @@ def begin(tx: Transaction, owner: str, *, size: int, limit: int) -> UploadRef:
     Raises:
         TooMuchUnsent
     """
-    unsent = unsent_bytes(tx.conn, owner)
-    if unsent + size > limit:
-        raise TooMuchUnsent(unsent, limit)
+    size_sum = unsent_bytes(tx.conn, owner)
+    if size_sum + size > limit:
+        raise TooMuchUnsent(size_sum, limit)
     expires_ms = tx.now_ms + UPLOAD_EXPIRES_MS
     id_ = tx.new_id()
     columns = {"size": size, "owner": owner, "upload": id_, "expires_ms": expires_ms}

@@ -93,7 +93,9 @@ class _CallRound:
     in_place: list[CallInPlace] = field(default_factory=list)
     wake_ms: list[int] = field(default_factory=list)  # the times at which to check again
     to_ask: list[tuple[ToolCallPart, CallPlan]] = field(default_factory=list)
-    ended: set[str] = field(default_factory=set)  # the calls that get a result in this transaction
+    ended_ids: set[str] = field(
+        default_factory=set
+    )  # the calls that get a result in this transaction
 
     def append(self, body: Any) -> None:
         self.tx.append(self.run.thread, body, run=self.run, attempt=self.attempt)
@@ -106,7 +108,7 @@ class _CallRound:
         return None
 
     def fail(self, call: ToolCallPart, reason: FailedFor, sentence: str) -> None:
-        self.ended.add(call["tool_call_id"])
+        self.ended_ids.add(call["tool_call_id"])
         end_call(
             self.tx,
             self.run,
@@ -375,7 +377,7 @@ def _ask(round_: _CallRound) -> None:
 
 
 def _has_open_question(round_: _CallRound) -> bool:
-    open_ids = {call["tool_call_id"] for call in open_calls(round_.parts)} - round_.ended
+    open_ids = {call["tool_call_id"] for call in open_calls(round_.parts)} - round_.ended_ids
     return any(
         part["kind"] == "input_request"
         and part["by"] is None

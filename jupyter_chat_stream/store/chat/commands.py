@@ -106,7 +106,7 @@ class SendRequest:
                 field="context",
             )
 
-    def body(self, stored_attachments: Sequence[StoredAttachment] = ()) -> Mapping[str, object]:
+    def body(self, files: Sequence[StoredAttachment] = ()) -> Mapping[str, object]:
         """Return the request as an idempotency key compares it.
 
         Attachments are compared by bytes, name and type, because a cell that runs again uploads the
@@ -124,10 +124,8 @@ class SendRequest:
         if not self.attachments:
             return {name: value for name, value in body.items() if name != "attachments"}
         identity = {
-            attachment.record["id"]: [
-                attachment.record[field] for field in ("sha256", "name", "type")
-            ]
-            for attachment in stored_attachments
+            file.record["id"]: [file.record[field] for field in ("sha256", "name", "type")]
+            for file in files
         }
         body["attachments"] = [identity[id_] for id_ in self.attachments]
         body["context"] = [
@@ -190,10 +188,8 @@ def send(
         InvalidInput: the parent is not delivered, or nobody offers a named tool.
     """
     thread, info = threads.find_record(tx.conn, sender.owner, thread_id)
-    stored_attachments = [
-        attachments.find(tx.conn, sender.owner, id_) for id_ in request.attachments
-    ]
-    body = request.body(stored_attachments)
+    files = [attachments.find(tx.conn, sender.owner, id_) for id_ in request.attachments]
+    body = request.body(files)
     earlier_ids = recall(tx, thread, sender, SEND_ROUTE, body)
     if earlier_ids is not None:
         message = reading.read_message_by_id(tx.conn, thread, str(earlier_ids[0]))
@@ -207,7 +203,7 @@ def send(
     limits.admit(tx, sender.owner, sender.limits, deliver_ms)
     if isinstance(request.parent_id, str):
         threads.check_place(tx.conn, thread, request.parent_id, "parent_id")
-    message, new_run = write_exchange(tx, thread, info, request, deliver_ms, stored_attachments)
+    message, new_run = write_exchange(tx, thread, info, request, deliver_ms, files)
     marks.read_up_to(tx, sender.owner, thread, message["seq"])
     if sender.gives_titles and info["title"] is None:
         titles.entitle(tx, thread)
@@ -221,7 +217,7 @@ def write_exchange(
     info: ThreadRecord,
     request: SendRequest,
     deliver_ms: int | None = None,
-    stored_attachments: Sequence[StoredAttachment] = (),
+    files: Sequence[StoredAttachment] = (),
 ) -> tuple[MessageRecord, runs.NewRun]:
     """Write a person's message, the empty reply and its run at their place in the thread."""
     params: dict[str, object] = {
@@ -230,7 +226,7 @@ def write_exchange(
     }
     if info.get("params"):
         params[DEFAULTS] = dict(info["params"])
-    parts = _parts_of(request, stored_attachments)
+    parts = _parts_of(request, files)
     is_for_later = deliver_ms is not None
     parent_id = request.parent_id
     if isinstance(parent_id, Head):
@@ -240,9 +236,9 @@ def write_exchange(
     message = runs.add_message(
         tx, thread, parts=parts, parent_id=parent_id, is_for_later=is_for_later
     )
-    if stored_attachments:
+    if files:
         message_pk = threads.find_message(tx.conn, thread, message["id"])
-        holding.hold(tx, thread, message_pk, stored_attachments)
+        holding.hold(tx, thread, message_pk, files)
     reply = runs.NewReply(
         parent_id=message["id"],
         model=request.model or info["model"],
@@ -376,15 +372,15 @@ def _read_successor(tx: Transaction, thread: ThreadRef, run_id: str) -> Successo
     return {"reply": tx.reply(run), "run": runs.read_run(tx.conn, run)}
 
 
-def _parts_of(request: SendRequest, stored_attachments: Sequence[StoredAttachment]) -> list[Part]:
+def _parts_of(request: SendRequest, files: Sequence[StoredAttachment]) -> list[Part]:
     """Build the parts of a message: texts for the model, attachments, and the content."""
     parts: list[Part] = [
         {"kind": "attachment", "name": clean_text(c["name"]), "text": clean_text(c["text"])}
         for c in request.context
         if "attachment_id" not in c
     ]
-    for attachment in stored_attachments:
-        record = attachment.record
+    for file in files:
+        record = file.record
         texts = [c["text"] for c in request.context if c.get("attachment_id") == record["id"]]
         parts.append(
             {

@@ -32,12 +32,12 @@ def hold(
     Raises:
         AttachmentNotFound: an attachment was deleted meanwhile; the error names it.
     """
-    keys = {"keys": dumps([stored.pk for stored in attachments])}
+    keys = {"keys": dumps([attachment.pk for attachment in attachments])}
     sql = f"UPDATE attachment SET expires_ms = NULL WHERE pk {among(tx.conn)}"
     if tx.execute(sql, keys).rowcount < len(attachments):
         sql = f"SELECT id FROM attachment WHERE pk {among(tx.conn)}"
         existing_ids = set(tx.execute(sql, keys).scalars())
-        ids = [stored.record["id"] for stored in attachments]
+        ids = [attachment.record["id"] for attachment in attachments]
         raise AttachmentNotFound(next(id_ for id_ in ids if id_ not in existing_ids))
     sql = "SELECT attachment FROM message_attachment WHERE message = :message"
     held_keys = set(tx.execute(sql, {"message": message}).scalars())
@@ -50,7 +50,7 @@ def hold(
         insert_rows(tx.conn, "message_attachment", ("message", "attachment", "thread"), new_rows)
 
 
-def hold_those_of(tx: Transaction, message: int, other_message: int) -> None:
+def hold_attachments_of(tx: Transaction, message: int, other_message: int) -> None:
     """Let a message hold the attachments of another message, whose parts it takes over."""
     sql = (
         "INSERT INTO message_attachment (message, attachment, thread) "
@@ -91,7 +91,7 @@ def find_for_result(
     return files
 
 
-def let_go(tx: Transaction, thread: ThreadRef) -> int:
+def release_first(tx: Transaction, thread: ThreadRef) -> int:
     """Release the attachments of the thread's first message that holds any; returns their number.
 
     An attachment that no other message holds expires at once.

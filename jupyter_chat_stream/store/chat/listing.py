@@ -162,8 +162,8 @@ def list_projects(conn: Connection, owner: str, *, archived: bool) -> list[Proje
 def _is_before(ms: int, pk: int | None, thread_id: str) -> ColumnElement[bool]:
     """Return a page's condition. A deleted thread's id sorts by the time of its creation."""
     updated = col(ThreadRow.updated_ms)
-    earlier = col(ThreadRow.id) < thread_id if pk is None else col(ThreadRow.pk) < pk
-    return or_(updated < ms, and_(updated == ms, earlier))
+    is_earlier = col(ThreadRow.id) < thread_id if pk is None else col(ThreadRow.pk) < pk
+    return or_(updated < ms, and_(updated == ms, is_earlier))
 
 
 def _place_of(conn: Connection, owner: str, before: str) -> tuple[int, int | None, str]:

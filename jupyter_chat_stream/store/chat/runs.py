@@ -307,7 +307,7 @@ def make_successor(
     )
     new_run = add_reply(tx, run.thread, reply)
     if keep_parts:
-        holding.hold_those_of(tx, new_run.ref.message_pk, run.message_pk)
+        holding.hold_attachments_of(tx, new_run.ref.message_pk, run.message_pk)
         tx.set_run(new_run.ref, tools=row[4])
         equal_parts = next(
             (n for n, part in enumerate(parts) if part not in kept_parts), len(parts)

@@ -118,7 +118,7 @@ def tick(tx: Transaction, due: DueSchedule) -> RunRef | None:
 
 
 def create(
-    tx: Transaction, owner: str, thread_id: str, new: NewSchedule
+    tx: Transaction, owner: str, thread_id: str, new_schedule: NewSchedule
 ) -> tuple[ScheduleRecord, bool]:
     """Create a schedule, or find the thread's equal one; True if it was created.
 
@@ -128,10 +128,10 @@ def create(
         ThreadNotFound, TooManySchedules, InvalidInput
     """
     thread = threads.find_thread(tx.conn, owner, thread_id)
-    new = replace(new, content=clean_text(new.content))
-    next_ms = next_after(new.cron, new.timezone, tx.now_ms)
+    new_schedule = replace(new_schedule, content=clean_text(new_schedule.content))
+    next_ms = next_after(new_schedule.cron, new_schedule.timezone, tx.now_ms)
     for schedule in list_all(tx.conn, owner, thread):
-        is_same = all(schedule.get(name) == value for name, value in vars(new).items())
+        is_same = all(schedule.get(name) == value for name, value in vars(new_schedule).items())
         if is_same and "error" not in schedule:  # a damaged schedule sends nothing
             return schedule, False
     count = f"SELECT COUNT(*) {_FROM} WHERE thread.owner = :owner"
@@ -141,11 +141,11 @@ def create(
     columns = {
         "id": schedule_id,
         "thread": thread.pk,
-        "content": new.content,
-        "cron": new.cron,
-        "timezone": new.timezone,
-        "model": new.model,
-        "params": dump(new.params),
+        "content": new_schedule.content,
+        "cron": new_schedule.cron,
+        "timezone": new_schedule.timezone,
+        "model": new_schedule.model,
+        "params": dump(new_schedule.params),
         "paused": False,
         "next_ms": next_ms,
         "created_ms": tx.now_ms,

@@ -194,11 +194,11 @@ class ChatStore:
         return self.core.queued
 
     @property
-    def notices_told(self) -> int:
+    def notices_sent(self) -> int:
         """How many notices of commits this process has sent."""
-        return self.core.notices_told
+        return self.core.notices_sent
 
     @property
-    def notices_heard(self) -> int:
+    def notices_received(self) -> int:
         """How many notices of commits this process has received."""
-        return self.core.notices_heard
+        return self.core.notices_received

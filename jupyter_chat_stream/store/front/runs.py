@@ -92,13 +92,13 @@ def _reply_context(
     conn: Connection,
     run: RunRef,
     reply: MessageRecord | None = None,
-    earlier: Collection[str] = (),
+    earlier_run_ids: Collection[str] = (),
 ) -> ReplyContext:
     """Read what a run has added to its prompt's input, and the provider data of earlier runs."""
     return ReplyContext(
         reply=reading.read_message(conn, run) if reply is None else reply,
         upstream=upstreams.read_upstream(conn, run),
-        provider_data=upstreams.read_data(conn, run.thread, {run.id, *earlier}),
+        provider_data=upstreams.read_data(conn, run.thread, {run.id, *earlier_run_ids}),
         tools=upstreams.read_tools(conn, run),
         spent=upstreams.read_spent(conn, run),
     )

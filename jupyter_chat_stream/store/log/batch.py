@@ -88,7 +88,7 @@ class BatchWriter:
     ) -> None:
         self.enqueue: Callable[[Connection, Sequence[tuple[str, int]]], None] | None = None
         self.notices = notices or Notices()
-        self.notices_told = 0
+        self.notices_sent = 0
         self._database = database
         self._connection = connection
         self._now_ms = now_ms
@@ -130,7 +130,7 @@ class BatchWriter:
         self._database.outage.end()
         if notice:
             self.notices.tell(notice)
-            self.notices_told += 1
+            self.notices_sent += 1
         return committed
 
 

@@ -39,18 +39,18 @@ def build_ended(tx: Transaction, run: RunRef, status: EndStatus) -> None:
 
 def _wake(tx: Transaction, build: RunRef, build_params: Mapping[str, Any]) -> None:
     """Make the waiting run due. One that works now looks again before it waits."""
-    waiting = _find(tx, build, str(build_params["run_id"]))
-    if waiting is None or tx.run(waiting)["status"] != "waiting":
+    waiting_run = _find(tx, build, str(build_params["run_id"]))
+    if waiting_run is None or tx.run(waiting_run)["status"] != "waiting":
         return
     sql = (
         "UPDATE tool_call SET wake_ms = :now WHERE run = :run AND tool_call_id = :call "
         "AND state = 'open'"
     )
-    params = {"now": tx.now_ms, "run": waiting.pk, "call": str(build_params["tool_call_id"])}
+    params = {"now": tx.now_ms, "run": waiting_run.pk, "call": str(build_params["tool_call_id"])}
     if tx.execute(sql, params).rowcount:
-        tx.append(waiting.thread, StatusChanged(phase="queued"), run=waiting)
-        tx.make_due(waiting, tx.run(waiting)["attempt"] + 1)
-        tx.settle(waiting)
+        tx.append(waiting_run.thread, StatusChanged(phase="queued"), run=waiting_run)
+        tx.make_due(waiting_run, tx.run(waiting_run)["attempt"] + 1)
+        tx.settle(waiting_run)
 
 
 def _build_of(tx: Transaction, run: RunRef) -> Mapping[str, Any] | None:

@@ -82,7 +82,7 @@ class CommitAttempt:
                     raise
                 self._connection.lose(error)
             self._pending.wait(pause_s)
-            self._tell_the_late()
+            self._fail_late_operations()
             if not self._batch and (self._in_doubt is None or self._pending.is_ending):
                 break
         return Committed(events=[], outcomes=[])
@@ -95,7 +95,7 @@ class CommitAttempt:
             self._connection.end_outage()
         return is_committed
 
-    def _tell_the_late(self) -> None:
+    def _fail_late_operations(self) -> None:
         """Remove the operations whose patience is over; each gets DatabaseUnreachable.
 
         An append in doubt waits on until the store closes: its run would only write it again.

@@ -125,7 +125,7 @@ def compact_run(run: RunRef, *, budget: Budget) -> Steps[CompactionResult]:
     else:
         all_deltas, remaining = progress
         after, is_begun = all_deltas.first - 1, True
-    deltas = taken_bytes = 0
+    deltas = text_bytes = 0
     while remaining:
         slices = yield Read(work=_read_slices(run, after, all_deltas.last, remaining))
         if not slices:
@@ -140,9 +140,9 @@ def compact_run(run: RunRef, *, budget: Budget) -> Steps[CompactionResult]:
                 remaining -= slice_.count
                 after = slice_.last
                 deltas += slice_.count
-                taken_bytes += slice_.text_bytes
+                text_bytes += slice_.text_bytes
             slices = slices[slice_count:]
-    return CompactionResult(deltas=deltas, text_bytes=taken_bytes)
+    return CompactionResult(deltas=deltas, text_bytes=text_bytes)
 
 
 def digest(message: MessageRecord) -> str:

@@ -136,7 +136,7 @@ def _delete_in_order(tx: Transaction, thread: ThreadRef) -> Iterator[int]:
 def _delete_some(tx: Transaction, thread: ThreadRef, table: str, key: str) -> int:
     """Delete the first rows that a thread has in a table; returns their number."""
     if table == "message_attachment":
-        return holding.let_go(tx, thread)
+        return holding.release_first(tx, thread)
     limit = AT_ONCE.get(table, AT_ONCE_ELSE)
     sql = (
         f"DELETE FROM {table} WHERE thread = :thread AND {key} IN "

@@ -187,13 +187,13 @@ def insert_rows(
 ) -> None:
     """Insert rows in few statements: of 64 or 16 rows, and one for the rest."""
     cursor = conn.connection.cursor()
-    sent, sql = 0, ""
+    count, sql = 0, ""
     try:
-        while remaining := len(rows) - sent:
+        while remaining := len(rows) - count:
             size = next((size for size in ROWS_AT_ONCE if size <= remaining), remaining)
             sql = _insert(table, tuple(columns), size, conn.dialect.paramstyle)
-            cursor.execute(sql, list(chain.from_iterable(rows[sent : sent + size])))
-            sent += size
+            cursor.execute(sql, list(chain.from_iterable(rows[count : count + size])))
+            count += size
     except conn.dialect.loaded_dbapi.Error as error:
         raise wrap_error(conn, sql, error) from error
     finally:

@@ -68,13 +68,15 @@ def backfill(conn: Connection) -> None:
     """Enter the answers that ended before there was a ledger; an unreadable usage is left out."""
     after, unreadable = 0, 0
     sql = driver_sql(conn.dialect.paramstyle, _ENDED)
-    while ended := conn.exec_driver_sql(sql, {"after": after, "limit": BACKFILL_STEP}).fetchall():
-        converted = [_old_row(row) for row in ended]
+    while ended_rows := conn.exec_driver_sql(
+        sql, {"after": after, "limit": BACKFILL_STEP}
+    ).fetchall():
+        converted = [_old_row(row) for row in ended_rows]
         rows = [row for row in converted if row is not None]
         unreadable += len(converted) - len(rows)
         if rows:
             conn.execute(insert(table(UsageRow)), rows)
-        after = ended[-1][0]
+        after = ended_rows[-1][0]
     if unreadable:
         log.info(Line("usage.left_out", answers=unreadable))
 

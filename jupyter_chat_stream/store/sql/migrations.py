@@ -68,7 +68,7 @@ def m0004_drop_unused(conn: Connection) -> None:
     """
     conn.execute(text("DROP TABLE IF EXISTS anchor"))
     conn.execute(text("DROP TABLE IF EXISTS archive"))
-    if "job_id" in {existing["name"] for existing in inspect(conn).get_columns("run")}:
+    if "job_id" in {info["name"] for info in inspect(conn).get_columns("run")}:
         conn.execute(text("ALTER TABLE run DROP COLUMN job_id"))
 
 
@@ -136,7 +136,7 @@ def m0011_tools(conn: Connection) -> None:
 def _add_column(conn: Connection, column: Column[Any]) -> bool:
     """Add a column if it is missing; a new database has all columns from the start."""
     table = column.table
-    if column.name in {existing["name"] for existing in inspect(conn).get_columns(table.name)}:
+    if column.name in {info["name"] for info in inspect(conn).get_columns(table.name)}:
         return False
     definition = CreateColumn(column).compile(dialect=conn.dialect)
     conn.execute(text(f"ALTER TABLE {table.name} ADD COLUMN {definition}"))

@@ -55,26 +55,26 @@ def _sqlite(address: str) -> URL:
             f"'sqlite://{address}' names a host, and an SQLite file has none. Write three slashes "
             "and the path: sqlite:////folder/chat.db."
         )
-    raw = address[1:]
-    if raw in IN_MEMORY:
-        return URL.create("sqlite", database=raw or None)
-    decoded = unquote(raw, errors="surrogateescape")
-    other_reading = decoded if decoded != raw else raw.partition("?")[0]
-    if other_reading != raw and _is_there(raw, other_reading):
-        if decoded != raw and _is_there(decoded, raw):
+    raw_path = address[1:]
+    if raw_path in IN_MEMORY:
+        return URL.create("sqlite", database=raw_path or None)
+    path = unquote(raw_path, errors="surrogateescape")
+    other_reading = path if path != raw_path else raw_path.partition("?")[0]
+    if other_reading != raw_path and _is_there(raw_path, other_reading):
+        if path != raw_path and _is_there(path, raw_path):
             raise DatabaseUnreadable(
-                f"'sqlite:///{raw}' may be {decoded!r} or {raw!r}, and both are there. "
-                f"Write {sqlite_url(Path(decoded))!r} for the first in --ChatStream.database_url, "
+                f"'sqlite:///{raw_path}' may be {path!r} or {raw_path!r}, and both are there. "
+                f"Write {sqlite_url(Path(path))!r} for the first in --ChatStream.database_url, "
                 "and the path alone, without sqlite:///, for the second."
             )
-        decoded = raw
-    elif "?" in raw:
+        path = raw_path
+    elif "?" in raw_path:
         raise DatabaseUnreadable(
-            f"The URL 'sqlite:///{raw}' has options after its '?', and SQLite files have none "
+            f"The URL 'sqlite:///{raw_path}' has options after its '?', and SQLite files have none "
             "here. Where the question mark belongs to the path write %3F, or the path alone, "
             "without sqlite:///, in --ChatStream.database_url."
         )
-    return URL.create("sqlite", database=decoded)
+    return URL.create("sqlite", database=path)
 
 
 def _is_there(path: str, other_path: str) -> bool:

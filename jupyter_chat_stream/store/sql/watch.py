@@ -88,7 +88,7 @@ class FileWatch:
         ).st_size  # its size when it was last not too small
         self._looked_s = 0.0
         self._damage = ""
-        self._is_told = False
+        self._is_logged = False
         self._keeper = sqlite3.connect(str(path), timeout=BUSY_S, check_same_thread=False)
         try:
             self._begin(has_wal=has_wal)
@@ -111,9 +111,9 @@ class FileWatch:
         """Raise DatabaseGone if a file was removed, replaced or overwritten."""
         folder = self._look_at_folder()
         if folder is None or folder != self._quiet:
-            for path, expected in self._files.items():
+            for path, opened_identity in self._files.items():
                 identity = _identify(path)
-                if identity != expected:
+                if identity != opened_identity:
                     self._refuse(path, "replaced by another file" if identity else "removed")
             self._quiet = folder
         now_s = time.monotonic()
@@ -122,8 +122,8 @@ class FileWatch:
             self._damage = self._damage or self._look_at_header()
         if self._damage:
             self._refuse(str(self._path), self._damage)
-        if self._is_told:
-            self._is_told = False
+        if self._is_logged:
+            self._is_logged = False
             log.warning(Line("database.back", path=str(self._path)))
 
     def _look_at_folder(self) -> tuple[int, int, int] | None:
@@ -169,8 +169,8 @@ class FileWatch:
         return "cut" if is_cut else "overwritten by an older one" if is_older else ""
 
     def _refuse(self, path: str, reason: str) -> None:
-        if not self._is_told:
-            self._is_told = True
+        if not self._is_logged:
+            self._is_logged = True
             log.error(Line("database.gone", path=path, what=reason))
         raise DatabaseGone(
             f"The database's file {path!r} was {reason} while it was in use. Nothing is read or "

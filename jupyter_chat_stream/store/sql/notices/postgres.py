@@ -32,7 +32,7 @@ class Listener(Notices):
         self._channel = f"chat_stream_{zlib.crc32(schema.encode()):08x}"
         self._origin = secrets.token_hex(8)
         self._has_missed = True  # so that the first look reads the store
-        self._ended = threading.Event()
+        self._end_event = threading.Event()
         self._wake, self._wake_receiver = socket.socketpair()
         self._thread: threading.Thread | None = None
 
@@ -59,9 +59,9 @@ class Listener(Notices):
         return has_missed
 
     def stop(self) -> None:
-        if self._ended.is_set():
+        if self._end_event.is_set():
             return
-        self._ended.set()
+        self._end_event.set()
         self._wake.send(b".")
         if self._thread is not None:
             self._thread.join()
@@ -70,7 +70,7 @@ class Listener(Notices):
 
     def _work(self, on_notice: OnNotice) -> None:
         outage, waits = Outage("notices of other processes", logging.INFO), AWAY_BACKOFF.pauses()
-        while not self._ended.is_set():
+        while not self._end_event.is_set():
             try:
                 with self._database.connect_listening() as conn:
                     conn.execute(f"LISTEN {self._channel}")
@@ -81,19 +81,19 @@ class Listener(Notices):
             except self._database.driver_error as error:
                 self._has_missed = True
                 outage.begin(error)
-                self._ended.wait(next(waits))
+                self._end_event.wait(next(waits))
 
     def _listen(self, conn: Any, on_notice: OnNotice) -> None:
         with selectors.DefaultSelector() as selector:
             selector.register(conn.fileno(), selectors.EVENT_READ)
             selector.register(self._wake_receiver, selectors.EVENT_READ)
-            while not self._ended.is_set():
-                received = [unpack(message.payload) for message in conn.notifies(timeout=0)]
-                other_notices = [notice for origin, notice in received if origin != self._origin]
+            while not self._end_event.is_set():
+                pairs = [unpack(message.payload) for message in conn.notifies(timeout=0)]
+                other_notices = [notice for origin, notice in pairs if origin != self._origin]
                 for notice in other_notices:
                     on_notice(notice)
                 if (
-                    received and not other_notices
+                    pairs and not other_notices
                 ):  # a busy writer receives its own notice with each commit
-                    self._ended.wait(OWN_PAUSE_S)
+                    self._end_event.wait(OWN_PAUSE_S)
                 selector.select()
