@@ -130,7 +130,7 @@ def lost_answers_to_commits() -> None:
         if sql.endswith("COMMIT") and next(commits) % 5 == 0:
             conn.connection.driver_connection.close()
             lost = OperationalError("server closed the connection unexpectedly")
-            raise driver.wrapped(conn, sql, lost)
+            raise driver.wrap_error(conn, sql, lost)
 
     driver.execute = losing
 

@@ -44,7 +44,7 @@ class Conversation:
     async def upload(self, name: str, type_: str, data: bytes) -> str:
         """Store an attachment of the person; returns its id."""
         store = self.harness.chat_store.attachments
-        upload = await store.begin("local", size=len(data), most=2**40)
+        upload = await store.begin("local", size=len(data), limit=2**40)
         await store.add(upload, n=0, data=data)
         digest = sha256(data).hexdigest()
         made = await store.finish(

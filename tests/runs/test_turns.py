@@ -171,7 +171,7 @@ async def test_the_note_stands_in_the_answer_and_is_not_repeated(
     harness = await make_harness()
     thread = await harness.thread()
     store = harness.chat_store
-    upload = await store.attachments.begin("local", size=len(PNG), most=100)
+    upload = await store.attachments.begin("local", size=len(PNG), limit=100)
     await store.attachments.add(upload, 0, PNG)
     sha256 = hashlib.sha256(PNG).hexdigest()
     made = await store.attachments.finish(

@@ -40,12 +40,12 @@ def withdraw(tx: Transaction, owner: str, run_id: str) -> RunRecord:
     place = sibling
     leaving_ids = [reply["id"]]  # the messages that leave their branch
     if sibling is None and reply["parent_id"] is not None:
-        question = reading.read_message_by_id(tx.conn, run.thread, reply["parent_id"])
-        place = question["parent_id"]
-        if question["status"] == "completed":
-            _rewrite(tx, run.thread, {**question, "status": "cancelled"})
+        message = reading.read_message_by_id(tx.conn, run.thread, reply["parent_id"])
+        place = message["parent_id"]
+        if message["status"] == "completed":
+            _rewrite(tx, run.thread, {**message, "status": "cancelled"})
             _join_head_if_retried(tx, run)
-            leaving_ids.append(question["id"])
+            leaving_ids.append(message["id"])
     for follower in _followers(tx, run.thread, leaving_ids):
         _rewrite(tx, run.thread, {**follower, "parent_id": place})
     tx.flush()
@@ -67,12 +67,12 @@ def rewrite(tx: Transaction, owner: str, run_id: str, content: str) -> MessageRe
     reply = tx.reply(run)
     if reply["parent_id"] is None or _newest_sibling(tx, run.thread, reply) is not None:
         raise RunBegun(run.id)
-    question = reading.read_message_by_id(tx.conn, run.thread, reply["parent_id"])
-    parts: list[Part] = [part for part in question["parts"] if part["kind"] == "attachment"]
+    message = reading.read_message_by_id(tx.conn, run.thread, reply["parent_id"])
+    parts: list[Part] = [part for part in message["parts"] if part["kind"] == "attachment"]
     check_content(content, may_be_empty=any("attachment_id" in part for part in parts))
     if content.strip():
         parts.append({"kind": "text", "text": clean_text(content)})
-    return _rewrite(tx, run.thread, {**question, "parts": parts})
+    return _rewrite(tx, run.thread, {**message, "parts": parts})
 
 
 def _find_unbegun(tx: Transaction, owner: str, run_id: str) -> RunRef:

@@ -26,7 +26,7 @@ APPEND_PATIENCE_S = 600.0
 
 def resolve(future: Future[Any], result: Any, error: BaseException | None) -> None:
     """Set a future's result or error, unless it is done or cancelled."""
-    if future.on_outcome():
+    if future.done():
         return
     if error is None:
         future.set_result(result)

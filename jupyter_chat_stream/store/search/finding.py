@@ -292,7 +292,7 @@ def _find_titles(query: Query, threads: Sequence[SearchedThread]) -> set[int]:
     """
     separator = f" {_fence(query)} "
     texts = [compose(separator.join(_titles(thread))) for thread in threads]
-    ends = list(accumulate(len(thread) + len(separator) for thread in texts))
+    ends = list(accumulate(len(text) + len(separator) for text in texts))
     whole_text = separator.join(texts)
     folded_text, places = f" {fold(whole_text)} ", Places(whole_text)
     matching_numbers: set[int] | None = None

@@ -25,7 +25,10 @@ def search_threads(
     """
     threads = _read_threads(conn, owner, list_filter)
     result = find_threads(conn, threads, parse(q), owner=owner, limit=limit)
-    matches = {thread.id: [_wire(match) for match in texts] for thread, texts in result.threads}
+    matches = {
+        thread.id: [_wire(match) for match in text_matches]
+        for thread, text_matches in result.threads
+    }
     rows = {row["id"]: row for row in read_listed(conn, owner, list(matches))}
     return {
         "threads": [{**rows[id_], "matches": matches[id_]} for id_ in matches],
@@ -54,9 +57,9 @@ def _text(value: object) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _wire(match: TextMatch) -> ThreadMatch:
+def _wire(text_match: TextMatch) -> ThreadMatch:
     return {
-        "message_id": match.message_id,
-        "snippet": match.match.snippet,
-        "ranges": [list(range_) for range_ in match.match.ranges],
+        "message_id": text_match.message_id,
+        "snippet": text_match.match.snippet,
+        "ranges": [list(range_) for range_ in text_match.match.ranges],
     }

@@ -3,7 +3,7 @@
 ::
 
     message ends, or is sent, or is rewritten ──trigger, same transaction──► search_due ─┐
-    messages before the index was made: keys up to ``left`` in ``meta`` ─────────────────┤
+    messages before the index was made: keys up to ``search_left`` in ``meta`` ──────────┤
                                                    search_row, and its words ◄──in steps──┘
 
 Both databases hold the same words, which ``search.folding`` makes: neither one's own tokenizer is
