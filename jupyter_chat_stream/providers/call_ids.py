@@ -21,7 +21,7 @@ class CallIds:
     """The ids that the calls of one answer take, beside those of the rounds before it."""
 
     def __init__(self, prompt: Prompt) -> None:
-        self._used = {
+        self._used_ids = {
             block.tool_call_id
             for turn in prompt.turns
             for block in turn.blocks
@@ -32,11 +32,11 @@ class CallIds:
         """Return the id of a new call: the API's own, unless it is empty, taken or very long."""
         if len(id_) > MAX_ID_CHARS:
             id_ = api_id(id_)
-        number = len(self._used)
-        while not id_ or id_ in self._used:
+        number = len(self._used_ids)
+        while not id_ or id_ in self._used_ids:
             id_ = f"call_{number}"
             number += 1
-        self._used.add(id_)
+        self._used_ids.add(id_)
         return id_
 
 

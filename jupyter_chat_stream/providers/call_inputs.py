@@ -19,23 +19,23 @@ def input_of(text: str) -> JsonObject | str:
         # Models write line ends and tabs into strings as they are.
         value = json.loads(text, strict=False, parse_constant=_refuse) if text.strip() else {}
     except RecursionError:
-        return _told("it is nested too deeply")
+        return _sentence("it is nested too deeply")
     except json.JSONDecodeError as error:
         begin = max(0, error.pos - MAX_SHOWN_CHARS)
-        near = json.dumps(text[begin : error.pos + MAX_SHOWN_CHARS], ensure_ascii=False)
-        return _told(f"{error.msg} at character {error.pos + 1} of {len(text)}, near {near}")
+        excerpt = json.dumps(text[begin : error.pos + MAX_SHOWN_CHARS], ensure_ascii=False)
+        return _sentence(f"{error.msg} at character {error.pos + 1} of {len(text)}, near {excerpt}")
     except ValueError as error:  # NaN, or a number of thousands of digits
-        return _told(str(error))
-    return value if isinstance(value, dict) else _told(f"it is {_kind_of(value)}")
+        return _sentence(str(error))
+    return value if isinstance(value, dict) else _sentence(f"it is {_kind_of(value)}")
 
 
 def _refuse(constant: str) -> Any:
     raise ValueError(f"{constant} is no JSON value")
 
 
-def _told(why: str) -> str:
+def _sentence(reason: str) -> str:
     return (
-        f"The input of this call is not a JSON object ({why}), so the tool was not called. "
+        f"The input of this call is not a JSON object ({reason}), so the tool was not called. "
         "Call it again with one whole JSON object as its input."
     )
 

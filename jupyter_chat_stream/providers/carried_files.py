@@ -39,25 +39,27 @@ class CarriedFiles:
         ]
 
 
-_carried: ContextVar[CarriedFiles | None] = ContextVar("chat_stream_carried_files", default=None)
+_current_files: ContextVar[CarriedFiles | None] = ContextVar(
+    "chat_stream_carried_files", default=None
+)
 
 
 @contextmanager
 def carrying() -> Iterator[None]:
     """Let the files of the request that the block builds and sends be named by marks."""
-    token = _carried.set(CarriedFiles())
+    token = _current_files.set(CarriedFiles())
     try:
         yield
     finally:
-        _carried.reset(token)
+        _current_files.reset(token)
 
 
 def carried() -> CarriedFiles | None:
     """Return the files of the request that is being sent; None outside of ``carrying``."""
-    return _carried.get()
+    return _current_files.get()
 
 
 def base64_of(data: bytes) -> str:
     """Return the base64 text of a file, or the mark that stands for it."""
-    files = _carried.get()
+    files = _current_files.get()
     return base64.b64encode(data).decode("ascii") if files is None else files.mark(data)

@@ -20,7 +20,7 @@ def model_record(
         "can": list(model.can),
         "context_tokens": model.context_tokens,
         "max_output_tokens": model.max_output_tokens,
-        "parameters": [_parameter_record(one) for one in model.parameters],
+        "parameters": [_parameter_record(parameter) for parameter in model.parameters],
         "canned": model.canned,
         "ready": ready,
         "error": error,
@@ -29,8 +29,8 @@ def model_record(
 
 def broken_record(provider: str, sentence: str, *, endpoint: str | None) -> ModelRecord:
     """Describe a provider that could not be loaded or reached, as an entry of the list."""
-    nameless = Model(name="", label=provider, context_tokens=0, max_output_tokens=0)
-    return model_record(provider, nameless, ready=False, endpoint=endpoint, error=sentence)
+    model = Model(name="", label=provider, context_tokens=0, max_output_tokens=0)
+    return model_record(provider, model, ready=False, endpoint=endpoint, error=sentence)
 
 
 def endpoint_record(

@@ -19,7 +19,7 @@ Access = TypeVar("Access", bound=Hashable)
 
 
 @dataclass(kw_only=True)
-class _Lent(Generic[Client]):
+class _ClientInUse(Generic[Client]):
     """A client, and how many streams use it now."""
 
     client: Client
@@ -35,33 +35,37 @@ class SharedClients(Generic[Access, Client]):
 
     def __init__(self, make: Callable[[Access], Awaitable[Client]]) -> None:
         self._make = make
-        self._lent: dict[Access, _Lent[Client]] = {}
+        self._by_access: dict[Access, _ClientInUse[Client]] = {}
 
     @property
     def accesses(self) -> list[Access]:
         """The accesses whose client is open."""
-        return list(self._lent)
+        return list(self._by_access)
 
     @asynccontextmanager
     async def lend(self, access: Access) -> AsyncIterator[Client]:
         """Lend the client of an access for one stream."""
-        lent = self._lent.get(access)
-        if lent is None:
-            made = await self._make(access)
+        entry = self._by_access.get(access)
+        if entry is None:
+            client = await self._make(access)
             # Another stream may have made one meanwhile; then this one is dropped unused.
-            lent = self._lent.setdefault(access, _Lent(client=made))
-        lent.streams += 1
+            entry = self._by_access.setdefault(access, _ClientInUse(client=client))
+        entry.streams += 1
         try:
-            yield lent.client
+            yield entry.client
         finally:
-            lent.streams -= 1
-            idle = [other for other, it in self._lent.items() if other != access and not it.streams]
-            for unused in [self._lent.pop(other) for other in idle]:
+            entry.streams -= 1
+            idle = [
+                other
+                for other, candidate in self._by_access.items()
+                if other != access and not candidate.streams
+            ]
+            for unused in [self._by_access.pop(other) for other in idle]:
                 await unused.client.close()
 
     async def close(self) -> None:
         """Close all clients; streams that still run are cut."""
-        clients = [lent.client for lent in self._lent.values()]
-        self._lent.clear()
+        clients = [entry.client for entry in self._by_access.values()]
+        self._by_access.clear()
         for client in clients:
             await client.close()

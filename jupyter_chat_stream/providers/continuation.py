@@ -28,14 +28,14 @@ class KnownBlanks:
     """
 
     def __init__(self, partial: str) -> None:
-        kept = partial.rstrip()
-        self.left = partial[len(kept) :] if kept else ""
+        beginning = partial.rstrip()
+        self.remaining = partial[len(beginning) :] if beginning else ""
 
     def drop(self, text: str) -> str:
         """Return the next piece of the answer without the blanks that are known."""
-        while self.left and text:
-            if text[0] != self.left[0]:
-                self.left = ""
+        while self.remaining and text:
+            if text[0] != self.remaining[0]:
+                self.remaining = ""
                 break
-            text, self.left = text[1:], self.left[1:]
+            text, self.remaining = text[1:], self.remaining[1:]
         return text

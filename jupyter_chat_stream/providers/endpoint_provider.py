@@ -37,11 +37,11 @@ class EndpointProvider(ABC):
         self.endpoint = endpoint
         self._keys = EndpointKey(endpoint, environ)
         self.lister = Lister(endpoint=endpoint)
-        self._listed: tuple[Model, ...] = ()
-        self._unsized: frozenset[str] = frozenset()
+        self._models: tuple[Model, ...] = ()
+        self._unsized_names: frozenset[str] = frozenset()
         self._problem: ProviderError | None = None
         self._listed_at: float | None = None
-        self._asking: asyncio.Task[None] | None = None
+        self._refresh_task: asyncio.Task[None] | None = None
 
     @abstractmethod
     def missing_sdk(self) -> ProviderError | None:
@@ -72,18 +72,18 @@ class EndpointProvider(ABC):
         """
         endpoint = self.endpoint
         is_wanted = endpoint.is_configured or (endpoint.needs_key and self._keys.is_there())
-        if not is_wanted and (self._problem is not None or not self._listed):
+        if not is_wanted and (self._problem is not None or not self._models):
             return ()
-        missing = self.missing_sdk()
-        if missing is not None:
-            raise missing
+        sdk_error = self.missing_sdk()
+        if sdk_error is not None:
+            raise sdk_error
         if endpoint.is_configured:
             self._keys.read()
         if self._problem is not None and not endpoint.models:
             raise self._problem
         if endpoint.models:
             return tuple(self.model(name) for name in endpoint.models)
-        return self._listed
+        return self._models
 
     def model(self, name: str) -> Model:
         """Describe a model by name, listed or not.
@@ -95,8 +95,8 @@ class EndpointProvider(ABC):
             raise NoSuchModel(
                 f"{name[:128]!r} cannot be the name of a model.", model=f"{self.name}/{name[:128]}"
             )
-        listed = next((model for model in self._listed if model.name == name), None)
-        return listed or self.describe(sizes.describe(self.endpoint, name))
+        match = next((model for model in self._models if model.name == name), None)
+        return match or self.describe(sizes.describe(self.endpoint, name))
 
     async def look_up(self, name: str) -> Model:
         """Describe a model; ask the endpoint for its sizes if they are not known.
@@ -105,25 +105,25 @@ class EndpointProvider(ABC):
             NoSuchModel: no model can have that name.
             ProviderDown: the endpoint does not answer; a guessed size could drop turns.
         """
-        described = self.model(name)
+        model = self.model(name)
         if self._is_sized(name):
-            return described
+            return model
         problem = self._problem
         # A run that tries again needs a new answer, not the failure of a moment ago.
-        is_late = name in self._unsized or (problem is not None and problem.retryable)
+        is_late = name in self._unsized_names or (problem is not None and problem.retryable)
         await self.refresh(force=is_late and not self._is_size_set())
         problem = self._problem
-        if problem is None and name in self._unsized:
+        if problem is None and name in self._unsized_names:
             problem = late(self.endpoint)
         if self._is_sized(name) or self._is_size_set() or problem is None:
             return self.model(name)
         if problem.retryable:
             raise problem
-        return described
+        return model
 
     def _is_sized(self, name: str) -> bool:
         """Return whether the model is in the last list, and its size came in time."""
-        return name not in self._unsized and any(model.name == name for model in self._listed)
+        return name not in self._unsized_names and any(model.name == name for model in self._models)
 
     def _is_size_set(self) -> bool:
         """Return whether a setting or our table tells the size of every model."""
@@ -133,14 +133,14 @@ class EndpointProvider(ABC):
         """Describe the address; sends no request."""
         endpoint = self.endpoint
         is_expected = endpoint.is_configured or endpoint.needs_key
-        missing = self.missing_sdk() if is_expected else None
+        sdk_error = self.missing_sdk() if is_expected else None
         return EndpointFacts(
             title=endpoint.product or endpoint.name,
             dialect=endpoint.dialect,
             is_local=endpoint.is_local,
             keys=self._keys if endpoint.needs_key else None,
             is_expected=is_expected,
-            problem=None if missing is None else missing.message,
+            problem=None if sdk_error is None else sdk_error.message,
         )
 
     async def refresh(self, *, force: bool = False) -> None:
@@ -148,14 +148,14 @@ class EndpointProvider(ABC):
 
         The request goes on if the caller leaves; a second caller waits for the same answer.
         """
-        asking = self._asking
-        if asking is None or asking.done():
+        task = self._refresh_task
+        if task is None or task.done():
             now = asyncio.get_running_loop().time()
             is_new = self._listed_at is not None and now - self._listed_at < LIST_MAX_AGE_S
             if (is_new and not force) or not self._may_ask():
                 return
-            asking = self._asking = asyncio.get_running_loop().create_task(self._ask())
-        await asyncio.shield(asking)
+            task = self._refresh_task = asyncio.get_running_loop().create_task(self._ask())
+        await asyncio.shield(task)
 
     def _may_ask(self) -> bool:
         """Return whether asking may help; a hosted address is asked only if it can be used."""
@@ -179,12 +179,14 @@ class EndpointProvider(ABC):
 
     def _learn(self, listing: Listing) -> None:
         """Take a new list; a size that did not come in time is the one that came before."""
-        known = {model.name: model for model in self._listed if model.name not in self._unsized}
-        self._listed = tuple(
-            known.get(model.name, model) if model.name in listing.unsized else model
+        sized_models = {
+            model.name: model for model in self._models if model.name not in self._unsized_names
+        }
+        self._models = tuple(
+            sized_models.get(model.name, model) if model.name in listing.unsized else model
             for model in map(self.describe, listing.models)
         )
-        self._unsized = listing.unsized - known.keys()
+        self._unsized_names = listing.unsized - sized_models.keys()
         self._problem = None
 
     def is_ready(self) -> bool:
@@ -193,10 +195,10 @@ class EndpointProvider(ABC):
 
     async def close(self) -> None:
         """Stop asking for models."""
-        asking, self._asking = self._asking, None
-        if asking is not None:
-            asking.cancel()
-            await asyncio.gather(asking, return_exceptions=True)
+        task, self._refresh_task = self._refresh_task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
 
 
 def _import_http() -> None:

@@ -25,7 +25,7 @@ FIELDS = (
     "models",
 )  # fmt: skip
 ABILITIES = ("documents", "images", "reasoning", "tools")
-TAKEN = ("demo",)  # a provider that calls no address
+RESERVED_NAMES = ("demo",)  # a provider that calls no address
 MAX_MODEL_NAME_CHARS = 160  # with the endpoint's name a model id stays below 200 characters
 MAX_MODELS = 1_000
 
@@ -162,81 +162,81 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def all_endpoints(given: Mapping[str, object], *, find_local: bool) -> tuple[Endpoint, ...]:
+def all_endpoints(setting: Mapping[str, object], *, find_local: bool) -> tuple[Endpoint, ...]:
     """Return every endpoint of a process; ``anthropic`` only if the setting changes it.
 
     Args:
-        given: the setting ``ChatStream.endpoints``.
+        setting: the setting ``ChatStream.endpoints``.
         find_local: whether the usual local addresses are endpoints without a setting.
 
     Raises:
         InvalidInput: the setting cannot be used.
     """
-    known = {endpoint.name: endpoint for endpoint in (CLAUDE, OPENAI, *USUAL_LOCAL)}
-    listed = {"openai": OPENAI}
+    built_in = {endpoint.name: endpoint for endpoint in (CLAUDE, OPENAI, *USUAL_LOCAL)}
+    endpoints = {"openai": OPENAI}
     if find_local:
-        listed |= {endpoint.name: endpoint for endpoint in USUAL_LOCAL}
-    for name, fields in given.items():
-        listed[name] = _parse(name, fields, known.get(name))
-    return tuple(listed.values())
+        endpoints |= {endpoint.name: endpoint for endpoint in USUAL_LOCAL}
+    for name, fields in setting.items():
+        endpoints[name] = _parse(name, fields, built_in.get(name))
+    return tuple(endpoints.values())
 
 
-def _parse(name: str, given: Any, default: Endpoint | None) -> Endpoint:
-    where = f"--ChatStream.endpoints: the endpoint {name!r}"
-    if name in TAKEN:
-        raise InvalidInput(f"{where} cannot be replaced. Give yours another name.")
+def _parse(name: str, entry: Any, default: Endpoint | None) -> Endpoint:
+    label = f"--ChatStream.endpoints: the endpoint {name!r}"
+    if name in RESERVED_NAMES:
+        raise InvalidInput(f"{label} cannot be replaced. Give yours another name.")
     if not _NAME.fullmatch(name):
         raise InvalidInput(
-            f"{where} needs another name: at most 32 of a-z, 0-9, '.', '_' and '-', and a letter "
+            f"{label} needs another name: at most 32 of a-z, 0-9, '.', '_' and '-', and a letter "
             "or a digit first."
         )
-    if not isinstance(given, Mapping):
-        raise InvalidInput(f"{where} must be an object, such as {{'base_url': 'http://…/v1'}}.")
-    for key in given:
+    if not isinstance(entry, Mapping):
+        raise InvalidInput(f"{label} must be an object, such as {{'base_url': 'http://…/v1'}}.")
+    for key in entry:
         if key not in FIELDS:
-            meant = did_you_mean(str(key), FIELDS)
+            hint = did_you_mean(str(key), FIELDS)
             raise InvalidInput(
-                f"{where} has no field {key!r}.{meant} It takes: {', '.join(FIELDS)}."
+                f"{label} has no field {key!r}.{hint} It takes: {', '.join(FIELDS)}."
             )
-    if default is None and "base_url" not in given:
-        raise InvalidInput(f"{where} needs a 'base_url', such as 'http://localhost:8000/v1'.")
+    if default is None and "base_url" not in entry:
+        raise InvalidInput(f"{label} needs a 'base_url', such as 'http://localhost:8000/v1'.")
     base = default or Endpoint(name=name, base_url="")
-    if base is CLAUDE and (given.get("dialect", "messages") != "messages" or "background" in given):
+    if base is CLAUDE and (entry.get("dialect", "messages") != "messages" or "background" in entry):
         raise InvalidInput(
-            f"{where} speaks the dialect 'messages', and has no 'background'. Give an address of "
+            f"{label} speaks the dialect 'messages', and has no 'background'. Give an address of "
             "another dialect another name."
         )
     return Endpoint(
         name=name,
         product=base.product,
-        given_dialect=_dialect(where, given.get("dialect")) or base.given_dialect,
-        given_background=_background(where, given.get("background")),
-        takes_environment=base.takes_environment and "base_url" not in given,
-        base_url=parse_base_url(where, given["base_url"]) if "base_url" in given else base.base_url,
-        key_env=_key_env(where, given.get("key_env", base.key_env)),
-        key_file=_key_file(where, given.get("key_file")),
-        headers=_headers(where, given.get("headers")),
-        models=_models(where, given.get("models")),
-        context_tokens=_context_tokens(where, given.get("context_tokens")),
-        can=_can(where, given.get("can")),
+        given_dialect=_dialect(label, entry.get("dialect")) or base.given_dialect,
+        given_background=_background(label, entry.get("background")),
+        takes_environment=base.takes_environment and "base_url" not in entry,
+        base_url=parse_base_url(label, entry["base_url"]) if "base_url" in entry else base.base_url,
+        key_env=_key_env(label, entry.get("key_env", base.key_env)),
+        key_file=_key_file(label, entry.get("key_file")),
+        headers=_headers(label, entry.get("headers")),
+        models=_models(label, entry.get("models")),
+        context_tokens=_context_tokens(label, entry.get("context_tokens")),
+        can=_can(label, entry.get("can")),
     )
 
 
-def _dialect(where: str, value: Any) -> Dialect | None:
+def _dialect(label: str, value: Any) -> Dialect | None:
     if value is not None and value not in DIALECTS:
-        wanted = " or ".join(repr(one) for one in DIALECTS)
-        raise InvalidInput(f"{where}: 'dialect' must be {wanted}, not {value!r}.")
+        dialects = " or ".join(repr(dialect) for dialect in DIALECTS)
+        raise InvalidInput(f"{label}: 'dialect' must be {dialects}, not {value!r}.")
     return value
 
 
-def _background(where: str, value: Any) -> bool | None:
+def _background(label: str, value: Any) -> bool | None:
     if value is not None and not isinstance(value, bool):
-        raise InvalidInput(f"{where}: 'background' must be true or false.")
+        raise InvalidInput(f"{label}: 'background' must be true or false.")
     return value
 
 
-def parse_base_url(where: str, value: Any) -> str:
-    """Check the address of an endpoint; raises InvalidInput, whose message begins with `where`."""
+def parse_base_url(label: str, value: Any) -> str:
+    """Check the address of an endpoint; raises InvalidInput, whose message begins with `label`."""
     try:
         parts = urlsplit(value if isinstance(value, str) else "")
         is_address = parts.scheme in ("http", "https") and bool(parts.hostname)
@@ -245,31 +245,31 @@ def parse_base_url(where: str, value: Any) -> str:
         is_address = False
     if not is_address or not str(value).isascii() or any(char.isspace() for char in str(value)):
         raise InvalidInput(
-            f"{where}: the address must be a URL such as 'http://localhost:8000/v1'."
+            f"{label}: the address must be a URL such as 'http://localhost:8000/v1'."
         )
     if parts.username or parts.password or parts.query or parts.fragment:
         raise InvalidInput(
-            f"{where}: the address may hold no user, password, query or fragment. A key belongs in "
-            "the file or the variable that 'key_file' or 'key_env' names."
+            f"{label}: the address may hold no user, password, query or fragment. A key belongs "
+            "in the file or the variable that 'key_file' or 'key_env' names."
         )
     return str(value).rstrip("/")
 
 
-def _key_env(where: str, value: Any) -> str | None:
+def _key_env(label: str, value: Any) -> str | None:
     if value is not None and not (isinstance(value, str) and _ENV_NAME.fullmatch(value)):
-        raise InvalidInput(f"{where}: 'key_env' must be the name of an environment variable.")
+        raise InvalidInput(f"{label}: 'key_env' must be the name of an environment variable.")
     return value
 
 
-def _key_file(where: str, value: Any) -> Path | None:
+def _key_file(label: str, value: Any) -> Path | None:
     if value is None:
         return None
     if not isinstance(value, str) or not value.strip() or "\0" in value:
-        raise InvalidInput(f"{where}: 'key_file' must be the path of a file that holds the key.")
+        raise InvalidInput(f"{label}: 'key_file' must be the path of a file that holds the key.")
     return Path(value).expanduser()
 
 
-def _headers(where: str, value: Any) -> Mapping[str, str]:
+def _headers(label: str, value: Any) -> Mapping[str, str]:
     if value is None:
         return {}
     fits = isinstance(value, Mapping) and all(
@@ -278,16 +278,16 @@ def _headers(where: str, value: Any) -> Mapping[str, str]:
         for name, text in value.items()
     )  # fmt: skip
     if not fits:  # without its value, which may be a key
-        raise InvalidInput(f"{where}: 'headers' must be names of headers with a line of text each.")
+        raise InvalidInput(f"{label}: 'headers' must be names of headers with a line of text each.")
     return dict(value)
 
 
-def _models(where: str, value: Any) -> tuple[str, ...]:
+def _models(label: str, value: Any) -> tuple[str, ...]:
     if value is None:
         return ()
     if not isinstance(value, (list, tuple)) or not all(map(is_model_name, value)):
         raise InvalidInput(
-            f"{where}: 'models' must be a list of names with at most {MAX_MODEL_NAME_CHARS} "
+            f"{label}: 'models' must be a list of names with at most {MAX_MODEL_NAME_CHARS} "
             "characters each."
         )
     return tuple(value[:MAX_MODELS])
@@ -303,17 +303,17 @@ def is_model_name(value: Any) -> bool:
     )
 
 
-def _context_tokens(where: str, value: Any) -> int | None:
+def _context_tokens(label: str, value: Any) -> int | None:
     if value is None:
         return None
     if not isinstance(value, int) or isinstance(value, bool) or value < 512:
-        raise InvalidInput(f"{where}: 'context_tokens' must be a whole number, at least 512.")
+        raise InvalidInput(f"{label}: 'context_tokens' must be a whole number, at least 512.")
     return value
 
 
-def _can(where: str, value: Any) -> tuple[str, ...] | None:
+def _can(label: str, value: Any) -> tuple[str, ...] | None:
     if value is None:
         return None
-    if not isinstance(value, (list, tuple)) or not all(one in ABILITIES for one in value):
-        raise InvalidInput(f"{where}: 'can' must be a list of: {', '.join(ABILITIES)}.")
+    if not isinstance(value, (list, tuple)) or not all(ability in ABILITIES for ability in value):
+        raise InvalidInput(f"{label}: 'can' must be a list of: {', '.join(ABILITIES)}.")
     return tuple(value)

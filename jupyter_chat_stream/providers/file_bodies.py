@@ -79,8 +79,8 @@ def carrying_client(base: type[httpx2.AsyncClient]) -> type[httpx2.AsyncClient]:
 
     class CarryingClient(base):  # type: ignore[valid-type, misc]
         async def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
-            found: httpx2.Response = await super().send(with_files(request), **options)
-            return found
+            response: httpx2.Response = await super().send(with_files(request), **options)
+            return response
 
     return CarryingClient
 

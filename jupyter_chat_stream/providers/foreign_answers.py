@@ -47,10 +47,10 @@ def describe(response: httpx2.Response, body: str, prompt: Prompt, key: str) -> 
     if line and may_quote(line, prompt, key):
         words.append(f"titled '{line}'")
     host = as_line(response.url.netloc.decode("ascii", "replace"), MAX_NAME_CHARS)
-    how = "redirected to" if response.history or response.has_redirect_location else "from"
+    preposition = "redirected to" if response.history or response.has_redirect_location else "from"
     if response.has_redirect_location:
         host = _target(response) or host
-    return f"{', '.join(words)}, {how} {host.rpartition('@')[2]}"
+    return f"{', '.join(words)}, {preposition} {host.rpartition('@')[2]}"
 
 
 def media_type(response: httpx2.Response) -> str:
@@ -59,30 +59,30 @@ def media_type(response: httpx2.Response) -> str:
 
 
 def _kind(response: httpx2.Response, body: str) -> str:
-    named = as_line(media_type(response), MAX_NAME_CHARS)
+    type_name = as_line(media_type(response), MAX_NAME_CHARS)
     if not body.strip():
-        return f"{named}, empty" if named else "an empty answer"
-    return named or "an answer without a media type"
+        return f"{type_name}, empty" if type_name else "an empty answer"
+    return type_name or "an answer without a media type"
 
 
 def _target(response: httpx2.Response) -> str:
-    found = re.match(r"https?://([^/?#]+)", response.headers.get("location", ""))
+    match = re.match(r"https?://([^/?#]+)", response.headers.get("location", ""))
     # User and password are removed before the text is cut to its length; else they could stay.
-    return as_line(found[1].rpartition("@")[2], MAX_NAME_CHARS) if found else ""
+    return as_line(match[1].rpartition("@")[2], MAX_NAME_CHARS) if match else ""
 
 
 async def beginning(response: httpx2.Response) -> str:
     """Read the beginning of a page, for its title, for at most READ_TIMEOUT_S."""
-    found = bytearray()
+    body = bytearray()
 
     async def read() -> None:
         async for piece in response.aiter_bytes():
-            found.extend(piece)
-            if len(found) >= MAX_PAGE_BYTES:
+            body.extend(piece)
+            if len(body) >= MAX_PAGE_BYTES:
                 return
 
     try:
         await asyncio.wait_for(read(), READ_TIMEOUT_S)
     except Exception:  # noqa: BLE001  the page is described without a title
         pass
-    return found[:MAX_PAGE_BYTES].decode("utf-8", "replace")
+    return body[:MAX_PAGE_BYTES].decode("utf-8", "replace")

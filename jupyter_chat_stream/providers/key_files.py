@@ -40,7 +40,7 @@ class KeySource(ABC):
     def __init__(self, env_key: str, environ: Mapping[str, str] | None = None) -> None:
         self._environ = os.environ if environ is None else environ
         self.env_key = env_key
-        self._seen: tuple[object, ...] = ()
+        self._file_state: tuple[object, ...] = ()
         self._key = ""
 
     @property
@@ -56,15 +56,15 @@ class KeySource(ABC):
             BadKey: the text found cannot be a key.
         """
         key = self._environ.get(self.env_key, "").strip()
-        where = f"the environment variable {self.env_key}"
+        source = f"the environment variable {self.env_key}"
         if not key:
             key = self._read_file()
-            where = f"the key file {str(self.path)!r}"
+            source = f"the key file {str(self.path)!r}"
         if not key:
             raise self._missing()
         if not _can_be_key(key):
             raise BadKey(
-                f"The text in {where} cannot be a key: it holds blanks, line breaks or "
+                f"The text in {source} cannot be a key: it holds blanks, line breaks or "
                 "characters outside ASCII. Write the key there and nothing else."
             )
         return key
@@ -114,7 +114,7 @@ class KeySource(ABC):
             _replace(self.path, key)
         except OSError as error:
             raise KeyNotKept(str(self.path), error.strerror or type(error).__name__) from error
-        self._seen = ()
+        self._file_state = ()
 
     def remove(self) -> None:
         """Remove the key file; a file that is not there is no error.
@@ -129,7 +129,7 @@ class KeySource(ABC):
             self.path.unlink(missing_ok=True)
         except OSError as error:
             raise KeyNotKept(str(self.path), error.strerror or type(error).__name__) from error
-        self._seen = ()
+        self._file_state = ()
 
     def _refuse_in_environment(self) -> None:
         if self.is_in_environment:
@@ -144,10 +144,10 @@ class KeySource(ABC):
             with open_plain(path) as file:
                 status = os.fstat(file.fileno())
                 self._refuse_if_open_to_others(path, status)
-                seen = (path, status.st_mtime_ns, status.st_size, status.st_ino)
-                if seen != self._seen:
+                state = (path, status.st_mtime_ns, status.st_size, status.st_ino)
+                if state != self._file_state:
                     text = file.read(MAX_KEY_FILE_BYTES).decode("utf-8", "replace")
-                    self._key, self._seen = text.strip(), seen
+                    self._key, self._file_state = text.strip(), state
         except FileNotFoundError:
             return ""
         except OSError as error:

@@ -73,81 +73,87 @@ class Lister:
         ends_at = asyncio.get_running_loop().time() + LIST_TIMEOUT_S
         try:
             async with aiohttp.ClientSession(headers=headers) as http:
-                this = _Round(http=http, ends_at=ends_at)
-                entries = _entries(await self._get(this, self.endpoint.list_url))
-                entries = await self._with_details(this, entries)
+                round_ = _Round(http=http, ends_at=ends_at)
+                entries = _entries(await self._get(round_, self.endpoint.list_url))
+                entries = await self._with_details(round_, entries)
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             raise self._unreachable(error) from None
-        chosen = [e for e in entries if sizes.is_chat_model(self.endpoint, e["id"])]
-        chosen.sort(key=lambda entry: sizes.age_order(self.endpoint, entry["id"]))
-        models = tuple(sizes.describe(self.endpoint, e["id"], e) for e in chosen[:MAX_MODELS])
-        return Listing(models=models, unsized=frozenset(this.unsized))
+        chat_models = [
+            entry for entry in entries if sizes.is_chat_model(self.endpoint, entry["id"])
+        ]
+        chat_models.sort(key=lambda entry: sizes.age_order(self.endpoint, entry["id"]))
+        models = tuple(
+            sizes.describe(self.endpoint, entry["id"], entry) for entry in chat_models[:MAX_MODELS]
+        )
+        return Listing(models=models, unsized=frozenset(round_.unsized))
 
-    async def _with_details(self, this: _Round, entries: list[ModelEntry]) -> list[ModelEntry]:
+    async def _with_details(self, round_: _Round, entries: list[ModelEntry]) -> list[ModelEntry]:
         """Add the sizes that the server tells at another address."""
         owner = str(entries[0].get("owned_by", "")) if entries else ""
         root = self.endpoint.root
         if owner == "library":  # Ollama
-            return await self._from_ollama(this, root, entries)
+            return await self._from_ollama(round_, root, entries)
         if owner == "llamacpp":
-            props = await self._try(this, f"{root}/props", of=entries)
+            props = await self._try(round_, f"{root}/props", of=entries)
             return [sizes.from_llamacpp(entry, props) for entry in entries]
         if owner == "organization_owner":  # LM Studio
-            listed = await self._try(this, f"{root}/api/v0/models", of=entries)
-            details = {entry["id"]: entry for entry in _entries(listed, is_needed=False)}
-            found = [sizes.from_lmstudio(e, details.get(e["id"], {})) for e in entries]
-            return [entry for entry in found if entry is not None]
+            answer = await self._try(round_, f"{root}/api/v0/models", of=entries)
+            details = {entry["id"]: entry for entry in _entries(answer, is_needed=False)}
+            all_entries = [
+                sizes.from_lmstudio(entry, details.get(entry["id"], {})) for entry in entries
+            ]
+            return [entry for entry in all_entries if entry is not None]
         return [sizes.from_anthropic(entry) for entry in entries]
 
     async def _from_ollama(
-        self, this: _Round, root: str, entries: list[ModelEntry]
+        self, round_: _Round, root: str, entries: list[ModelEntry]
     ) -> list[ModelEntry]:
-        running = await self._try(this, f"{root}/api/ps", of=entries)
-        loaded = running.get("models") if isinstance(running, Mapping) else None
+        answer = await self._try(round_, f"{root}/api/ps", of=entries)
+        running_models = answer.get("models") if isinstance(answer, Mapping) else None
         contexts = {
-            one.get("name"): one.get("context_length")
-            for one in (loaded if isinstance(loaded, list) else [])
-            if isinstance(one, Mapping)
+            model.get("name"): model.get("context_length")
+            for model in (running_models if isinstance(running_models, list) else [])
+            if isinstance(model, Mapping)
         }
         at_once = asyncio.Semaphore(MAX_AT_ONCE)
 
         async def show(entry: ModelEntry) -> ModelEntry | None:
-            which = (entry["id"], entry.get("created"))
-            if which not in self.details:
+            key = (entry["id"], entry.get("created"))
+            if key not in self.details:
                 body = {"model": entry["id"]}
                 async with at_once:
-                    shown = await self._try(this, f"{root}/api/show", body, of=[entry])
-                if shown is None:
+                    answer = await self._try(round_, f"{root}/api/show", body, of=[entry])
+                if answer is None:
                     return entry
-                self.details[which] = sizes.read_ollama(shown)
-            return sizes.from_ollama(entry, self.details[which], contexts.get(entry["id"]))
+                self.details[key] = sizes.read_ollama(answer)
+            return sizes.from_ollama(entry, self.details[key], contexts.get(entry["id"]))
 
-        shown = await asyncio.gather(*(show(entry) for entry in entries[:MAX_MODELS]))
-        kept = {(entry["id"], entry.get("created")) for entry in entries}
-        self.details = {which: one for which, one in self.details.items() if which in kept}
-        return [entry for entry in shown if entry is not None]
+        results = await asyncio.gather(*(show(entry) for entry in entries[:MAX_MODELS]))
+        keys = {(entry["id"], entry.get("created")) for entry in entries}
+        self.details = {key: facts for key, facts in self.details.items() if key in keys}
+        return [entry for entry in results if entry is not None]
 
     async def _try(
-        self, this: _Round, url: str, body: Any = None, *, of: Iterable[ModelEntry]
+        self, round_: _Round, url: str, body: Any = None, *, of: Iterable[ModelEntry]
     ) -> Any:
         """Ask for the details of models; None if the server tells none, or does not answer."""
         import aiohttp
 
         try:
-            return await self._get(this, url, body)
+            return await self._get(round_, url, body)
         except ProviderError:
             return None
         except (TimeoutError, aiohttp.ClientError, OSError):
-            this.unsized.update(entry["id"] for entry in of)
+            round_.unsized.update(entry["id"] for entry in of)
             return None
 
-    async def _get(self, this: _Round, url: str, body: Any = None) -> Any:
-        if asyncio.get_running_loop().time() >= this.ends_at:
+    async def _get(self, round_: _Round, url: str, body: Any = None) -> Any:
+        if asyncio.get_running_loop().time() >= round_.ends_at:
             raise TimeoutError
         method = "GET" if body is None else "POST"
         async with (
-            asyncio.timeout_at(this.ends_at),
-            this.http.request(
+            asyncio.timeout_at(round_.ends_at),
+            round_.http.request(
                 method, url, json=body, allow_redirects=False, proxy=self._proxy()
             ) as response,
         ):
@@ -218,11 +224,11 @@ def _no_list(endpoint: Endpoint, status: int) -> NotTheProvider:
     )
 
 
-def _entries(listed: Any, *, is_needed: bool = True) -> list[ModelEntry]:
+def _entries(answer: Any, *, is_needed: bool = True) -> list[ModelEntry]:
     """Read ``{data: [{id, …}]}``; entries without a usable name are left out."""
-    data = listed.get("data") if isinstance(listed, Mapping) else listed
+    data = answer.get("data") if isinstance(answer, Mapping) else answer
     if not isinstance(data, list):  # Ollama without any model: null
-        if is_needed and not (isinstance(listed, Mapping) and listed.get("object") == "list"):
+        if is_needed and not (isinstance(answer, Mapping) and answer.get("object") == "list"):
             raise NotTheProvider("What answers does not list models.")
         return []
     entries = [entry for entry in data if isinstance(entry, Mapping)]

@@ -27,8 +27,8 @@ class NetworkFailure:
         causes = [error, *_causes(error)]
         # aiohttp's own error decides if there is one: the SDKs' transport reports a refused and a
         # closed connection as a timeout, too.
-        at = next((i for i, cause in enumerate(causes) if "ClientError" in _names(cause)), 0)
-        names = {name for cause in causes[at:] for name in _names(cause)}
+        start = next((i for i, cause in enumerate(causes) if "ClientError" in _names(cause)), 0)
+        names = {name for cause in causes[start:] for name in _names(cause)}
         is_refused = bool(names & {"ClientConnectorError", "ConnectError"})
         is_timeout = not is_refused and bool(names & {"TimeoutException", "TimeoutError"})
         reason = type(causes[-1]).__name__
@@ -54,9 +54,9 @@ def _names(error: BaseException) -> set[str]:
 
 def _causes(error: BaseException) -> list[BaseException]:
     """Return the causes of an error, nearest first: the SDKs wrap the transport's errors."""
-    found: list[BaseException] = []
+    causes: list[BaseException] = []
     cause = error.__cause__ or error.__context__
-    while cause is not None and cause not in found and len(found) < MAX_CAUSES:
-        found.append(cause)
+    while cause is not None and cause not in causes and len(causes) < MAX_CAUSES:
+        causes.append(cause)
         cause = cause.__cause__ or cause.__context__
-    return found
+    return causes

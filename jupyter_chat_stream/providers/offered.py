@@ -24,12 +24,12 @@ def parameters(
     endpoint: Endpoint, name: str, can: Collection[str], max_output_tokens: int
 ) -> tuple[Parameter, ...]:
     """Return the parameters of a model."""
-    longest = Parameter(name="max_tokens", kind="whole", least=1, most=max_output_tokens)
+    max_tokens = Parameter(name="max_tokens", kind="whole", least=1, most=max_output_tokens)
     if endpoint.is_openai:
         if OPENAI_REASONS.match(name):
-            return (EFFORT, longest)
-        return (TEMPERATURE, TOP_P, longest)
+            return (EFFORT, max_tokens)
+        return (TEMPERATURE, TOP_P, max_tokens)
     if endpoint.dialect == "messages":  # the efforts of Claude models are added by their names
-        return (longest,) if endpoint.is_anthropic else (TEMPERATURE, TOP_P, longest)
+        return (max_tokens,) if endpoint.is_anthropic else (TEMPERATURE, TOP_P, max_tokens)
     effort = (EFFORT,) if "reasoning" in can else ()
-    return (*effort, TEMPERATURE, TOP_P, longest)
+    return (*effort, TEMPERATURE, TOP_P, max_tokens)

@@ -54,10 +54,10 @@ class _Prices:
             seller = self.snapshot.find_provider(None, None, api_url)
         except LookupError:
             return None
-        found = seller.find_model(model, all_providers=self.snapshot.providers)
-        if found is None:
+        priced_model = seller.find_model(model, all_providers=self.snapshot.providers)
+        if priced_model is None:
             return None
-        counted = Usage(
+        token_usage = Usage(
             # The table counts the tokens of the cache as a part of the input.
             input_tokens=counts.input + counts.cache_read + counts.cache_write,
             output_tokens=counts.output,
@@ -65,7 +65,7 @@ class _Prices:
             cache_write_tokens=counts.cache_write,
         )
         now = datetime.now(UTC)  # some prices depend on the hour
-        price = found.calc_price(counted, seller, genai_request_timestamp=now)
+        price = priced_model.calc_price(token_usage, seller, genai_request_timestamp=now)
         return float(round(price.total_price, COST_DIGITS))
 
 

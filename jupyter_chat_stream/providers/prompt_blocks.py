@@ -63,8 +63,8 @@ class ToolUseBlock:
     @property
     def text(self) -> str:
         """The call as text, for a model that has no tools now."""
-        given = json.dumps(self.input, ensure_ascii=False)
-        return f"[I called the tool {self.name!r} with this input: {given}]"
+        input_json = json.dumps(self.input, ensure_ascii=False)
+        return f"[I called the tool {self.name!r} with this input: {input_json}]"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,8 +91,8 @@ class ToolResultBlock:
     @property
     def text(self) -> str:
         """The result as text, for a model that has no tools now."""
-        how = "result" if self.success else "failure"
-        return f'<tool_{how} name="{escape(self.name)}">\n{self.output_text}\n</tool_{how}>'
+        outcome = "result" if self.success else "failure"
+        return f'<tool_{outcome} name="{escape(self.name)}">\n{self.output_text}\n</tool_{outcome}>'
 
 
 Block = TextBlock | ImageBlock | DocumentBlock | ReasoningBlock | ToolUseBlock | ToolResultBlock

@@ -9,7 +9,7 @@ from ..shared.json_objects import JsonView
 from ..shared.records import ToolDefinition
 
 # The fields of our own definitions; a model is told the first three.
-_TOLD = ("name", "description", "input_schema")
+_MODEL_FIELDS = ("name", "description", "input_schema")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,12 +28,12 @@ class Tool:
 
 def tool_of(definition: ToolDefinition) -> Tool:
     """Return the tool of a definition; of our own ones, without what only executors need."""
-    given: JsonView = definition
-    schema = given.get("input_schema")
-    is_ours = "where" in given
+    fields: JsonView = definition
+    schema = fields.get("input_schema")
+    is_ours = "where" in fields
     return Tool(
-        name=str(given.get("name") or ""),
-        description=str(given.get("description") or ""),
+        name=str(fields.get("name") or ""),
+        description=str(fields.get("description") or ""),
         input_schema=schema if isinstance(schema, Mapping) else None,
-        further={} if is_ours else {key: given[key] for key in given if key not in _TOLD},
+        further={} if is_ours else {key: fields[key] for key in fields if key not in _MODEL_FIELDS},
     )

@@ -23,26 +23,26 @@ _WINDOW_CHARS = 16  # compared at once; the windows overlap by half
 _KEY_WINDOW_CHARS = 8
 # Some servers quote the value that they refuse. So many characters are an encoded file, or
 # encrypted reasoning, and no word of a sentence.
-_ENCODED = re.compile(r"[A-Za-z0-9+/_-]{48}")
+_ENCODED_TEXT = re.compile(r"[A-Za-z0-9+/_-]{48}")
 
 
-def as_line(text: str, most: int) -> str:
-    """Return a text as one line of at most ``most`` characters, without invisible ones."""
-    shown = "".join(
+def as_line(text: str, max_chars: int) -> str:
+    """Return a text as one line of at most ``max_chars`` characters, without invisible ones."""
+    visible = "".join(
         " " if unicodedata.category(char) in ("Cc", "Zl", "Zp") else char
-        for char in text[: most * 8]
+        for char in text[: max_chars * 8]
         if unicodedata.category(char) not in ("Cf", "Cs", "Co", "Cn")
     )
-    line = " ".join(shown.split())
-    return line if len(line) <= most else line[: most - 1].rstrip() + "…"
+    line = " ".join(visible.split())
+    return line if len(line) <= max_chars else line[: max_chars - 1].rstrip() + "…"
 
 
 def as_reason(text: str) -> str:
     """Return a model's explanation as the end of a sentence; a full stop if it is blank."""
-    why = as_line(text, MAX_EXPLANATION_CHARS)
-    if not why:
+    reason = as_line(text, MAX_EXPLANATION_CHARS)
+    if not reason:
         return "."
-    return f": {why}" if why[-1] in ".!?…" else f": {why}."
+    return f": {reason}" if reason[-1] in ".!?…" else f": {reason}."
 
 
 def quote(message: str, prompt: Prompt, key: str, secrets: Collection[str] = ()) -> str:
@@ -57,7 +57,7 @@ def quote(message: str, prompt: Prompt, key: str, secrets: Collection[str] = ())
         return ""
     if any(_holds_part(line, secret, _WINDOW_CHARS) for secret in secrets):
         return ""
-    if _ENCODED.search(line):
+    if _ENCODED_TEXT.search(line):
         return ""
     return f" It says: {line}" if may_quote(line, prompt, key) else ""
 
@@ -107,9 +107,9 @@ def _strings(value: object) -> Iterable[str]:
 
 def _shares_text(line: str, text: str) -> bool:
     """Whether a line quotes a text: the whole text, or any 24 characters of it in a row."""
-    folded = " ".join(text.split()) if len(text) < 1_000_000 else text
-    if folded and len(folded) >= 6 and folded in line:
+    flat_text = " ".join(text.split()) if len(text) < 1_000_000 else text
+    if flat_text and len(flat_text) >= 6 and flat_text in line:
         return True
     step = _WINDOW_CHARS // 2
     windows = range(0, len(line) - _WINDOW_CHARS + 1, step)
-    return any(line[i : i + _WINDOW_CHARS] in folded for i in windows)
+    return any(line[i : i + _WINDOW_CHARS] in flat_text for i in windows)

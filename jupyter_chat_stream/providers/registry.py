@@ -114,16 +114,16 @@ class Registry:
 
     async def refresh(self, *, force: bool = False) -> None:
         """Let the providers ask for their models, side by side, and wait a little for them."""
-        asking = [
+        tasks = [
             asyncio.ensure_future(provider.refresh(force=force))
             for provider in self._providers.values()
             if isinstance(provider, AsksForModels)
         ]
-        if asking:
-            await asyncio.wait(asking, timeout=REFRESH_PATIENCE_S)
-            for task in asking:
+        if tasks:
+            await asyncio.wait(tasks, timeout=REFRESH_PATIENCE_S)
+            for task in tasks:
                 task.cancel()  # what was asked goes on
-            await asyncio.gather(*asking, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     def models(self) -> list[ModelRecord]:
         """Return every model and every provider that could not be loaded, as on the wire."""
@@ -138,11 +138,11 @@ class Registry:
             may_set_keys: whether the person who asks may set the keys of this server.
         """
         models, broken = self._catalogue()
-        offering = {model["provider"] for model in models}
+        provider_names = {model["provider"] for model in models}
         endpoints = [
             endpoint_record(name, facts, error=broken.get(name), may_set_keys=may_set_keys)
             for name, facts in self._facts().items()
-            if self._may_allow(name) and (facts.is_expected or name in offering)
+            if self._may_allow(name) and (facts.is_expected or name in provider_names)
         ]
         return models, endpoints
 
@@ -157,10 +157,10 @@ class Registry:
         Raises:
             EndpointNotFound: there is no endpoint of that name, or none of its models is allowed.
         """
-        known = {name: facts for name, facts in self._facts().items() if self._may_allow(name)}
-        if endpoint not in known:
-            raise EndpointNotFound(", ".join(sorted(known)) or "none")
-        return known[endpoint].keys
+        endpoints = {name: facts for name, facts in self._facts().items() if self._may_allow(name)}
+        if endpoint not in endpoints:
+            raise EndpointNotFound(", ".join(sorted(endpoints)) or "none")
+        return endpoints[endpoint].keys
 
     def _facts(self) -> dict[str, EndpointFacts]:
         return {
@@ -171,27 +171,29 @@ class Registry:
 
     def _catalogue(self) -> tuple[list[ModelRecord], dict[str, str]]:
         """Return the models, and a sentence for each provider that is broken."""
-        listed: list[ModelRecord] = []
+        records: list[ModelRecord] = []
         broken = dict(self._broken)
         endpoints = {
-            name: name for name, it in self._providers.items() if isinstance(it, HasEndpoint)
+            name: name
+            for name, provider in self._providers.items()
+            if isinstance(provider, HasEndpoint)
         }
         for name, provider in self._providers.items():
             try:
                 ready = provider.is_ready()
-                found = [
+                provider_records = [
                     model_record(name, model, ready=ready, endpoint=endpoints.get(name))
                     for model in provider.models()
                 ]
-                listed += [model for model in found if self._is_allowed(model["id"])]
+                records += [model for model in provider_records if self._is_allowed(model["id"])]
             except ProviderError as error:
                 broken[name] = error.message
             except Exception as error:  # noqa: BLE001  a third party's code: the rest goes on
                 broken[name] = _sentence(name, error)
         for name in sorted(broken):
             if self._may_allow(name):
-                listed.append(broken_record(name, broken[name], endpoint=endpoints.get(name)))
-        return listed, broken
+                records.append(broken_record(name, broken[name], endpoint=endpoints.get(name)))
+        return records, broken
 
     async def warm(self) -> None:
         """Run the heavy imports of every provider now."""
@@ -215,7 +217,7 @@ class Registry:
         provider_name, name = split_model(model_id)
         provider = self._providers.get(provider_name)
         if provider is None:
-            raise self._unknown(provider_name, model_id)
+            raise self._unknown_provider(provider_name, model_id)
         if not self._is_allowed(model_id):
             raise NoSuchModel(
                 f"This server does not allow the model {model_id!r}, only: "
@@ -226,37 +228,39 @@ class Registry:
         return provider, name
 
     def _is_allowed(self, model_id: str) -> bool:
-        return self._allowed is None or any(fnmatchcase(model_id, it) for it in self._allowed)
+        return self._allowed is None or any(
+            fnmatchcase(model_id, pattern) for pattern in self._allowed
+        )
 
     def _may_allow(self, provider_name: str) -> bool:
         """Return whether some model of this provider could be allowed."""
         return self._allowed is None or any(
-            fnmatchcase(provider_name, it.partition("/")[0]) for it in self._allowed
+            fnmatchcase(provider_name, pattern.partition("/")[0]) for pattern in self._allowed
         )
 
-    def _unknown(self, provider_name: str, model_id: str) -> NoSuchModel:
+    def _unknown_provider(self, provider_name: str, model_id: str) -> NoSuchModel:
         if provider_name in self._broken:
             return NoSuchModel(self._broken[provider_name], model=model_id)
-        known = ", ".join(sorted(self._providers))
+        names = ", ".join(sorted(self._providers))
         return NoSuchModel(
-            f"There is no provider {provider_name!r} on this server, only: {known}."
+            f"There is no provider {provider_name!r} on this server, only: {names}."
             f"{did_you_mean(provider_name, self._providers)} "
             "Choose another model, or install the package that brings this one.",
             model=model_id,
         )
 
     def _load(self, endpoints: Iterable[Endpoint]) -> None:
-        named = {endpoint.name: endpoint for endpoint in endpoints}
+        by_name = {endpoint.name: endpoint for endpoint in endpoints}
         for name, target in BUILT_IN.items():
-            if name in named:
-                self._try_to_add(name, partial(_provider_of, named.pop(name)))
+            if name in by_name:
+                self._try_to_add(name, partial(_provider_of, by_name.pop(name)))
             else:
                 self._try_to_add(name, lambda target=target: _built_in(target))  # type: ignore[misc]
-        for endpoint in named.values():
+        for endpoint in by_name.values():
             self._try_to_add(endpoint.name, partial(_provider_of, endpoint))
-        taken = {*BUILT_IN, *self._providers, *self._broken}
+        taken_names = {*BUILT_IN, *self._providers, *self._broken}
         for entry_point in importlib.metadata.entry_points(group=GROUP):
-            if entry_point.name not in taken:  # such a name cannot be taken over
+            if entry_point.name not in taken_names:  # such a name cannot be taken over
                 self._try_to_add(entry_point.name, entry_point.load)
 
     def _try_to_add(self, name: str, load: Callable[[], Callable[[], Provider]]) -> None:

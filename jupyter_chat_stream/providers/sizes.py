@@ -77,46 +77,48 @@ def age_order(endpoint: Endpoint, name: str) -> tuple[int, ...]:
 
 def describe(endpoint: Endpoint, name: str, entry: ModelEntry | None = None) -> Model:
     """Describe a model by its entry in the server's list; None: it is not listed."""
-    told = entry or {}
-    context, most = _told(told, _CONTEXT), _told(told, _OUTPUT)
+    fields = entry or {}
+    context, max_output = _first_number(fields, _CONTEXT), _first_number(fields, _OUTPUT)
     if endpoint.is_openai and context is None:
-        context, most = _openai_sizes(name)
+        context, max_output = _openai_sizes(name)
     context = endpoint.context_tokens or context or _default_context(endpoint)
-    if most is None:
+    if max_output is None:
         half = min(context // 2, MAX_DEFAULT_OUTPUT_TOKENS)
-        most = half if told or endpoint.context_tokens else min(half, CONSERVATIVE_OUTPUT_TOKENS)
-    can, most = _abilities(endpoint, name, told), min(most, context // 2)
+        max_output = (
+            half if fields or endpoint.context_tokens else min(half, CONSERVATIVE_OUTPUT_TOKENS)
+        )
+    can, max_output = _abilities(endpoint, name, fields), min(max_output, context // 2)
     return Model(
         name=name,
         label=f"{name} ({endpoint.product or endpoint.name})",
         context_tokens=context,
-        max_output_tokens=most,
+        max_output_tokens=max_output,
         can=can,
-        parameters=offered.parameters(endpoint, name, can, most),
+        parameters=offered.parameters(endpoint, name, can, max_output),
     )
 
 
-def _abilities(endpoint: Endpoint, name: str, told: ModelEntry) -> tuple[str, ...]:
+def _abilities(endpoint: Endpoint, name: str, entry: ModelEntry) -> tuple[str, ...]:
     """Return what a model can, in our words; nothing if neither setting nor server tells."""
     if endpoint.can is not None:
         return endpoint.can
-    if "can" in told:  # learned from another address of the server
-        return tuple(told["can"])
+    if "can" in entry:  # learned from another address of the server
+        return tuple(entry["can"])
     if endpoint.is_openai:
-        sees = not _OPENAI_BLIND.match(name.removeprefix("ft:"))
-        reasons = offered.OPENAI_REASONS.match(name)
-        found = ["reasoning"] if reasons else []
-        return (*found, "tools", "images", "documents") if sees else (*found, "tools")
-    reads = _mapping(told.get("architecture")).get("input_modalities")  # OpenRouter
-    takes = told.get("supported_parameters")
-    has = _mapping(told.get("capabilities"))  # Mistral
-    tests = {
-        "reasoning": _holds(takes, "reasoning") or has.get("reasoning") is True,
-        "tools": _holds(takes, "tools") or has.get("function_calling") is True,
-        "images": _holds(reads, "image") or has.get("vision") is True,
-        "documents": _holds(reads, "file"),
+        has_vision = not _OPENAI_BLIND.match(name.removeprefix("ft:"))
+        does_reason = offered.OPENAI_REASONS.match(name)
+        abilities = ["reasoning"] if does_reason else []
+        return (*abilities, "tools", "images", "documents") if has_vision else (*abilities, "tools")
+    modalities = _mapping(entry.get("architecture")).get("input_modalities")  # OpenRouter
+    parameters = entry.get("supported_parameters")
+    capabilities = _mapping(entry.get("capabilities"))  # Mistral
+    checks = {
+        "reasoning": _holds(parameters, "reasoning") or capabilities.get("reasoning") is True,
+        "tools": _holds(parameters, "tools") or capabilities.get("function_calling") is True,
+        "images": _holds(modalities, "image") or capabilities.get("vision") is True,
+        "documents": _holds(modalities, "file"),
     }
-    return tuple(ability for ability, is_there in tests.items() if is_there)
+    return tuple(ability for ability, is_there in checks.items() if is_there)
 
 
 def _holds(value: object, word: str) -> bool:
@@ -129,34 +131,34 @@ def _default_context(endpoint: Endpoint) -> int:
     return CONSERVATIVE_CONTEXT_TOKENS
 
 
-def _told(entry: ModelEntry, names: Iterable[str]) -> int | None:
-    return next((found for name in names if (found := whole(entry.get(name)))), None)
+def _first_number(entry: ModelEntry, names: Iterable[str]) -> int | None:
+    return next((number for name in names if (number := whole(entry.get(name)))), None)
 
 
 def _openai_sizes(name: str) -> tuple[int, int]:
     base = name.removeprefix("ft:")
-    for beginning, context, most in _OPENAI_SIZES:
+    for beginning, context, max_output in _OPENAI_SIZES:
         if base.startswith(beginning):
-            return context, most
+            return context, max_output
     return _OPENAI_DEFAULT
 
 
 def from_anthropic(entry: ModelEntry) -> ModelEntry:
     """Add the abilities that a list in Anthropic's form tells; other entries stay as they are."""
-    told = _mapping(entry.get("capabilities"))
+    capabilities = _mapping(entry.get("capabilities"))
     can = [
         ours
         for theirs, ours in _CAPABILITIES.items()
-        if _mapping(told.get(theirs)).get("supported") is True
+        if _mapping(capabilities.get(theirs)).get("supported") is True
     ]
-    return {**entry, "can": [*can, "tools"]} if told else entry
+    return {**entry, "can": [*can, "tools"]} if capabilities else entry
 
 
 def from_llamacpp(entry: ModelEntry, props: object) -> ModelEntry:
     """Add the context with which llama.cpp's server was started, from its ``/props``."""
     settings = _mapping(_mapping(props).get("default_generation_settings"))
-    trained = whole(_mapping(entry.get("meta")).get("n_ctx_train"))
-    fallback = min(trained or CONSERVATIVE_CONTEXT_TOKENS, CONSERVATIVE_CONTEXT_TOKENS)
+    trained_tokens = whole(_mapping(entry.get("meta")).get("n_ctx_train"))
+    fallback = min(trained_tokens or CONSERVATIVE_CONTEXT_TOKENS, CONSERVATIVE_CONTEXT_TOKENS)
     modalities = _mapping(_mapping(props).get("modalities"))
     can = ["images"] if modalities.get("vision") is True else []
     return {**entry, "context_length": whole(settings.get("n_ctx")) or fallback, "can": can}
@@ -166,13 +168,13 @@ def from_lmstudio(entry: ModelEntry, details: ModelEntry) -> ModelEntry | None:
     """Add the facts of LM Studio's own list; None if the model is not a language model."""
     if details.get("type") == "embeddings":
         return None
-    most = whole(details.get("max_context_length")) or LOCAL_DEFAULT_CONTEXT_TOKENS
-    loaded = whole(details.get("loaded_context_length"))
+    max_context = whole(details.get("max_context_length")) or LOCAL_DEFAULT_CONTEXT_TOKENS
+    loaded_context = whole(details.get("loaded_context_length"))
     can = ["images"] if details.get("type") == "vlm" else []
     return {
         **entry,
         "max_context_length": None,
-        "context_length": loaded or min(most, LOCAL_DEFAULT_CONTEXT_TOKENS),
+        "context_length": loaded_context or min(max_context, LOCAL_DEFAULT_CONTEXT_TOKENS),
         "can": can,
     }
 
@@ -187,22 +189,24 @@ class OllamaFacts:
     can: tuple[str, ...]
 
 
-def read_ollama(shown: object) -> OllamaFacts:
+def read_ollama(answer: object) -> OllamaFacts:
     """Read an answer of Ollama's ``/api/show``.
 
     The context is the model's ``num_ctx``, else Ollama's default: the context of the model's
     training is only an upper bound.
     """
-    shown = _mapping(shown)
-    abilities = shown.get("capabilities")
+    answer = _mapping(answer)
+    abilities = answer.get("capabilities")
     abilities = abilities if isinstance(abilities, list) else []
-    info = _mapping(shown.get("model_info"))
-    trained = next((whole(v) for k, v in info.items() if str(k).endswith(".context_length")), None)
-    found = re.search(r"^num_ctx\s+(\d{1,9})", str(shown.get("parameters", "")), re.MULTILINE)
-    usual = int(found[1]) if found else LOCAL_DEFAULT_CONTEXT_TOKENS
+    info = _mapping(answer.get("model_info"))
+    trained_tokens = next(
+        (whole(v) for k, v in info.items() if str(k).endswith(".context_length")), None
+    )
+    match = re.search(r"^num_ctx\s+(\d{1,9})", str(answer.get("parameters", "")), re.MULTILINE)
+    num_ctx = int(match[1]) if match else LOCAL_DEFAULT_CONTEXT_TOKENS
     return OllamaFacts(
         is_chat_model=not abilities or "completion" in abilities,
-        context_tokens=min(usual or LOCAL_DEFAULT_CONTEXT_TOKENS, trained or usual),
+        context_tokens=min(num_ctx or LOCAL_DEFAULT_CONTEXT_TOKENS, trained_tokens or num_ctx),
         can=tuple(ours for theirs, ours in _ABILITIES.items() if theirs in abilities),
     )
 

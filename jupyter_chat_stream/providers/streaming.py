@@ -61,7 +61,7 @@ async def read(
         translate: translates an error; told whether the HTTP answer had begun.
     """
     has_begun = False
-    told: UsageChunk | None = None
+    last_usage: UsageChunk | None = None
     try:
         events = await open_stream()
         has_begun = True
@@ -71,9 +71,9 @@ async def read(
                 try:
                     chunks = reading.feed(event)
                 finally:  # an event that fails the answer may tell its tokens, too
-                    if reading.usage is not told and reading.usage is not None:
-                        told = reading.usage
-                        yield told
+                    if reading.usage is not last_usage and reading.usage is not None:
+                        last_usage = reading.usage
+                        yield last_usage
                 if reading.is_ended:
                     await _drain(events)
                 for chunk in chunks:

@@ -9,7 +9,7 @@ from anthropic.types import RawMessageStreamEvent
 from pydantic import TypeAdapter
 
 from jupyter_chat_stream.providers.anthropic import AnthropicProvider
-from jupyter_chat_stream.providers.anthropic.asked import CLAUDE, AskedMessages
+from jupyter_chat_stream.providers.anthropic.api_request import CLAUDE, MessagesRequest
 from jupyter_chat_stream.providers.base import Prompt, text_turn
 
 KEY = "sk-ant-test-0123456789abcdefghij"
@@ -31,8 +31,8 @@ def make_prompt(text: str = "hello", **changes: Any) -> Prompt:
     return Prompt(**{"model": MODEL, "turns": turns, **changes})
 
 
-def make_asked(prompt: Prompt | None = None) -> AskedMessages:
-    return AskedMessages(endpoint=CLAUDE, prompt=prompt or make_prompt(), key=KEY)
+def make_asked(prompt: Prompt | None = None) -> MessagesRequest:
+    return MessagesRequest(endpoint=CLAUDE, prompt=prompt or make_prompt(), key=KEY)
 
 
 def parse(event: dict[str, Any]) -> Any:

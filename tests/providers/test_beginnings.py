@@ -100,8 +100,8 @@ async def test_a_stop_before_the_first_event_reads_on_to_the_id(is_background: b
     held.coming.put_nowait(event("of next year"))
     held.coming.put_nowait(event("response.created", id="resp_1", background=is_background))
     await held.is_closed.wait()
-    while all_.left:
-        await asyncio.wait(all_.left)
+    while all_.tasks:
+        await asyncio.wait(all_.tasks)
     assert cancelled == (["resp_1"] if is_background else [])
 
 

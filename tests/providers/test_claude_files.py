@@ -7,8 +7,8 @@ import base64
 import pytest
 
 from jupyter_chat_stream.providers.anthropic import AnthropicProvider, models
-from jupyter_chat_stream.providers.anthropic.asked import CLAUDE
-from jupyter_chat_stream.providers.anthropic.request import build
+from jupyter_chat_stream.providers.anthropic.api_request import CLAUDE
+from jupyter_chat_stream.providers.anthropic.request_arguments import build
 from jupyter_chat_stream.providers.base import (
     Block,
     DocumentBlock,

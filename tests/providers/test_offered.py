@@ -9,7 +9,7 @@ import pytest
 from jupyter_chat_stream.providers import offered, sizes
 from jupyter_chat_stream.providers.anthropic import models as claude
 from jupyter_chat_stream.providers.anthropic import params as claude_params
-from jupyter_chat_stream.providers.anthropic.asked import CLAUDE
+from jupyter_chat_stream.providers.anthropic.api_request import CLAUDE
 from jupyter_chat_stream.providers.base import Model, Parameter
 from jupyter_chat_stream.providers.demo import MODELS as DEMOS
 from jupyter_chat_stream.providers.demo.params import parse as parse_demo

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from jupyter_chat_stream.providers.anthropic import models
-from jupyter_chat_stream.providers.anthropic.asked import CLAUDE
-from jupyter_chat_stream.providers.anthropic.request import build
+from jupyter_chat_stream.providers.anthropic.api_request import CLAUDE
+from jupyter_chat_stream.providers.anthropic.request_arguments import build
 from jupyter_chat_stream.providers.base import Prompt, text_turn
 from jupyter_chat_stream.shared.errors import BadRequest, NoSuchModel
 from jupyter_chat_stream.testing.answers import cache_marks, refusal_of

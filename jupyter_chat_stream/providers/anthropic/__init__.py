@@ -21,7 +21,7 @@ from ..clients import SharedClients
 from ..endpoint_facts import EndpointFacts
 from ..endpoints import Endpoint, is_loopback
 from . import exchange, models, sdk
-from .asked import CLAUDE, AskedMessages
+from .api_request import CLAUDE, MessagesRequest
 from .endpoint import MessagesProvider
 from .key import ClaudeKey
 
@@ -71,8 +71,8 @@ class AnthropicProvider:
 
     def models(self) -> tuple[Model, ...]:
         """List the models worth offering; the first is the default."""
-        named = self._endpoint.models
-        return tuple(map(self.model, named)) if named else tuple(map(self._as_set, models.MODELS))
+        names = self._endpoint.models
+        return tuple(map(self.model, names)) if names else tuple(map(self._as_set, models.MODELS))
 
     def model(self, name: str) -> Model:
         return self._as_set(models.find(name))
@@ -96,11 +96,11 @@ class AnthropicProvider:
     async def stream(self, prompt: Prompt) -> AsyncGenerator[Chunk, None]:
         key = self._keys.read()
         endpoint = replace(self._endpoint, base_url=self.api_url)
-        asked = AskedMessages(endpoint=endpoint, prompt=prompt, key=key)
+        request = MessagesRequest(endpoint=endpoint, prompt=prompt, key=key)
         model, headers = self.model(prompt.model), dict(endpoint.headers)
         async with (
             self.clients.lend((key, endpoint.base_url)) as client,
-            aclosing(exchange.read(client, asked, model, headers, self._now)) as chunks,
+            aclosing(exchange.read(client, request, model, headers, self._now)) as chunks,
         ):
             async for chunk in chunks:
                 yield chunk
@@ -111,8 +111,8 @@ class AnthropicProvider:
 
     @property
     def api_url(self) -> str:
-        named = self._environ.get(ENV_BASE_URL, "") if self._endpoint.takes_environment else ""
-        return named.strip() or self._endpoint.base_url
+        url = self._environ.get(ENV_BASE_URL, "") if self._endpoint.takes_environment else ""
+        return url.strip() or self._endpoint.base_url
 
     def _as_set(self, model: Model) -> Model:
         """Return a model with what the setting tells of it."""

@@ -62,15 +62,15 @@ class StreamedBlock:
         if field is not None:
             self._pieces.setdefault(field, []).append(getattr(delta, field) or "")
         elif delta.type == "citations_delta":
-            cited = self.value.get("citations")
-            before = cited if isinstance(cited, list) else []
+            citations = self.value.get("citations")
+            before = citations if isinstance(citations, list) else []
             self.value["citations"] = [*before, plain(delta).get("citation")]
         else:
             for name, text in plain(delta).items():
                 if isinstance(text, str) and name != "type":
                     self._pieces.setdefault(name, []).append(text)
 
-    def joined(self, field: str) -> str:
+    def text_of(self, field: str) -> str:
         """Return the text that the deltas have added to a field."""
         return "".join(self._pieces.get(field, ()))
 
@@ -79,10 +79,10 @@ class StreamedBlock:
 
         If its text is no JSON object, return a sentence about it.
         """
-        text = self.joined("partial_json")
-        given = self.value.get("input")
-        if not text.strip() and isinstance(given, Mapping):
-            return dict(given)
+        text = self.text_of("partial_json")
+        initial = self.value.get("input")
+        if not text.strip() and isinstance(initial, Mapping):
+            return dict(initial)
         return input_of(text)
 
     def result(self, names: Mapping[str, str]) -> ToolResultChunk:
@@ -105,7 +105,7 @@ class StreamedBlock:
         value = dict(self.value)
         for field in self._pieces:
             if field != "partial_json":
-                value[field] = str(value.get(field) or "") + self.joined(field)
+                value[field] = str(value.get(field) or "") + self.text_of(field)
         if self.is_call:
             whole = self.input()
             return None if isinstance(whole, str) else {**value, "input": whole}
@@ -118,45 +118,49 @@ class StreamedBlock:
 def plain(value: object) -> JsonObject:
     """Return an object of the SDK as the JSON that came, also of a kind that the SDK ignores."""
     if hasattr(value, "to_dict"):
-        found: JsonObject = value.to_dict(mode="json", warnings=False)
-        return found
+        fields: JsonObject = value.to_dict(mode="json", warnings=False)
+        return fields
     return dict(value) if isinstance(value, Mapping) else {}
 
 
 def to_send_back(blocks: Iterable[StreamedBlock]) -> list[ContentBlockParam]:
     """Return the blocks of a paused turn for the next request, without blanks at the end."""
-    found = [whole for whole in (block.whole() for block in blocks) if whole is not None]
-    while found and found[-1].get("type") == "text":
-        text = str(found[-1].get("text")).rstrip()
+    whole_blocks = [whole for whole in (block.whole() for block in blocks) if whole is not None]
+    while whole_blocks and whole_blocks[-1].get("type") == "text":
+        text = str(whole_blocks[-1].get("text")).rstrip()
         if text:
-            found[-1] = {**found[-1], "text": text}
+            whole_blocks[-1] = {**whole_blocks[-1], "text": text}
             break
-        found.pop()
-    return [cast("ContentBlockParam", block) for block in found]
+        whole_blocks.pop()
+    return [cast("ContentBlockParam", block) for block in whole_blocks]
 
 
 def readable(value: object) -> object:
     """Remove from a result the parts that nobody can read: encrypted texts, files, long texts."""
-    shown = _readable(value)
-    text = shown if isinstance(shown, str) else json.dumps(shown, ensure_ascii=False)
-    return shown if len(text) <= MAX_RESULT_CHARS else _shortened(text, MAX_RESULT_CHARS)
+    visible = _drop_unreadable(value)
+    text = visible if isinstance(visible, str) else json.dumps(visible, ensure_ascii=False)
+    return visible if len(text) <= MAX_RESULT_CHARS else _shorten(text, MAX_RESULT_CHARS)
 
 
-def _readable(value: object) -> object:
+def _drop_unreadable(value: object) -> object:
     if isinstance(value, str):
-        return _shortened(value, MAX_TEXT_CHARS)
+        return _shorten(value, MAX_TEXT_CHARS)
     if isinstance(value, Mapping):
         if value.get("type") == "base64":
             return {key: value[key] for key in value if key != "data"}
-        shown = {key: value[key] for key in value if not str(key).startswith("encrypted_")}
-        return {key: _readable(item) for key, item in shown.items()}
+        fields = {key: value[key] for key in value if not str(key).startswith("encrypted_")}
+        return {key: _drop_unreadable(item) for key, item in fields.items()}
     if isinstance(value, list):
-        return [_readable(item) for item in value]
+        return [_drop_unreadable(item) for item in value]
     return value
 
 
-def _shortened(text: str, most: int) -> str:
-    return text if len(text) <= most else f"{text[:most]}… ({len(text) - most} more characters)"
+def _shorten(text: str, max_chars: int) -> str:
+    return (
+        text
+        if len(text) <= max_chars
+        else f"{text[:max_chars]}… ({len(text) - max_chars} more characters)"
+    )
 
 
 def _is_success(value: JsonObject) -> bool:

@@ -17,7 +17,7 @@ from ..clients import SharedClients
 from ..endpoint_provider import EndpointProvider
 from ..endpoints import Endpoint
 from . import exchange, models, sdk
-from .asked import AskedMessages
+from .api_request import MessagesRequest
 
 if TYPE_CHECKING:
     import anthropic
@@ -72,11 +72,13 @@ class MessagesProvider(EndpointProvider):
             await sdk.warm()
 
     async def stream(self, prompt: Prompt) -> AsyncGenerator[Chunk, None]:
-        asked = AskedMessages(endpoint=self.endpoint, prompt=prompt, key=self._keys.read())
+        request = MessagesRequest(endpoint=self.endpoint, prompt=prompt, key=self._keys.read())
         model = self.model(prompt.model)
-        async with self.clients.lend(asked.key) as client:
-            headers = sdk.headers(self.endpoint, self.key_headers(asked.key))
-            async with aclosing(exchange.read(client, asked, model, headers, self._now)) as chunks:
+        async with self.clients.lend(request.key) as client:
+            headers = sdk.headers(self.endpoint, self.key_headers(request.key))
+            async with aclosing(
+                exchange.read(client, request, model, headers, self._now)
+            ) as chunks:
                 async for chunk in chunks:
                     yield chunk
 

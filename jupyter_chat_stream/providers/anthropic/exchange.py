@@ -15,8 +15,8 @@ from ...shared.json_objects import JsonView
 from .. import streaming
 from ..base import Chunk, EndChunk, Model
 from ..carried_files import carrying
-from . import failures, foreign, params, request
-from .asked import AskedMessages
+from . import failures, foreign, params, request_arguments
+from .api_request import MessagesRequest
 from .reading import MessagesReading
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ MAX_PAUSES = 8
 
 async def read(
     client: anthropic.AsyncAnthropic,
-    asked: AskedMessages,
+    request: MessagesRequest,
     model: Model,
     headers: JsonView,
     now: Callable[[], float],
@@ -42,35 +42,37 @@ async def read(
         headers: further headers of each request; an ``Omit`` leaves one of the SDK's out.
         now: the time in seconds since 1970, for dates in ``retry-after``.
     """
-    reading = MessagesReading(asked)
+    reading = MessagesReading(request)
     # The SDK has no arguments for these, because the Claude API takes them no more.
-    sampling = params.parse(asked.prompt.params, asked.endpoint).sampling
-    paused: list[ContentBlockParam] = []
+    sampling = params.parse(request.prompt.params, request.endpoint).sampling
+    paused_blocks: list[ContentBlockParam] = []
 
     async def ask() -> anthropic.AsyncStream[RawMessageStreamEvent]:
         create = client.messages.create
         with carrying():
-            arguments = request.build(asked.prompt, model, asked.endpoint, paused)
+            arguments = request_arguments.build(
+                request.prompt, model, request.endpoint, paused_blocks
+            )
             return await create(**arguments, extra_headers=headers, extra_body=sampling)
 
     async def check(response: Any) -> None:
-        await foreign.check(response, asked)
+        await foreign.check(response, request)
 
     def translate(error: Exception, has_begun: bool) -> ProviderError:
         if client.is_closed():  # by `close`: aiohttp then raises a bare RuntimeError
-            return failures.from_connection(error, asked, has_begun=has_begun)
-        return failures.translate(error, asked, now, has_begun=has_begun)
+            return failures.from_connection(error, request, has_begun=has_begun)
+        return failures.translate(error, request, now, has_begun=has_begun)
 
     for pauses in range(MAX_PAUSES + 1):
-        one = streaming.read(ask, reading, check=check, translate=translate)
-        async with aclosing(one) as chunks:
+        stream = streaming.read(ask, reading, check=check, translate=translate)
+        async with aclosing(stream) as chunks:
             async for chunk in chunks:
                 if _is_pause(chunk) and pauses < MAX_PAUSES:
                     break
                 yield chunk
             else:
                 return
-        paused += reading.go_on()
+        paused_blocks += reading.go_on()
 
 
 def _is_pause(chunk: Chunk) -> bool:

@@ -31,7 +31,7 @@ from .. import foreign_answers
 from ..network_failures import NetworkFailure
 from ..retry_after import retry_after_s
 from . import foreign
-from .asked import AskedMessages
+from .api_request import MessagesRequest
 
 if TYPE_CHECKING:
     import anthropic
@@ -58,7 +58,7 @@ _STATUSES: dict[int, type[ProviderError]] = {
     429: RateLimited,
     529: Overloaded,
 }
-_FILTERED = re.compile(r"(?i)blocked by content filter|content filtering policy")
+_FILTER_WORDS = re.compile(r"(?i)blocked by content filter|content filtering policy")
 _TOO_LONG = re.compile(
     r"(?i)prompt is too long|exceed(s|ed)? (the )?(available )?context (limit|window|size)"
     r"|maximum context length|PDF pages|too much media"
@@ -67,7 +67,7 @@ _MODEL = re.compile(r"(?i)\bmodel\b")
 
 
 def translate(
-    error: Exception, asked: AskedMessages, now: Callable[[], float], *, has_begun: bool
+    error: Exception, request: MessagesRequest, now: Callable[[], float], *, has_begun: bool
 ) -> ProviderError:
     """Translate an exception of the SDK, or of a library that the SDK uses."""
     import aiohttp
@@ -76,28 +76,28 @@ def translate(
 
     network = (anthropic.APIConnectionError, httpx2.HTTPError, aiohttp.ClientError, OSError)
     if isinstance(error, anthropic.APIStatusError):
-        return from_status(error, asked, now)
+        return from_status(error, request, now)
     if isinstance(error, (*network, asyncio.TimeoutError)):
-        return from_connection(error, asked, has_begun=has_begun)
+        return from_connection(error, request, has_begun=has_begun)
     if has_begun and isinstance(error, (ValueError, TypeError, AttributeError, LookupError)):
         return StreamCut(
             f"The stream does not follow the protocol of the Messages API "
-            f"({type(error).__name__}). Look at {asked.setting} and at proxies in between."
+            f"({type(error).__name__}). Look at {request.setting} and at proxies in between."
         )
     return ProviderError(
-        f"A request to the address {asked.endpoint.place!r} failed with an error that this version "
-        f"does not know ({type(error).__name__}). Please report it."
+        f"A request to the address {request.endpoint.place!r} failed with an error that this "
+        f"version does not know ({type(error).__name__}). Please report it."
     )
 
 
 def from_status(
-    error: anthropic.APIStatusError, asked: AskedMessages, now: Callable[[], float]
+    error: anthropic.APIStatusError, request: MessagesRequest, now: Callable[[], float]
 ) -> ProviderError:
     """Translate an HTTP error, or an error inside a stream."""
     response, status = error.response, error.status_code
     page = error.body if isinstance(error.body, str) and status >= 300 else None  # no JSON
     if foreign_answers.is_foreign(status, page):
-        return foreign.not_the_provider(response, page or "", asked)
+        return foreign.not_the_provider(response, page or "", request)
     type_, message = _read_body(error.body)
     kind = _kind(type_, status, message)
     facts: JsonObject = {}
@@ -108,48 +108,48 @@ def from_status(
     if kind in (RateLimited, Overloaded, ProviderDown):
         facts["retry_after_s"] = retry_after_s(response.headers, now)
         if page:
-            what = foreign_answers.describe(response, page, asked.prompt, asked.key)
-            return kind(f"A server in between answered for {asked.whom}: {what}.", **facts)
+            description = foreign_answers.describe(response, page, request.prompt, request.key)
+            return kind(f"A server in between answered for {request.whom}: {description}.", **facts)
     if kind is NoSuchModel:
-        if not asked.is_claude and status == 404 and not _MODEL.search(message):
-            return _no_messages(asked, message, facts)
-        facts["model"] = f"{asked.endpoint.name}/{asked.prompt.model}"
+        if not request.is_claude and status == 404 and not _MODEL.search(message):
+            return _no_messages(request, message, facts)
+        facts["model"] = f"{request.endpoint.name}/{request.prompt.model}"
     is_too_large = status == 413 or type_ == "request_too_large"
-    return kind(_sentence(kind, asked, message, status, is_too_large=is_too_large), **facts)
+    return kind(_sentence(kind, request, message, status, is_too_large=is_too_large), **facts)
 
 
 def _sentence(
     kind: type[ProviderError],
-    asked: AskedMessages,
+    request: MessagesRequest,
     message: str,
     status: int,
     *,
     is_too_large: bool,
 ) -> str:
-    sentences = _SENTENCES if asked.is_claude else {**_SENTENCES, **_OF_ENDPOINTS}
-    endpoint = asked.endpoint
-    of_file = _of_file(kind, message)
-    template = of_file or (_TOO_LARGE if is_too_large else sentences[kind])
+    sentences = _SENTENCES if request.is_claude else {**_SENTENCES, **_OF_ENDPOINTS}
+    endpoint = request.endpoint
+    file_sentence = _file_sentence(kind, message)
+    template = file_sentence or (_TOO_LARGE if is_too_large else sentences[kind])
     sentence = template.format(
         who=endpoint.title,
-        whom=asked.whom,
-        model=asked.prompt.model,
+        whom=request.whom,
+        model=request.prompt.model,
         name=endpoint.name,
         status=status,
     )
-    if kind is BadRequest or of_file:
-        return sentence + asked.quote(message)
+    if kind is BadRequest or file_sentence:
+        return sentence + request.quote(message)
     if kind is NoSuchModel and endpoint.product == "Ollama":
-        return f"{sentence} To install it: ollama pull {asked.prompt.model}"
+        return f"{sentence} To install it: ollama pull {request.prompt.model}"
     return sentence
 
 
-def _no_messages(asked: AskedMessages, message: str, facts: JsonObject) -> NotTheProvider:
-    endpoint = asked.endpoint
+def _no_messages(request: MessagesRequest, message: str, facts: JsonObject) -> NotTheProvider:
+    endpoint = request.endpoint
     return NotTheProvider(
         f"{endpoint.title} has no Messages API at {endpoint.place} (status 404). Look at the "
         f"'base_url' of the endpoint {endpoint.name!r}; a newer version of the server may have it, "
-        f"and 'dialect': 'chat' may do without.{asked.quote(message)}",
+        f"and 'dialect': 'chat' may do without.{request.quote(message)}",
         **facts,
     )
 
@@ -157,15 +157,15 @@ def _no_messages(asked: AskedMessages, message: str, facts: JsonObject) -> NotTh
 def _read_body(body: object) -> tuple[str, str]:
     """Return the type and the message of the API's error object; empty texts without one."""
     error = body.get("error") if isinstance(body, dict) else None
-    found = (error.get("type"), error.get("message")) if isinstance(error, dict) else ()
-    type_, message = (text if isinstance(text, str) else "" for text in found or ("", ""))
+    fields = (error.get("type"), error.get("message")) if isinstance(error, dict) else ()
+    type_, message = (text if isinstance(text, str) else "" for text in fields or ("", ""))
     return type_, message
 
 
 def _kind(type_: str, status: int, message: str) -> type[ProviderError]:
     if _TOO_LONG.search(message) and (status == 400 or type_ == "invalid_request_error"):
         return PromptTooLong
-    if _FILTERED.search(message) and status < 500:
+    if _FILTER_WORDS.search(message) and status < 500:
         return Refusal
     by_type = _TYPES.get(type_)
     if by_type is not None and (status < 300 or by_type is not BadRequest):
@@ -237,15 +237,15 @@ _FILES: tuple[tuple[re.Pattern[str], str], ...] = (
 )
 
 
-def _of_file(kind: type[ProviderError], message: str) -> str:
+def _file_sentence(kind: type[ProviderError], message: str) -> str:
     """Return the sentence for a file that the API refuses; empty for another reason."""
     if kind not in (BadRequest, PromptTooLong):
         return ""
-    return next((said for words, said in _FILES if words.search(message)), "")
+    return next((sentence for pattern, sentence in _FILES if pattern.search(message)), "")
 
 
 def from_connection(
-    error: BaseException, asked: AskedMessages, *, has_begun: bool
+    error: BaseException, request: MessagesRequest, *, has_begun: bool
 ) -> ProviderError:
     """Translate a failure of the network.
 
@@ -253,15 +253,15 @@ def from_connection(
         has_begun: whether the answer had begun, so that its stream was cut.
     """
     failure = NetworkFailure.of(error)
-    endpoint = asked.endpoint
+    endpoint = request.endpoint
     if has_begun:
         if failure.is_timeout:
             return Stalled(f"{endpoint.title} fell silent during the answer ({failure.reason}).")
         return StreamCut(f"The connection broke in the middle of the answer ({failure.reason}).")
-    if not asked.is_claude:
+    if not request.is_claude:
         return failure.before_answer(endpoint)
-    what = "did not answer in time" if failure.is_timeout else "cannot be reached"
+    problem = "did not answer in time" if failure.is_timeout else "cannot be reached"
     return ProviderDown(
-        f"The Claude API {what} ({failure.reason}). Look at the network, at ANTHROPIC_BASE_URL and "
-        "at the proxy settings of the Jupyter server."
+        f"The Claude API {problem} ({failure.reason}). Look at the network, at ANTHROPIC_BASE_URL "
+        "and at the proxy settings of the Jupyter server."
     )

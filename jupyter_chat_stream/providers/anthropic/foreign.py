@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 
 from ...shared.errors import NotTheProvider
 from .. import foreign_answers
-from .asked import AskedMessages
+from .api_request import MessagesRequest
 
 if TYPE_CHECKING:
     import httpx2
 
 
-async def check(response: httpx2.Response, asked: AskedMessages) -> None:
+async def check(response: httpx2.Response, request: MessagesRequest) -> None:
     """Check the head of an answer before its body is read.
 
     Raises:
@@ -27,27 +27,29 @@ async def check(response: httpx2.Response, asked: AskedMessages) -> None:
     if foreign_answers.media_type(response) == foreign_answers.EVENT_STREAM:
         return
     body = await foreign_answers.beginning(response)
-    raise not_the_provider(response, body, asked)
+    raise not_the_provider(response, body, request)
 
 
-def not_the_provider(response: httpx2.Response, body: str, asked: AskedMessages) -> NotTheProvider:
+def not_the_provider(
+    response: httpx2.Response, body: str, request: MessagesRequest
+) -> NotTheProvider:
     """Make the error for an answer that is not the API's."""
-    what = foreign_answers.describe(response, body, asked.prompt, asked.key)
-    return not_this_api(what, asked, http_status=response.status_code)
+    description = foreign_answers.describe(response, body, request.prompt, request.key)
+    return not_this_api(description, request, http_status=response.status_code)
 
 
-def not_this_api(what: str, asked: AskedMessages, **facts: int) -> NotTheProvider:
+def not_this_api(description: str, request: MessagesRequest, **facts: int) -> NotTheProvider:
     """Make the error for an answer that is not the API's.
 
     Args:
-        what: describes the answer.
+        description: the answer, as a sentence names it.
     """
     subject = "What answered is not the Claude API"
-    if not asked.is_claude:
-        name = asked.endpoint.name
+    if not request.is_claude:
+        name = request.endpoint.name
         subject = f"What answered for the endpoint {name!r} is no server of the Messages API"
     return NotTheProvider(
-        f"{subject}: {what}. Look at {asked.setting} and at the proxies of the Jupyter server; one "
-        "of them may ask for a sign-in.",
+        f"{subject}: {description}. Look at {request.setting} and at the proxies of the Jupyter "
+        "server; one of them may ask for a sign-in.",
         **facts,
     )

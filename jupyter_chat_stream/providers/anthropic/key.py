@@ -39,9 +39,9 @@ class ClaudeKey(KeySource):
         """The path of the key file, which need not exist."""
         if self._set_path is not None:
             return self._set_path
-        named = self._environ.get(ENV_KEY_FILE)
-        if named:
-            return Path(named).expanduser()
+        env_path = self._environ.get(ENV_KEY_FILE)
+        if env_path:
+            return Path(env_path).expanduser()
         return self._path or default_key_file("anthropic")
 
     def _missing(self) -> MissingKey:

@@ -36,14 +36,14 @@ def version(name: str) -> tuple[int, int] | None:
 
 def takes_thinking_budget(name: str) -> bool:
     """Whether the model takes a budget of thinking tokens: Claude before 4.6, and all others."""
-    known = version(name)
-    return not is_claude(name) if known is None else known < (4, 6)
+    claude_version = version(name)
+    return not is_claude(name) if claude_version is None else claude_version < (4, 6)
 
 
 def thinks_unasked(name: str) -> bool:
     """Whether the model thinks without being asked to, as Claude 5 does."""
-    known = version(name)
-    return known is not None and known >= (5, 0)
+    claude_version = version(name)
+    return claude_version is not None and claude_version >= (5, 0)
 
 
 def _model(name: str, label: str, context_tokens: int, max_output_tokens: int) -> Model:
@@ -58,8 +58,8 @@ def _model(name: str, label: str, context_tokens: int, max_output_tokens: int) -
 
 
 def _parameters(name: str, max_output_tokens: int) -> tuple[Parameter, ...]:
-    longest = Parameter(name="max_tokens", kind="whole", least=1, most=max_output_tokens)
-    return (longest,) if takes_thinking_budget(name) else (EFFORT, longest)
+    max_tokens = Parameter(name="max_tokens", kind="whole", least=1, most=max_output_tokens)
+    return (max_tokens,) if takes_thinking_budget(name) else (EFFORT, max_tokens)
 
 
 # The first is the default.

@@ -45,24 +45,24 @@ class ClaudeParams:
     sampling: Mapping[str, float]  # only where the address takes it
 
 
-def parse(given: Params, endpoint: Endpoint) -> ClaudeParams:
+def parse(params: Params, endpoint: Endpoint) -> ClaudeParams:
     """Check the parameters of a prompt.
 
     Raises:
         BadRequest: a parameter is unknown, or its value has the wrong form.
     """
-    for name in given:
+    for name in params:
         _check_name(name, endpoint)
-    thinks, budget_tokens = _thinking(given.get("thinking"))
+    thinks, budget_tokens = _thinking(params.get("thinking"))
     return ClaudeParams(
         thinks=thinks,
         budget_tokens=budget_tokens,
-        effort=_effort(given["effort"]) if "effort" in given else None,
+        effort=_effort(params["effort"]) if "effort" in params else None,
         stop_sequences=(
-            _stop_sequences(given["stop_sequences"]) if "stop_sequences" in given else None
+            _stop_sequences(params["stop_sequences"]) if "stop_sequences" in params else None
         ),
-        tool_choice=_tool_choice(given["tool_choice"]) if "tool_choice" in given else None,
-        sampling={name: _sampling(name, given[name]) for name in SAMPLING if name in given},
+        tool_choice=_tool_choice(params["tool_choice"]) if "tool_choice" in params else None,
+        sampling={name: _sampling(name, params[name]) for name in SAMPLING if name in params},
     )
 
 
@@ -91,8 +91,8 @@ def _thinking(value: object) -> tuple[bool | None, int | None]:
         budget = value["budget_tokens"]
         if _is_whole(budget) and budget >= MIN_THINKING_BUDGET_TOKENS:
             return True, budget
-    least = MIN_THINKING_BUDGET_TOKENS
-    raise _wrong("thinking", f'true, false or {{"budget_tokens": n}} with n of at least {least}')
+    minimum = MIN_THINKING_BUDGET_TOKENS
+    raise _wrong("thinking", f'true, false or {{"budget_tokens": n}} with n of at least {minimum}')
 
 
 def _effort(value: object) -> Effort:
@@ -119,11 +119,11 @@ def _sampling(name: str, value: object) -> float:
         if _is_whole(value) and value >= 0:
             return value
         raise _wrong(name, "a whole number, at least 0")
-    least, most = _BOUNDS[name]
+    low, high = _BOUNDS[name]
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if isinstance(value, (int, float)) and is_number and least <= value <= most:
+    if isinstance(value, (int, float)) and is_number and low <= value <= high:
         return value
-    raise _wrong(name, f"a number from {least:g} to {most:g}")
+    raise _wrong(name, f"a number from {low:g} to {high:g}")
 
 
 def _is_whole(value: object) -> TypeGuard[int]:

@@ -30,7 +30,7 @@ from ..call_ids import CallIds
 from ..continuation import KnownBlanks
 from ..quoting import as_line, as_reason
 from . import foreign
-from .asked import AskedMessages
+from .api_request import MessagesRequest
 from .blocks import THINKING, WITHOUT_RESULT, StreamedBlock, plain, to_send_back
 
 if TYPE_CHECKING:
@@ -56,12 +56,12 @@ class MessagesReading:
     """The state of reading one answer.
 
     Args:
-        asked: its model is the one that answers; this answer continues its prompt's partial text.
+        request: its model answers; this answer continues its prompt's partial text.
     """
 
-    def __init__(self, asked: AskedMessages) -> None:
-        self.asked = asked
-        prompt = asked.prompt
+    def __init__(self, request: MessagesRequest) -> None:
+        self.request = request
+        prompt = request.prompt
         self.is_ended = False
         self.usage: UsageChunk | None = None
         self._has_events = False  # whether any request of this answer brought an event
@@ -71,11 +71,11 @@ class MessagesReading:
         self._stop_reason: str | None = None
         self._stop_details: JsonObject = {}
         self._blocks: list[StreamedBlock] = []
-        self._open: dict[int, StreamedBlock] = {}
+        self._open_blocks: dict[int, StreamedBlock] = {}
         self._names: dict[str, str] = {}  # of the tools called, by the call's id
         self._ids = CallIds(prompt)
         # A call without input, or with a broken one: the model wrote it so, or its length cut it.
-        self._unsure: ToolCallChunk | None = None
+        self._unsure_call: ToolCallChunk | None = None
         self._broken_tool: str | None = None  # a call of the API's own tool, without whole input
         self._blanks = KnownBlanks(prompt.partial)
 
@@ -90,7 +90,7 @@ class MessagesReading:
         if event.type == "content_block_delta":
             return self._delta(event.index, event.delta)
         if event.type == "content_block_start":
-            return [*self._sure(), *self._start(event.index, event.content_block)]
+            return [*self._take_unsure_call(), *self._start(event.index, event.content_block)]
         if event.type == "content_block_stop":
             return self._stop(event.index)
         if event.type == "message_start":
@@ -100,7 +100,7 @@ class MessagesReading:
             self._count(event.usage)
             return self._note_stop(event.delta)
         elif event.type == "message_stop":
-            return [*self._sure(), self._end()]
+            return [*self._take_unsure_call(), self._end()]
         return []  # an event this version does not know
 
     def finish(self) -> list[Chunk]:
@@ -112,10 +112,10 @@ class MessagesReading:
             Refusal: the model declined to answer.
         """
         if self._stop_reason is not None:
-            return [*self._sure(), self._end()]
+            return [*self._take_unsure_call(), self._end()]
         if not self._has_events:
-            raise foreign.not_this_api("its stream had no events", self.asked)
-        who = self.asked.whom
+            raise foreign.not_this_api("its stream had no events", self.request)
+        who = self.request.whom
         raise StreamCut(f"The answer ended in the middle: {who} did not say that it was done.")
 
     def go_on(self) -> list[ContentBlockParam]:
@@ -124,15 +124,15 @@ class MessagesReading:
         last = self._blocks[-1].whole() if self._blocks else None
         if last is not None and last.get("type") == "text":
             text = str(last["text"])
-            self._blanks.left = text[len(text.rstrip()) :]
-        self._blocks, self._open = [], {}
+            self._blanks.remaining = text[len(text.rstrip()) :]
+        self._blocks, self._open_blocks = [], {}
         self._usage_before = self._total()
         self._usage = dict.fromkeys(self._usage, 0)
         self._stop_reason, self.is_ended = None, False
         return blocks
 
-    def _start(self, index: int, given: object) -> list[Chunk]:
-        block = self._open[index] = StreamedBlock(plain(given))
+    def _start(self, index: int, content_block: object) -> list[Chunk]:
+        block = self._open_blocks[index] = StreamedBlock(plain(content_block))
         self._blocks.append(block)
         if block.is_call:
             self._names[block.call_id] = block.name
@@ -147,10 +147,10 @@ class MessagesReading:
         return []
 
     def _delta(self, index: int, delta: RawContentBlockDelta) -> list[Chunk]:
-        block = self._open.get(index)
+        block = self._open_blocks.get(index)
         if block is None:  # its start is missing; the text of the delta counts anyway
             kinds = {"text_delta": "text", "thinking_delta": "thinking"}
-            block = self._open[index] = StreamedBlock(
+            block = self._open_blocks[index] = StreamedBlock(
                 {"type": kinds.get(delta.type, "redacted_thinking")}
             )
             self._blocks.append(block)
@@ -165,33 +165,33 @@ class MessagesReading:
         return []  # signatures, citations, and results, which `_stop` returns
 
     def _stop(self, index: int) -> list[Chunk]:
-        block = self._open.pop(index, None)
+        block = self._open_blocks.pop(index, None)
         if block is None:
             return []
         if block.kind in WITHOUT_RESULT:
-            return _to_keep(block)
+            return _thinking_data(block)
         if not block.is_call:
             return [block.result(self._names)]
-        before, given = self._sure(), block.input()
-        is_broken, is_hosted = isinstance(given, str), block.kind != "tool_use"
+        before, call_input = self._take_unsure_call(), block.input()
+        is_broken, is_hosted = isinstance(call_input, str), block.kind != "tool_use"
         if is_broken and is_hosted:
             self._broken_tool = block.call_id  # `_end` decides: max_tokens may have cut it
             return before
         call = ToolCallChunk(
             tool_call_id=block.call_id,
             name=block.name,
-            input={} if isinstance(given, str) else given,
-            error=given if isinstance(given, str) else "",
+            input={} if isinstance(call_input, str) else call_input,
+            error=call_input if isinstance(call_input, str) else "",
             is_hosted=is_hosted,
         )
-        if not is_broken and (given or block.joined("partial_json")):
+        if not is_broken and (call_input or block.text_of("partial_json")):
             return [*before, call]
-        self._unsure = call
+        self._unsure_call = call
         return before
 
-    def _sure(self) -> list[Chunk]:
+    def _take_unsure_call(self) -> list[Chunk]:
         """Return the unsure call: the model ended it, because something came after it."""
-        call, self._unsure = self._unsure, None
+        call, self._unsure_call = self._unsure_call, None
         return [] if call is None else [call]
 
     def _count(self, usage: Usage | MessageDeltaUsage) -> None:
@@ -210,10 +210,10 @@ class MessagesReading:
             return []
         self._stop_reason = str(delta.stop_reason)
         self._stop_details = plain(getattr(delta, "stop_details", None))
-        closed = [chunk for index in sorted(self._open) for chunk in self._stop(index)]
+        chunks = [chunk for index in sorted(self._open_blocks) for chunk in self._stop(index)]
         if self._stop_reason in _CUT_SHORT:
-            self._unsure = None  # cut before the end of its input
-        return [*closed, *self._sure()]
+            self._unsure_call = None  # cut before the end of its input
+        return [*chunks, *self._take_unsure_call()]
 
     def _end(self) -> EndChunk:
         self.is_ended = True
@@ -227,11 +227,11 @@ class MessagesReading:
     def _refusal(self) -> Refusal:
         category = self._stop_details.get("category")
         explanation = self._stop_details.get("explanation")
-        said = as_reason(explanation if isinstance(explanation, str) else "")
-        if isinstance(category, str) and said == ".":
-            said = f" (category: {as_line(category, 64)})."
+        reason = as_reason(explanation if isinstance(explanation, str) else "")
+        if isinstance(category, str) and reason == ".":
+            reason = f" (category: {as_line(category, 64)})."
         return Refusal(
-            f"The model declined to answer{said} Ask in other words, or choose another model.",
+            f"The model declined to answer{reason} Ask in other words, or choose another model.",
             category=category if isinstance(category, str) else "unnamed",
         )
 
@@ -240,7 +240,7 @@ class MessagesReading:
         return [TextChunk(text=text)] if text else []
 
 
-def _to_keep(block: StreamedBlock) -> list[Chunk]:
+def _thinking_data(block: StreamedBlock) -> list[Chunk]:
     """Return a whole block of thinking as data that a later request sends back."""
     whole = block.whole() if block.kind in THINKING else None
     return [] if whole is None else [ProviderDataChunk(data=whole)]

@@ -33,24 +33,26 @@ async def connect(endpoint: Endpoint, key: str) -> anthropic.AsyncAnthropic:
     return await in_own_thread(lambda: _make_client(endpoint, key))
 
 
-def headers(endpoint: Endpoint, own: Mapping[str, str]) -> dict[str, str | anthropic.Omit]:
+def headers(endpoint: Endpoint, key_headers: Mapping[str, str]) -> dict[str, str | anthropic.Omit]:
     """Return the headers of a request to an endpoint, without those that are for the Claude API.
 
     Args:
-        own: the headers that hold the endpoint's key.
+        key_headers: the headers that hold the endpoint's key.
     """
     from anthropic import Omit
 
     lines = os.environ.get(_ENV_CUSTOM_HEADERS, "").split("\n")
     names = [line.partition(":")[0] for line in lines]
     if endpoint.is_anthropic:
-        own = {}  # the SDK knows in which header its version of the API wants the key
+        key_headers = {}  # the SDK knows in which header its version of the API wants the key
     else:
         names += ["X-Api-Key", "Authorization"]
-    chosen: dict[str, str | Omit] = {name.strip().lower(): Omit() for name in names if name.strip()}
-    for given in (own, endpoint.headers):
-        chosen |= {name.lower(): text for name, text in given.items()}
-    return chosen
+    request_headers: dict[str, str | Omit] = {
+        name.strip().lower(): Omit() for name in names if name.strip()
+    }
+    for group in (key_headers, endpoint.headers):
+        request_headers |= {name.lower(): text for name, text in group.items()}
+    return request_headers
 
 
 def import_all() -> None:

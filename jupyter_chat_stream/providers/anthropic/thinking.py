@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 DEFAULT_THINKING_BUDGET_TOKENS = 8_192
 
 # Without `display` the newer models send thinking blocks that are empty.
-_SUMMARIZED: ThinkingConfigAdaptiveParam = {"type": "adaptive", "display": "summarized"}
-_HIDDEN: ThinkingConfigAdaptiveParam = {"type": "adaptive", "display": "omitted"}
+_SUMMARIZED_THINKING: ThinkingConfigAdaptiveParam = {"type": "adaptive", "display": "summarized"}
+_HIDDEN_THINKING: ThinkingConfigAdaptiveParam = {"type": "adaptive", "display": "omitted"}
 
 
 def choose(
@@ -39,19 +39,19 @@ def choose(
         BadRequest: the budget leaves no token for the answer.
     """
     if params.budget_tokens is not None:
-        _check_room(params.budget_tokens, max_tokens)
+        _check_budget(params.budget_tokens, max_tokens)
     if takes_thinking_budget(model):
         if params.thinks is False and not is_claude(model):
             return {"type": "disabled"}, params.effort
         return (_budget(params, max_tokens) if params.thinks else None), params.effort
     if params.thinks:
-        return _SUMMARIZED, params.effort or _effort_of(params.budget_tokens)
+        return _SUMMARIZED_THINKING, params.effort or _effort_of(params.budget_tokens)
     if not thinks_unasked(model):
         return None, params.effort
     if params.thinks is None:
-        return _SUMMARIZED, params.effort
+        return _SUMMARIZED_THINKING, params.effort
     # Some of these models cannot stop thinking. All of them take a low effort.
-    return _HIDDEN, params.effort or "low"
+    return _HIDDEN_THINKING, params.effort or "low"
 
 
 def _budget(params: ClaudeParams, max_tokens: int) -> ThinkingConfigParam:
@@ -60,11 +60,11 @@ def _budget(params: ClaudeParams, max_tokens: int) -> ThinkingConfigParam:
         # At most half of all tokens, so that an answer still fits after the thinking.
         budget = min(DEFAULT_THINKING_BUDGET_TOKENS, max_tokens // 2)
         budget = max(budget, MIN_THINKING_BUDGET_TOKENS)
-        _check_room(budget, max_tokens)
+        _check_budget(budget, max_tokens)
     return {"type": "enabled", "budget_tokens": budget}
 
 
-def _check_room(budget: int, max_tokens: int) -> None:
+def _check_budget(budget: int, max_tokens: int) -> None:
     if budget >= max_tokens:
         raise BadRequest(
             f"Thinking may take {budget} tokens, but the whole answer only {max_tokens}. "

@@ -43,7 +43,7 @@ MAX_TITLE_CHARS = 500  # the API's own limit
 
 def to_content(turn: Turn) -> list[ContentBlockParam]:
     """Return a turn's blocks as the API takes them; an empty list for a turn that says nothing."""
-    content = [made for block in turn.blocks if (made := _to_param(block, turn)) is not None]
+    content = [param for block in turn.blocks if (param := _to_param(block, turn)) is not None]
     _insert_after_results(content, _files_of_failures(turn))
     while content and content[-1]["type"] in THINKING:
         content.pop()
@@ -57,12 +57,12 @@ def mark(content: list[ContentBlockParam]) -> None:
 
 def tool_param(tool: Tool) -> ToolUnionParam:
     """Return a tool as the API takes it."""
-    made: JsonObject = {"name": tool.name}
+    param: JsonObject = {"name": tool.name}
     if tool.description:
-        made["description"] = tool.description
+        param["description"] = tool.description
     if tool.input_schema is not None:
-        made["input_schema"] = tool.input_schema
-    return cast("ToolUnionParam", {**made, **tool.further})
+        param["input_schema"] = tool.input_schema
+    return cast("ToolUnionParam", {**param, **tool.further})
 
 
 def _to_param(block: Block, turn: Turn) -> ContentBlockParam | None:
@@ -88,7 +88,7 @@ def _image(block: ImageBlock) -> ImageBlockParam:
 
 
 def _document(block: DocumentBlock) -> DocumentBlockParam:
-    made: DocumentBlockParam = {
+    param: DocumentBlockParam = {
         "type": "document",
         "source": {
             "type": "base64",
@@ -97,24 +97,24 @@ def _document(block: DocumentBlock) -> DocumentBlockParam:
         },
     }
     title = block.name.strip()[:MAX_TITLE_CHARS]
-    return {**made, "title": title} if title else made
+    return {**param, "title": title} if title else param
 
 
 def _call(block: ToolUseBlock) -> ToolUseBlockParam:
-    given = dict(block.input)
+    call_input = dict(block.input)
     id_, name = api_id(block.tool_call_id), api_name(block.name)
-    return {"type": "tool_use", "id": id_, "name": name, "input": given}
+    return {"type": "tool_use", "id": id_, "name": name, "input": call_input}
 
 
 def _result(block: ToolResultBlock) -> ToolResultBlockParam:
     id_, text = api_id(block.tool_call_id), block.output_text
-    made: ToolResultBlockParam = {"type": "tool_result", "tool_use_id": id_}
+    param: ToolResultBlockParam = {"type": "tool_result", "tool_use_id": id_}
     if block.files and block.success:
-        said: list[TextBlockParam] = [{"type": "text", "text": text}] if text.strip() else []
-        made["content"] = [*said, *map(_file, block.files)]
+        texts: list[TextBlockParam] = [{"type": "text", "text": text}] if text.strip() else []
+        param["content"] = [*texts, *map(_file, block.files)]
     elif text.strip():
-        made["content"] = text
-    return made if block.success else {**made, "is_error": True}
+        param["content"] = text
+    return param if block.success else {**param, "is_error": True}
 
 
 def _file(block: ImageBlock | DocumentBlock) -> ImageBlockParam | DocumentBlockParam:

@@ -116,10 +116,10 @@ class DemoProvider(Provider):
         for model in MODELS:
             if model.name == name:
                 return model
-        known = [f"demo/{model.name}" for model in MODELS]
-        meant = did_you_mean(f"demo/{name}", known)
+        model_ids = [f"demo/{model.name}" for model in MODELS]
+        hint = did_you_mean(f"demo/{name}", model_ids)
         raise NoSuchModel(
-            f"There is no model 'demo/{name}'.{meant} There are: {', '.join(known)}.",
+            f"There is no model 'demo/{name}'.{hint} There are: {', '.join(model_ids)}.",
             model=f"demo/{name}",
         )
 
@@ -130,7 +130,7 @@ class DemoProvider(Provider):
         self.model(prompt.model)
         params = parse(prompt.model, prompt.params)
         if prompt.model == "joined":
-            async with aclosing(self._joined(prompt, params)) as joined_chunks:
+            async with aclosing(self._stream_joined(prompt, params)) as joined_chunks:
                 async for joined_chunk in joined_chunks:
                     yield joined_chunk
             return
@@ -141,14 +141,16 @@ class DemoProvider(Provider):
                 await self._wait_for(chunk, prompt, params, count)
                 yield chunk
 
-    async def _joined(self, prompt: Prompt, params: DemoParams) -> AsyncGenerator[Chunk, None]:
+    async def _stream_joined(
+        self, prompt: Prompt, params: DemoParams
+    ) -> AsyncGenerator[Chunk, None]:
         whole = answer_to(prompt)
-        kept = _kept(prompt, whole)
+        existing_chars = _existing_chars(prompt, whole)
         pace = self._chars_per_s(prompt, params) / self._pace if self._pace else 0.0
         upstream = joined.stream(
             lambda after: list(_pieces(whole[after:], params.chunk_chars)),
             prompt,
-            kept=kept,
+            existing_chars=existing_chars,
             chars_per_s=pace,
             joinable_s=params.joinable_s,
             now_s=self._now_s,
@@ -157,14 +159,14 @@ class DemoProvider(Provider):
         async with aclosing(upstream) as chunks:
             async for chunk in chunks:
                 yield chunk
-        yield _end(prompt, whole, whole[kept:])
+        yield _end(prompt, whole, whole[existing_chars:])
 
     async def stop_upstream(self, handle: JsonView) -> None:
         """Do nothing: the upstream of ``demo/joined`` is only a function of the time."""
 
     def _chars_per_s(self, prompt: Prompt, params: DemoParams) -> float:
-        given = params.chars_per_second
-        return _PACES.get(prompt.model, 0.0) if given is None else given
+        chars_per_s = params.chars_per_second
+        return _PACES.get(prompt.model, 0.0) if chars_per_s is None else chars_per_s
 
     async def _wait_for(self, chunk: Chunk, prompt: Prompt, params: DemoParams, count: int) -> None:
         chars_per_s = self._chars_per_s(prompt, params)
@@ -184,7 +186,7 @@ def answer_to(prompt: Prompt) -> str:
     if components.is_asked(prompt):
         return components.text(prompt)
     if prompt.model in PAUSING:
-        return _said(pausing.script(prompt, params))
+        return _text_of(pausing.script(prompt, params))
     text = _text(prompt, params)
     if prompt.max_tokens is not None:
         return text[: prompt.max_tokens * CHARS_PER_TOKEN]
@@ -201,16 +203,16 @@ def _text(prompt: Prompt, params: DemoParams) -> str:
 
 def _chunks(prompt: Prompt, params: DemoParams) -> Iterator[Chunk | failures.Fails]:
     if prompt.model in PAUSING and not components.is_asked(prompt):
-        yield from _pausing(prompt, params)
+        yield from _pausing_chunks(prompt, params)
         return
     whole = answer_to(prompt)
-    kept = _kept(prompt, whole)
-    rest = whole[kept:]
-    if prompt.model == "thinking" and not kept:
+    existing_chars = _existing_chars(prompt, whole)
+    rest = whole[existing_chars:]
+    if prompt.model == "thinking" and not existing_chars:
         for piece in _pieces(answers.THOUGHTS, params.chunk_chars):
             yield ReasoningChunk(text=piece)
     if prompt.model == "fail" and not components.is_asked(prompt):
-        yield from _failing(rest, kept, params)
+        yield from _failing_chunks(rest, existing_chars, params)
     else:
         yield from (TextChunk(text=piece) for piece in _pieces(rest, params.chunk_chars))
     if _calls_tools(prompt, whole):
@@ -218,38 +220,42 @@ def _chunks(prompt: Prompt, params: DemoParams) -> Iterator[Chunk | failures.Fai
     yield _end(prompt, whole, rest)
 
 
-def _pausing(prompt: Prompt, params: DemoParams) -> Iterator[Chunk]:
+def _pausing_chunks(prompt: Prompt, params: DemoParams) -> Iterator[Chunk]:
     steps = pausing.script(prompt, params)
-    whole = _said(steps)
-    kept = _kept(prompt, whole)
-    skipped = 0
+    whole = _text_of(steps)
+    existing_chars = _existing_chars(prompt, whole)
+    skipped_chars = 0
     for step in steps:
         if isinstance(step, str):
-            here = min(kept - skipped, len(step))
-            skipped += here
-            yield from (TextChunk(text=t) for t in _pieces(step[here:], params.chunk_chars))
+            chars = min(existing_chars - skipped_chars, len(step))
+            skipped_chars += chars
+            yield from (
+                TextChunk(text=piece) for piece in _pieces(step[chars:], params.chunk_chars)
+            )
         else:
             yield step
             if isinstance(step, AskChunk):
                 return
-    yield _end(prompt, whole, whole[kept:])
+    yield _end(prompt, whole, whole[existing_chars:])
 
 
-def _kept(prompt: Prompt, whole: str) -> int:
+def _existing_chars(prompt: Prompt, whole: str) -> int:
     """Return how many characters of the answer exist; 0 if another model has written them."""
     return len(prompt.partial) if whole.startswith(prompt.partial) else 0
 
 
-def _said(steps: Iterable[pausing.DemoStep]) -> str:
+def _text_of(steps: Iterable[pausing.DemoStep]) -> str:
     return "".join(step for step in steps if isinstance(step, str))
 
 
-def _failing(rest: str, kept: int, params: DemoParams) -> Iterator[Chunk | failures.Fails]:
+def _failing_chunks(
+    rest: str, existing_chars: int, params: DemoParams
+) -> Iterator[Chunk | failures.Fails]:
     """Fail after `after_chars` of the answer, unless an earlier attempt has got that far."""
-    until = max(0, params.after_chars - kept)
+    until = max(0, params.after_chars - existing_chars)
     for piece in _pieces(rest[:until], params.chunk_chars):
         yield TextChunk(text=piece)
-    if not params.after_chars or kept < params.after_chars:
+    if not params.after_chars or existing_chars < params.after_chars:
         yield failures.Fails(code=params.failure, retry_after_s=params.retry_after_s)
     for piece in _pieces(rest[until:], params.chunk_chars):
         yield TextChunk(text=piece)
@@ -269,12 +275,12 @@ def _calls_tools(prompt: Prompt, whole: str) -> bool:
 def _end(prompt: Prompt, whole: str, rest: str) -> EndChunk:
     reason = "max_tokens" if _is_cut(prompt, whole) else "end_turn"
     reason = "tool_use" if _calls_tools(prompt, whole) else reason
-    read = sum(len(turn.text) for turn in prompt.turns) + len(prompt.system or "")
+    prompt_chars = sum(len(turn.text) for turn in prompt.turns) + len(prompt.system or "")
     return EndChunk(
         stop_reason=reason,
         model=prompt.model,
         usage={
-            "input_tokens": read // CHARS_PER_TOKEN + 1,
+            "input_tokens": prompt_chars // CHARS_PER_TOKEN + 1,
             "output_tokens": len(rest) // CHARS_PER_TOKEN + 1,
             "cache_read_tokens": 0,
             "cache_write_tokens": 0,

@@ -259,12 +259,12 @@ def text(prompt: Prompt, chars: int) -> str:
         return last_user_text(prompt)
     if prompt.model == "long":
         return long_text(chars)
-    fixed = {
+    texts = {
         "joined": JOINED_ANSWER,
         "thinking": THOUGHT_ANSWER,
         "fail": FAIL_ANSWER,
     }
-    return fixed.get(prompt.model) or _tour(prompt)
+    return texts.get(prompt.model) or _tour(prompt)
 
 
 def last_user_text(prompt: Prompt) -> str:
@@ -277,9 +277,9 @@ def _tour(prompt: Prompt) -> str:
     if number <= 1:
         return TOUR
     words = last_user_text(prompt).lower().split()
-    bare = [word.strip(".,;:!?\"'()*`") for word in words]
+    bare_words = [word.strip(".,;:!?\"'()*`") for word in words]
     for beginnings, answer in KEYWORDS:
-        if any(word.startswith(beginnings) for word in bare):
+        if any(word.startswith(beginnings) for word in bare_words):
             return answer
     follow_up = FOLLOW_UPS[min(number - 2, len(FOLLOW_UPS) - 1)]
     return follow_up.replace("{number}", str(number))

@@ -140,29 +140,29 @@ def is_asked(prompt: Prompt) -> bool:
 
 def text(prompt: Prompt) -> str:
     """Return the answer: one sentence, and a cell from a template."""
-    asked = next((turn.text for turn in prompt.turns if turn.role == "user"), "")
-    description = asked.partition("\n\n")[2].strip() or asked.strip()
+    request = next((turn.text for turn in prompt.turns if turn.role == "user"), "")
+    description = request.partition("\n\n")[2].strip() or request.strip()
     words = description.lower()
     name, _, template = next(each for each in _TEMPLATES if re.search(each[1], words))
-    least, most = _range_of(description)
+    low, high = _range_of(description)
     title = " ".join(description.split())
     title = title if len(title) <= MAX_TITLE_CHARS else f"{title[: MAX_TITLE_CHARS - 1]}…"
     head = _HEAD.format(model=prompt.model, template=name, title=title)
     values = {
-        "least": least,
-        "most": most,
-        "value": (least + most) / 2,
-        "step": (most - least) / 100,
+        "least": low,
+        "most": high,
+        "value": (low + high) / 2,
+        "step": (high - low) / 100,
     }
     body = template.format(**{key: f"{value:g}" for key, value in values.items()})
-    said = f"This is a canned component of the demo: a template ({name})."
-    return f"{said}\n\n```python\n{head}{body}```\n"
+    sentence = f"This is a canned component of the demo: a template ({name})."
+    return f"{sentence}\n\n```python\n{head}{body}```\n"
 
 
 def _range_of(description: str) -> tuple[float, float]:
     """Return the range that a description names, such as `from 0 to 50`."""
-    found = _RANGE.search(description)
-    if found is None:
+    match = _RANGE.search(description)
+    if match is None:
         return 0.0, 100.0
-    least, most = sorted((float(found[1]), float(found[2])))
-    return (least, most) if least < most else (least, least + 1)
+    low, high = sorted((float(match[1]), float(match[2])))
+    return (low, high) if low < high else (low, low + 1)

@@ -34,24 +34,24 @@ chat.send("What is this?", df, fig, "report.pdf", model="demo/files")
 
 def describe(prompt: Prompt) -> str:
     """Return the whole answer: each attachment of the last message, then the person's text."""
-    asked = [turn for turn in prompt.turns if turn.role == "user"]
-    if not asked:
+    user_turns = [turn for turn in prompt.turns if turn.role == "user"]
+    if not user_turns:
         return LABEL + _NOTHING
-    *earlier, last = asked
-    found = list(_attachments(last))
-    parts = [_list(found) if found else _NOTHING]
+    *earlier, last = user_turns
+    attachments = list(_attachments(last))
+    parts = [_list(attachments) if attachments else _NOTHING]
     names = [name for turn in earlier for name, _ in _attachments(turn)]
     if names:
         parts.append(f"From earlier messages I can read: {', '.join(map(_code, names))}.\n")
-    written = _ATTACHMENT.sub("", last.text).strip()
-    if written:
-        quoted = "\n".join(f"> {line}".rstrip() for line in written.splitlines())
+    own_text = _ATTACHMENT.sub("", last.text).strip()
+    if own_text:
+        quoted = "\n".join(f"> {line}".rstrip() for line in own_text.splitlines())
         parts.append(f"You wrote:\n\n{quoted}\n")
     return LABEL + "\n".join(parts)
 
 
-def _list(found: Iterable[tuple[str, str]]) -> str:
-    lines = [f"- {_code(name)}: {sentence}\n" for name, sentence in found]
+def _list(attachments: Iterable[tuple[str, str]]) -> str:
+    lines = [f"- {_code(name)}: {sentence}\n" for name, sentence in attachments]
     count = f"{len(lines)} attachments" if len(lines) > 1 else "one attachment"
     return f"I got {count}:\n\n{''.join(lines)}"
 
@@ -77,9 +77,9 @@ def _image(block: ImageBlock) -> str:
 
 def _document(block: DocumentBlock) -> str:
     pages = pages_of(block.data)
-    shown = "" if pages is None else ", one page" if pages == 1 else f", {pages} pages"
+    length = "" if pages is None else ", one page" if pages == 1 else f", {pages} pages"
     kind = "PDF" if block.type == "application/pdf" else block.type
-    return f"a {kind} document{shown}, {size_in_words(len(block.data))}."
+    return f"a {kind} document{length}, {size_in_words(len(block.data))}."
 
 
 def _text(text: str) -> str:
@@ -92,10 +92,10 @@ def _text(text: str) -> str:
 
 def _code(text: str) -> str:
     """Show a piece of untrusted text as code, so that it is not read as Markdown."""
-    shown = " ".join(text.split()).replace("`", "'")
-    if len(shown) > MAX_SHOWN_CHARS:
-        shown = shown[: MAX_SHOWN_CHARS - 1] + "…"
-    return f"`{shown or ' '}`"
+    line = " ".join(text.split()).replace("`", "'")
+    if len(line) > MAX_SHOWN_CHARS:
+        line = line[: MAX_SHOWN_CHARS - 1] + "…"
+    return f"`{line or ' '}`"
 
 
 def pages_of(data: bytes) -> int | None:

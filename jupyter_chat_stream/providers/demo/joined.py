@@ -24,7 +24,7 @@ async def stream(
     pieces_after: Callable[[int], Sequence[str]],
     prompt: Prompt,
     *,
-    kept: int,
+    existing_chars: int,
     chars_per_s: float,
     joinable_s: float,
     now_s: Callable[[], float],
@@ -34,7 +34,7 @@ async def stream(
 
     Args:
         pieces_after: returns the pieces of the text after a number of characters.
-        kept: the number of characters that a new upstream leaves out.
+        existing_chars: the number of characters that a new upstream leaves out.
         chars_per_s: the upstream's pace; 0 for all at once.
         joinable_s: how long after its start the upstream can be joined.
         now_s: returns the time in seconds since 1970.
@@ -44,21 +44,21 @@ async def stream(
         UpstreamLost: the upstream can no longer be joined.
     """
     if prompt.upstream is None:
-        handle, cursor = {"begun_s": now_s(), "after": kept}, 0
+        handle, cursor = {"begun_s": now_s(), "after": existing_chars}, 0
         yield UpstreamChunk(handle=handle, cursor=cursor)
     else:
         handle, cursor = dict(prompt.upstream.handle), prompt.upstream.cursor
     begun_s = float(handle["begun_s"])
     if prompt.upstream is not None and now_s() - begun_s > joinable_s:
         raise UpstreamLost("demo: this answer can no longer be joined.")
-    written = 0
+    chars = 0
     for number, piece in enumerate(pieces_after(int(handle["after"])), 1):
-        written += len(piece)
+        chars += len(piece)
         if number <= cursor:
             continue
-        due_s = begun_s + (written / chars_per_s if chars_per_s else 0.0)
-        if (left_s := due_s - now_s()) > 0:
-            await wait(left_s)
+        due_s = begun_s + (chars / chars_per_s if chars_per_s else 0.0)
+        if (remaining_s := due_s - now_s()) > 0:
+            await wait(remaining_s)
         else:
             await asyncio.sleep(0)
         yield TextChunk(text=piece)

@@ -44,7 +44,7 @@ _ONLY_FOR = {
 
 
 _PACE = Parameter(name="chars_per_second", kind="number", least=0, most=MAX_CHARS_PER_S)
-_OFFERED = {
+_PARAMETERS = {
     "long": (Parameter(name="chars", kind="whole", least=0, most=MAX_CHARS),),
     "fail": (Parameter(name="failure", kind="choice", choices=tuple(sorted(CODES))),),
 }
@@ -52,7 +52,7 @@ _OFFERED = {
 
 def offered(model: str) -> tuple[Parameter, ...]:
     """Return the parameters that the page offers for a model."""
-    return (_PACE, *_OFFERED.get(model, ()))
+    return (_PACE, *_PARAMETERS.get(model, ()))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,42 +71,44 @@ class DemoParams:
     until_ms: int | None = None  # None: `wait_s` after the beginning
 
 
-def parse(model: str, given: Params) -> DemoParams:
+def parse(model: str, params: Params) -> DemoParams:
     """Check the parameters of a prompt.
 
     Raises:
         BadRequest: a parameter is unknown to this model, or out of its range.
     """
-    known = (*_ANYWHERE, *_ONLY_FOR.get(model, ()))
-    for name in given:
-        if name not in known:
+    names = (*_ANYWHERE, *_ONLY_FOR.get(model, ()))
+    for name in params:
+        if name not in names:
             raise BadRequest(
                 f"'demo/{model}' has no parameter {str(name)[:64]!r}."
-                f"{did_you_mean(str(name), known)} It takes: {', '.join(known)}.",
+                f"{did_you_mean(str(name), names)} It takes: {', '.join(names)}.",
                 param=str(name)[:64],
             )
-    failure = given.get("failure", "provider_down")
+    failure = params.get("failure", "provider_down")
     if not isinstance(failure, str) or failure not in CODES:
         raise BadRequest(
             f"The parameter 'failure' must be one of: {', '.join(sorted(CODES))}.", param="failure"
         )
     return DemoParams(
-        chars_per_second=_number(given, "chars_per_second", 0, MAX_CHARS_PER_S),
-        chunk_chars=_whole(given, "chunk_chars", None, 1, MAX_CHUNK_CHARS),
-        chars=_whole(given, "chars", DEFAULT_LONG_CHARS, 0, MAX_CHARS) or 0,
+        chars_per_second=_number(params, "chars_per_second", 0, MAX_CHARS_PER_S),
+        chunk_chars=_whole(params, "chunk_chars", None, 1, MAX_CHUNK_CHARS),
+        chars=_whole(params, "chars", DEFAULT_LONG_CHARS, 0, MAX_CHARS) or 0,
         failure=failure,
-        after_chars=_whole(given, "after_chars", 0, 0, MAX_CHARS) or 0,
-        retry_after_s=_number(given, "retry_after_s", 0, 86_400),
-        expires_in_s=_number(given, "expires_in_s", 0.001, MAX_WAIT_S),
-        joinable_s=_number({"joinable_s": DEFAULT_JOINABLE_S, **given}, "joinable_s", 0, MAX_WAIT_S)
+        after_chars=_whole(params, "after_chars", 0, 0, MAX_CHARS) or 0,
+        retry_after_s=_number(params, "retry_after_s", 0, 86_400),
+        expires_in_s=_number(params, "expires_in_s", 0.001, MAX_WAIT_S),
+        joinable_s=_number(
+            {"joinable_s": DEFAULT_JOINABLE_S, **params}, "joinable_s", 0, MAX_WAIT_S
+        )
         or 0.0,
-        wait_s=_number({"wait_s": DEFAULT_WAIT_S, **given}, "wait_s", 0, MAX_WAIT_S) or 0.0,
-        until_ms=_time_ms(given, "until"),
+        wait_s=_number({"wait_s": DEFAULT_WAIT_S, **params}, "wait_s", 0, MAX_WAIT_S) or 0.0,
+        until_ms=_time_ms(params, "until"),
     )
 
 
-def _time_ms(given: Params, name: str) -> int | None:
-    value = given.get(name)
+def _time_ms(params: Params, name: str) -> int | None:
+    value = params.get(name)
     try:
         return None if value is None else from_iso(value)
     except (InvalidInput, OverflowError):
@@ -115,8 +117,8 @@ def _time_ms(given: Params, name: str) -> int | None:
         ) from None
 
 
-def _number(given: Params, name: str, low: float, high: float) -> float | None:
-    value = given.get(name)
+def _number(params: Params, name: str, low: float, high: float) -> float | None:
+    value = params.get(name)
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
@@ -126,8 +128,8 @@ def _number(given: Params, name: str, low: float, high: float) -> float | None:
     return float(value)
 
 
-def _whole(given: Params, name: str, default: int | None, low: int, high: int) -> int | None:
-    value = given.get(name, default)
+def _whole(params: Params, name: str, default: int | None, low: int, high: int) -> int | None:
+    value = params.get(name, default)
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:

@@ -25,11 +25,11 @@ DemoStep = str | AskChunk | SleepChunk
 def script(prompt: Prompt, params: DemoParams) -> list[DemoStep]:
     """Return the steps of an answer, up to the first unanswered question."""
     steps: list[DemoStep] = []
-    answered = 0
+    question_count = 0
     for step in _ask(prompt, params) if prompt.model == "ask" else _wait(prompt, params):
         if isinstance(step, AskChunk):
-            answered += 1
-            if answered <= len(prompt.answers):
+            question_count += 1
+            if question_count <= len(prompt.answers):
                 continue
         steps.append(step)
         if isinstance(step, AskChunk):
@@ -38,7 +38,7 @@ def script(prompt: Prompt, params: DemoParams) -> list[DemoStep]:
 
 
 def _ask(prompt: Prompt, params: DemoParams) -> Iterator[DemoStep]:
-    said = [_shown(answer.value) for answer in prompt.answers]
+    replies = [_show(answer.value) for answer in prompt.answers]
     yield (
         LABEL + "## A little report\n\nTwo questions first. I can wait for days: while I do, "
         "nothing runs, and you may close everything.\n\n"
@@ -48,9 +48,12 @@ def _ask(prompt: Prompt, params: DemoParams) -> Iterator[DemoStep]:
         choices=SEASONS,
         expires_in_s=params.expires_in_s,
     )
-    yield f"**{said[0]}** it is.\n\n"
+    yield f"**{replies[0]}** it is.\n\n"
     yield AskChunk(prompt="Who is it for?", expires_in_s=params.expires_in_s)
-    yield f"### The {said[0]} report, for {said[1]}\n\nEverything went as it does in {said[0]}.\n"
+    yield (
+        f"### The {replies[0]} report, for {replies[1]}\n\n"
+        f"Everything went as it does in {replies[0]}.\n"
+    )
 
 
 def _wait(prompt: Prompt, params: DemoParams) -> Iterator[DemoStep]:
@@ -62,6 +65,6 @@ def _wait(prompt: Prompt, params: DemoParams) -> Iterator[DemoStep]:
     yield "Here I am again, and I go on where I was.\n"
 
 
-def _shown(value: Any) -> str:
+def _show(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return text if len(text) <= MAX_SHOWN_CHARS else text[: MAX_SHOWN_CHARS - 1] + "…"

@@ -67,73 +67,73 @@ class PlannedCall:
 
 def text(prompt: Prompt) -> str:
     """Return the text of this round: before its calls, or after the last results."""
-    calls, made = _plan(prompt), _used(prompt)
+    calls, made_count = _plan(prompt), _made_count(prompt)
     if not calls:
         return LABEL + _help(prompt)
-    following = _following(calls, made)
-    if following:
-        names = " and ".join(dict.fromkeys(f"`{call.name}`" for call in following))
-        return f"Then I call {names}.\n" if made else f"{LABEL}I call {names}.\n"
-    told = "\n".join(map(_told, _results(prompt)))
-    return f"Here is what came back:\n\n{told}"
+    next_calls = _next_round(calls, made_count)
+    if next_calls:
+        names = " and ".join(dict.fromkeys(f"`{call.name}`" for call in next_calls))
+        return f"Then I call {names}.\n" if made_count else f"{LABEL}I call {names}.\n"
+    results = "\n".join(map(_describe, _results(prompt)))
+    return f"Here is what came back:\n\n{results}"
 
 
 def calls(prompt: Prompt, piece_chars: int) -> Iterator[Chunk]:
     """Yield the calls of this round, their inputs in pieces."""
-    ids, made = CallIds(prompt), _used(prompt)
+    ids, made_count = CallIds(prompt), _made_count(prompt)
     number = sum(map(_is_persons, prompt.turns))
-    for index, call in enumerate(_following(_plan(prompt), made), made):
+    for index, call in enumerate(_next_round(_plan(prompt), made_count), made_count):
         id_ = ids.take(f"demo-{number}-{index + 1}")
         yield ToolInputChunk(tool_call_id=id_, name=call.name, text="")
         for start in range(0, len(call.json), piece_chars):
             piece = call.json[start : start + piece_chars]
             yield ToolInputChunk(tool_call_id=id_, name=call.name, text=piece)
-        given = input_of(call.json)
-        if isinstance(given, str):
-            yield ToolCallChunk(tool_call_id=id_, name=call.name, input={}, error=given)
+        call_input = input_of(call.json)
+        if isinstance(call_input, str):
+            yield ToolCallChunk(tool_call_id=id_, name=call.name, input={}, error=call_input)
         else:
-            yield ToolCallChunk(tool_call_id=id_, name=call.name, input=given)
+            yield ToolCallChunk(tool_call_id=id_, name=call.name, input=call_input)
 
 
 def has_calls(prompt: Prompt) -> bool:
     """Return whether this round makes calls."""
-    return bool(_following(_plan(prompt), _used(prompt)))
+    return bool(_next_round(_plan(prompt), _made_count(prompt)))
 
 
 def _plan(prompt: Prompt) -> list[PlannedCall]:
     """Return all calls that the last message of the person asks for."""
-    asked = next((turn.text for turn in reversed(prompt.turns) if _is_persons(turn)), "")
+    message = next((turn.text for turn in reversed(prompt.turns) if _is_persons(turn)), "")
     names = {tool.name for tool in prompt.tools}
-    found: list[PlannedCall] = []
+    plan: list[PlannedCall] = []
     end = number = 0
-    while len(found) < MAX_CALLS and (match := _CALL.search(asked, end)) is not None:
-        written = _written(asked, match, names)
-        if written is not None:
-            number += bool(found) and _THEN.search(asked, end, match.start()) is not None
+    while len(plan) < MAX_CALLS and (match := _CALL.search(message, end)) is not None:
+        input_json = _input_json(message, match, names)
+        if input_json is not None:
+            number += bool(plan) and _THEN.search(message, end, match.start()) is not None
             name = next(filter(None, match.groups()))
-            found.append(PlannedCall(round=number, name=name, json=written))
-        end = match.end() + len(written or "" if match[1] else "")
-    return found
+            plan.append(PlannedCall(round=number, name=name, json=input_json))
+        end = match.end() + len(input_json or "" if match[1] else "")
+    return plan
 
 
-def _written(asked: str, match: re.Match[str], names: set[str]) -> str | None:
+def _input_json(message: str, match: re.Match[str], names: set[str]) -> str | None:
     """Return the JSON of a call as the person has written it; None if the match is no call."""
     if match[1] is None:
         return "{}" if (match[2] or match[3]) in names else None
     try:
-        _, end = json.JSONDecoder(strict=False).raw_decode(asked, match.end())
+        _, end = json.JSONDecoder(strict=False).raw_decode(message, match.end())
     except (ValueError, RecursionError):
-        broken = asked[match.end() :].splitlines()[0]
-        return broken if match[1] in names else None
-    return asked[match.end() : end]
+        line = message[match.end() :].splitlines()[0]
+        return line if match[1] in names else None
+    return message[match.end() : end]
 
 
-def _following(plan: list[PlannedCall], made: int) -> list[PlannedCall]:
+def _next_round(plan: list[PlannedCall], made_count: int) -> list[PlannedCall]:
     """Return the calls of the next round, without calls that were made already."""
-    return [call for call in plan[made:] if call.round == plan[made].round]
+    return [call for call in plan[made_count:] if call.round == plan[made_count].round]
 
 
-def _used(prompt: Prompt) -> int:
+def _made_count(prompt: Prompt) -> int:
     """Count the calls that were made since the person's last message."""
     return sum(isinstance(block, ToolUseBlock) for block in _since(prompt))
 
@@ -150,10 +150,12 @@ def _since(prompt: Prompt) -> Iterator[object]:
 
 
 def _is_persons(turn: Turn) -> bool:
-    return turn.role == "user" and not all(isinstance(it, ToolResultBlock) for it in turn.blocks)
+    return turn.role == "user" and not all(
+        isinstance(block, ToolResultBlock) for block in turn.blocks
+    )
 
 
-def _told(result: ToolResultBlock) -> str:
+def _describe(result: ToolResultBlock) -> str:
     verb = "returned" if result.success else "failed"
     output = result.output_text[:MAX_OUTPUT_CHARS]
     output += "…" if len(output) < len(result.output_text) else ""
@@ -182,8 +184,8 @@ def _example(tool: Tool) -> JsonObject:
     schema: JsonView = tool.input_schema or {}
     fields = schema.get("properties")
     fields = fields if isinstance(fields, Mapping) else {}
-    wanted = schema.get("required") or list(fields)[:1]
-    return {name: _value(fields.get(name)) for name in wanted if isinstance(name, str)}
+    required = schema.get("required") or list(fields)[:1]
+    return {name: _value(fields.get(name)) for name in required if isinstance(name, str)}
 
 
 def _value(schema: Any) -> Any:

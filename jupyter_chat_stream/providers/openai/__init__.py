@@ -22,7 +22,7 @@ from ..endpoint_provider import EndpointProvider
 from ..endpoints import Endpoint, parse_base_url
 from . import sdk
 from .chat import ChatCompletions
-from .failures import Asked
+from .failures import OpenAIRequest
 from .responses import Responses
 
 if TYPE_CHECKING:
@@ -49,9 +49,9 @@ class OpenAIProvider(EndpointProvider):
     ) -> None:
         environ = os.environ if environ is None else environ
         if endpoint.takes_environment:
-            elsewhere = environ.get(ENV_BASE_URL, "").strip()
-            if elsewhere:
-                endpoint = replace(endpoint, base_url=parse_base_url(ENV_BASE_URL, elsewhere))
+            base_url = environ.get(ENV_BASE_URL, "").strip()
+            if base_url:
+                endpoint = replace(endpoint, base_url=parse_base_url(ENV_BASE_URL, base_url))
         super().__init__(endpoint, environ)
         self._responses = Responses(now)
         speaks_responses = endpoint.dialect == "responses"
@@ -71,19 +71,19 @@ class OpenAIProvider(EndpointProvider):
             await sdk.warm()
 
     async def stream(self, prompt: Prompt) -> AsyncGenerator[Chunk, None]:
-        asked = self._asked(prompt)
-        model, headers = self.model(prompt.model), self._headers(asked.key)
-        async with self.clients.lend(asked.key) as client:
-            chunks = self._dialect.stream(client, asked, model, headers)
+        request = self._request(prompt)
+        model, headers = self.model(prompt.model), self._headers(request.key)
+        async with self.clients.lend(request.key) as client:
+            chunks = self._dialect.stream(client, request, model, headers)
             async with aclosing(chunks):
                 async for chunk in chunks:
                     yield chunk
 
     async def stop_upstream(self, handle: JsonView) -> None:
         """Stop a response that goes on by itself; raises ProviderError."""
-        asked = self._asked(Prompt(model="", turns=()))
-        async with self.clients.lend(asked.key) as client:
-            await self._responses.stop(client, asked, self._headers(asked.key), handle)
+        request = self._request(Prompt(model="", turns=()))
+        async with self.clients.lend(request.key) as client:
+            await self._responses.stop(client, request, self._headers(request.key), handle)
 
     async def close(self) -> None:
         """End all connections; streams that still run are cut."""
@@ -94,12 +94,12 @@ class OpenAIProvider(EndpointProvider):
     async def _connect(self, key: str) -> openai.AsyncOpenAI:
         return await sdk.connect(self.endpoint, key)
 
-    def _asked(self, prompt: Prompt) -> Asked:
-        missing = self.missing_sdk()
-        if missing is not None:
-            raise missing
-        return Asked(endpoint=self.endpoint, prompt=prompt, key=self._keys.read())
+    def _request(self, prompt: Prompt) -> OpenAIRequest:
+        sdk_error = self.missing_sdk()
+        if sdk_error is not None:
+            raise sdk_error
+        return OpenAIRequest(endpoint=self.endpoint, prompt=prompt, key=self._keys.read())
 
     def _headers(self, key: str) -> dict[str, str | openai.Omit]:
-        own = {**self.key_headers(key), **self.endpoint.headers}
-        return {**sdk.without_environment(self.endpoint, has_key=bool(key)), **own}
+        headers = {**self.key_headers(key), **self.endpoint.headers}
+        return {**sdk.without_environment(self.endpoint, has_key=bool(key)), **headers}

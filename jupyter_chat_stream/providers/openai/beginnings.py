@@ -36,7 +36,7 @@ class Beginnings:
     """The tasks that read on after their reader has left; ``close`` ends them."""
 
     def __init__(self) -> None:
-        self.left: set[asyncio.Task[None]] = set()
+        self.tasks: set[asyncio.Task[None]] = set()
 
     async def open(self, ask: Open, cancel: Cancel) -> Events:
         """Send a request for a response in the background; returns its events.
@@ -50,32 +50,32 @@ class Beginnings:
             return await asyncio.shield(opening)
         except asyncio.CancelledError:
             task = asyncio.ensure_future(self._stop(opening, cancel))
-            self.left.add(task)
-            task.add_done_callback(self.left.discard)
+            self.tasks.add(task)
+            task.add_done_callback(self.tasks.discard)
             raise
 
     async def close(self) -> None:
         """End the tasks, with their connections."""
-        left = list(self.left)
-        for task in left:
+        tasks = list(self.tasks)
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*left, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _stop(self, opening: asyncio.Future[_Begun], cancel: Cancel) -> None:
+    async def _stop(self, opening: asyncio.Future[_BegunResponse], cancel: Cancel) -> None:
         try:
             async with asyncio.timeout(PATIENCE_S):
-                begun = await opening
+                response = await opening
                 try:
-                    id_ = await begun.background_id()
+                    id_ = await response.background_id()
                 finally:
-                    await begun.close()
+                    await response.close()
                 if id_ is not None:
                     await cancel(id_)
         except Exception as error:  # noqa: BLE001  the run has ended in any case
             log.warning(Line("upstream.not_stopped", error=type(error).__name__))
 
 
-class _Begun:
+class _BegunResponse:
     """The events of a response whose first event has come, or the error that came instead."""
 
     def __init__(self, events: Events) -> None:
@@ -117,12 +117,12 @@ class _Begun:
         await self._events.close()
 
 
-async def _begin(ask: Open) -> _Begun:
+async def _begin(ask: Open) -> _BegunResponse:
     events = await ask()
-    begun = _Begun(events)
+    response = _BegunResponse(events)
     try:
-        await begun.read_first()
+        await response.read_first()
     except asyncio.CancelledError:
         await events.close()
         raise
-    return begun
+    return response

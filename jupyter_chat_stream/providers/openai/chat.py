@@ -11,7 +11,7 @@ from ..base import Chunk, Model
 from ..carried_files import carrying
 from . import chat_request, exchange
 from .chat_reading import ChatReading
-from .failures import Asked
+from .failures import OpenAIRequest
 from .refused_arguments import Arguments, RefusedArguments
 from .sdk import Headers
 
@@ -28,39 +28,41 @@ class ChatCompletions:
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
-        self._refused = RefusedArguments()
+        self._refused_arguments = RefusedArguments()
 
     async def stream(
-        self, client: openai.AsyncOpenAI, asked: Asked, model: Model, headers: Headers
+        self, client: openai.AsyncOpenAI, request: OpenAIRequest, model: Model, headers: Headers
     ) -> AsyncGenerator[Chunk, None]:
         """Answer a prompt; raises ProviderError."""
-        if asked.prompt.upstream is not None:
+        if request.prompt.upstream is not None:
             raise UpstreamLost(
-                f"{asked.endpoint.title} now speaks a dialect that cannot join an answer again."
+                f"{request.endpoint.title} now speaks a dialect that cannot join an answer again."
             )
 
         async def ask() -> openai.AsyncStream[Any]:
-            return await self._ask(client, asked, headers)
+            return await self._ask(client, request, headers)
 
-        reading = ChatReading(asked, model)
-        async with aclosing(exchange.read(client, ask, reading, asked, self._now)) as chunks:
+        reading = ChatReading(request, model)
+        async with aclosing(exchange.read(client, ask, reading, request, self._now)) as chunks:
             async for chunk in chunks:
                 yield chunk
 
     async def _ask(
-        self, client: openai.AsyncOpenAI, asked: Asked, headers: Headers
+        self, client: openai.AsyncOpenAI, request: OpenAIRequest, headers: Headers
     ) -> openai.AsyncStream[Any]:
         """Send the request, without the arguments that the server refuses."""
 
         def build(without: Collection[str]) -> Arguments:
-            return chat_request.build(asked.prompt, asked.endpoint, without)
+            return chat_request.build(request.prompt, request.endpoint, without)
 
         async def create(arguments: Arguments) -> openai.AsyncStream[Any]:
-            to: Any = client.chat.completions.create
-            found: openai.AsyncStream[Any] = await to(
+            send: Any = client.chat.completions.create
+            events: openai.AsyncStream[Any] = await send(
                 **arguments, stream=True, extra_headers=headers
             )
-            return found
+            return events
 
         with carrying():
-            return await self._refused.send(asked, build, chat_request.optional_of, create)
+            return await self._refused_arguments.send(
+                request, build, chat_request.optional_of, create
+            )

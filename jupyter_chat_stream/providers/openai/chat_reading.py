@@ -33,7 +33,7 @@ from ..call_inputs import input_of
 from ..continuation import KnownBlanks
 from . import failures
 from .chat_request import REASONING_FIELDS, reasoning_data
-from .failures import Asked, declined
+from .failures import OpenAIRequest, declined
 from .usage import count, is_context_full
 
 _STOP_REASONS = {
@@ -44,8 +44,8 @@ _STOP_REASONS = {
     "tool_calls": "tool_use",
     "function_call": "tool_use",
 }
-_FILTERED = ("content_filter", "refusal")
-_BROKEN = ("error", "abort")  # OpenRouter, Mistral; vLLM
+_FILTER_REASONS = ("content_filter", "refusal")
+_ERROR_REASONS = ("error", "abort")  # OpenRouter, Mistral; vLLM
 _CUT_BY_ITSELF = ("max_tokens", "model_context_window_exceeded")
 
 
@@ -67,16 +67,16 @@ class ChatReading:
     """The state of reading one answer.
 
     Args:
-        asked: the request; its prompt holds the partial text.
+        request: its prompt holds the partial text.
         model: the size of its context.
     """
 
-    def __init__(self, asked: Asked, model: Model) -> None:
+    def __init__(self, request: OpenAIRequest, model: Model) -> None:
         self.is_ended = False  # ``[DONE]`` ends the stream, and the SDK keeps it to itself
         self.usage: UsageChunk | None = None
-        prompt = asked.prompt
-        self._asked, self._model = asked, model
-        self._prompt, self._endpoint = prompt, asked.endpoint
+        prompt = request.prompt
+        self._request, self._model = request, model
+        self._prompt, self._endpoint = prompt, request.endpoint
         self._has_chunks = False
         self._finish_reason: str | None = None
         self._refusal: list[str] = []
@@ -85,7 +85,7 @@ class ChatReading:
         self._usage: dict[str, int] = {}
         self._calls: list[_Call] = []
         self._ids = CallIds(prompt)
-        self._at: dict[int, _Call] = {}  # the newest call of each index
+        self._call_by_index: dict[int, _Call] = {}  # the newest call of each index
         self._blanks = KnownBlanks(prompt.partial)
 
     def feed(self, chunk: Any) -> list[Chunk]:
@@ -95,20 +95,20 @@ class ChatReading:
             ProviderError: the chunk is an error that the server sends in place of one.
         """
         if getattr(chunk, "object", None) == "error":
-            raise failures.from_stream(chunk.to_dict(), self._asked)
+            raise failures.from_stream(chunk.to_dict(), self._request)
         self._count(getattr(chunk, "usage", None))
-        brought: list[Chunk] = []
+        chunks: list[Chunk] = []
         for choice in _list(getattr(chunk, "choices", None)):
             self._has_chunks = True
             if getattr(choice, "index", 0) not in (0, None):
                 continue
             delta = getattr(choice, "delta", None)
             if delta is not None:
-                brought += self._delta(delta)
+                chunks += self._delta(delta)
             reason = getattr(choice, "finish_reason", None)
             if isinstance(reason, str) and reason:
                 self._finish_reason = reason
-        return brought
+        return chunks
 
     def finish(self) -> list[Chunk]:
         """Return the chunks that the end of the stream brings.
@@ -124,11 +124,11 @@ class ChatReading:
                 f"What answers at {self._endpoint.place} is no server of Chat Completions: its "
                 f"stream was empty. Look at the 'base_url' of the endpoint {self._endpoint.name!r}."
             )
-        if reason in _FILTERED or (self._refusal and reason not in (None, *_BROKEN)):
-            raise self._declined()
-        if reason is None or reason in _BROKEN:
-            said = "did not say it was done" if reason is None else f"said {reason!r}"
-            raise StreamCut(f"The answer ended in the middle: {self._endpoint.title} {said}.")
+        if reason in _FILTER_REASONS or (self._refusal and reason not in (None, *_ERROR_REASONS)):
+            raise self._refusal_error()
+        if reason is None or reason in _ERROR_REASONS:
+            ending = "did not say it was done" if reason is None else f"said {reason!r}"
+            raise StreamCut(f"The answer ended in the middle: {self._endpoint.title} {ending}.")
         stop_reason = _STOP_REASONS.get(reason, reason)
         is_cut = stop_reason == "max_tokens"
         if is_cut and is_context_full(self._usage, self._prompt, self._model):
@@ -140,25 +140,25 @@ class ChatReading:
         return [*calls, EndChunk(stop_reason=stop_reason, model=name, usage=dict(self._usage))]
 
     def _delta(self, delta: Any) -> list[Chunk]:
-        brought: list[Chunk] = []
+        chunks: list[Chunk] = []
         # Servers that renamed the field send both for a while, with the same text.
         for name in REASONING_FIELDS:
             reasoning = _text(getattr(delta, name, None))
             if reasoning:
                 self._reasoning.append(reasoning)
                 self._reasoning_field = name
-                brought.append(ReasoningChunk(text=reasoning))
+                chunks.append(ReasoningChunk(text=reasoning))
                 break
         content = getattr(delta, "content", None)
         if isinstance(content, str):
-            brought += self._content(content)
+            chunks += self._content(content)
         else:  # Mistral's reasoning models: a list of typed pieces
             for piece in _list(content):
-                brought += self._piece(piece)
-        self._refusal += [said] if (said := _text(getattr(delta, "refusal", None))) else []
+                chunks += self._piece(piece)
+        self._refusal += [refusal] if (refusal := _text(getattr(delta, "refusal", None))) else []
         for call in _list(getattr(delta, "tool_calls", None)):
-            brought += self._call(call)
-        return brought
+            chunks += self._call(call)
+        return chunks
 
     def _piece(self, piece: Any) -> list[Chunk]:
         if not isinstance(piece, Mapping):
@@ -175,27 +175,27 @@ class ChatReading:
         text = self._blanks.drop(text)
         return [TextChunk(text=text)] if text else []
 
-    def _call(self, given: Any) -> list[Chunk]:
-        function = getattr(given, "function", None)
+    def _call(self, piece: Any) -> list[Chunk]:
+        function = getattr(piece, "function", None)
         name = _text(getattr(function, "name", None))
         text = _text(getattr(function, "arguments", None))
-        id_ = _text(getattr(given, "id", None))
-        index = getattr(given, "index", None)
+        id_ = _text(getattr(piece, "id", None))
+        index = getattr(piece, "index", None)
         index = index if isinstance(index, int) else None
-        call = self._continued(index, id_, name)
-        brought: list[Chunk] = []
+        call = self._call_to_continue(index, id_, name)
+        chunks: list[Chunk] = []
         if call is None:
-            brought += self._keep_reasoning()
+            chunks += self._keep_reasoning()
             call = _Call(id=self._ids.take(id_), api_id=id_, name=name)
             self._calls.append(call)
-            brought.append(ToolInputChunk(tool_call_id=call.id, name=call.name, text=""))
+            chunks.append(ToolInputChunk(tool_call_id=call.id, name=call.name, text=""))
         if index is not None:
-            self._at[index] = call
+            self._call_by_index[index] = call
         call.name = call.name or name
         if text:
             call.pieces.append(text)
-            brought.append(ToolInputChunk(tool_call_id=call.id, name=call.name, text=text))
-        return brought
+            chunks.append(ToolInputChunk(tool_call_id=call.id, name=call.name, text=text))
+        return chunks
 
     def _keep_reasoning(self) -> list[Chunk]:
         """Keep the reasoning so far: the server may want it back with the call."""
@@ -205,14 +205,14 @@ class ChatReading:
         data = reasoning_data(self._prompt.model, self._reasoning_field, text)
         return [ProviderDataChunk(data=data)]
 
-    def _continued(self, index: int | None, id_: str, name: str) -> _Call | None:
+    def _call_to_continue(self, index: int | None, id_: str, name: str) -> _Call | None:
         """Return the call that a piece continues; None if the piece begins a call.
 
         Some servers send parallel calls with one index, or with none. Others send a new id with
         each piece of a call, so a new id begins a call only together with a name.
         """
         if index is not None:
-            call = self._at.get(index)
+            call = self._call_by_index.get(index)
             is_other = call is not None and bool(id_ and name) and id_ != call.api_id
             return None if is_other else call
         if id_:
@@ -223,24 +223,26 @@ class ChatReading:
     def _whole_calls(self, stop_reason: str) -> Iterator[ToolCallChunk]:
         """Yield the calls; a broken input fails its call, unless the answer's length cut it."""
         for call in self._calls:
-            given = call.input()
-            if not isinstance(given, str):
-                yield ToolCallChunk(tool_call_id=call.id, name=call.name, input=given)
+            call_input = call.input()
+            if not isinstance(call_input, str):
+                yield ToolCallChunk(tool_call_id=call.id, name=call.name, input=call_input)
             elif stop_reason not in _CUT_BY_ITSELF:
-                yield ToolCallChunk(tool_call_id=call.id, name=call.name, input={}, error=given)
+                yield ToolCallChunk(
+                    tool_call_id=call.id, name=call.name, input={}, error=call_input
+                )
 
     def _count(self, usage: Any) -> None:
         """Take the usage; if a server sends it more than once, the last one counts."""
-        read, written = (
+        input_tokens, output_tokens = (
             getattr(usage, "prompt_tokens", None),
             getattr(usage, "completion_tokens", None),
         )
-        counted = count(read, written, getattr(usage, "prompt_tokens_details", None))
-        if counted:
-            self._usage = counted
-            self.usage = UsageChunk(model=self._prompt.model, usage=counted)
+        tokens = count(input_tokens, output_tokens, getattr(usage, "prompt_tokens_details", None))
+        if tokens:
+            self._usage = tokens
+            self.usage = UsageChunk(model=self._prompt.model, usage=tokens)
 
-    def _declined(self) -> Refusal:
+    def _refusal_error(self) -> Refusal:
         is_filtered = self._finish_reason == "content_filter"
         return declined("".join(self._refusal), is_filtered=is_filtered)
 

@@ -78,7 +78,7 @@ def reasoning_data(model: str, field: str, text: str) -> JsonObject:
 
 def _messages(prompt: Prompt, without: Collection[str]) -> list[JsonObject]:
     turns = filter(content.has_content, prompt.turns)
-    messages = [message for turn in turns for message in _said(turn, prompt.model, without)]
+    messages = [message for turn in turns for message in _messages_of(turn, prompt.model, without)]
     partial = prompt.partial.rstrip()
     if partial:
         messages.append({"role": "assistant", "content": partial})
@@ -90,7 +90,7 @@ def _messages(prompt: Prompt, without: Collection[str]) -> list[JsonObject]:
     return messages
 
 
-def _said(turn: Turn, model: str, without: Collection[str]) -> Iterator[JsonObject]:
+def _messages_of(turn: Turn, model: str, without: Collection[str]) -> Iterator[JsonObject]:
     """Yield the messages of a turn: each result of a tool is one of its own.
 
     Such a message holds only text, so the files of results come in a user's message after them.
@@ -100,24 +100,24 @@ def _said(turn: Turn, model: str, without: Collection[str]) -> Iterator[JsonObje
         yield {"role": "tool", "tool_call_id": id_, "content": text}
     calls = [_call(call) for call in content.calls(turn)]
     if calls:
-        said = {"role": "assistant", "content": turn.text.strip() or None, "tool_calls": calls}
-        yield said | _reasoning(turn, model, without)
+        message = {"role": "assistant", "content": turn.text.strip() or None, "tool_calls": calls}
+        yield message | _reasoning(turn, model, without)
     elif files := [_part(block) for block in content.result_files(turn)]:
-        yield {"role": "user", "content": [*files, *map(_part, content.shown(turn))]}
-    elif any(content.shown(turn)):
+        yield {"role": "user", "content": [*files, *map(_part, content.visible_blocks(turn))]}
+    elif any(content.visible_blocks(turn)):
         yield _message(turn)
 
 
 def _reasoning(turn: Turn, model: str, without: Collection[str]) -> dict[str, str]:
     """Return the field with the reasoning of a turn, if this model has written it."""
-    found: dict[str, str] = {}
+    fields: dict[str, str] = {}
     for block in turn.blocks:
         data = block.data if isinstance(block, ReasoningBlock) else {}
         field, text = data.get("field"), data.get("text")
         is_ours = data.get("model") == model and field in REASONING_FIELDS
         if is_ours and field not in without and isinstance(text, str):
-            found[str(field)] = found.get(str(field), "") + text
-    return found
+            fields[str(field)] = fields.get(str(field), "") + text
+    return fields
 
 
 def _call(block: ToolUseBlock) -> JsonObject:
@@ -128,7 +128,7 @@ def _call(block: ToolUseBlock) -> JsonObject:
 def _message(turn: Turn) -> JsonObject:
     if content.is_text(turn):
         return {"role": turn.role, "content": turn.text}
-    return {"role": turn.role, "content": [_part(block) for block in content.shown(turn)]}
+    return {"role": turn.role, "content": [_part(block) for block in content.visible_blocks(turn)]}
 
 
 def _part(block: TextBlock | ImageBlock | DocumentBlock) -> JsonObject:

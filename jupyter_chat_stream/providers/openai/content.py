@@ -52,15 +52,15 @@ def output_text(block: ToolResultBlock) -> str:
 
 def result_files(turn: Turn) -> Iterator[TextBlock | ImageBlock | DocumentBlock]:
     """Yield the files of a turn's results, each after a text that tells whose it is."""
-    found = [(block, file) for block in results(turn) for file in block.files]
-    if found:
+    files = [(block, file) for block in results(turn) for file in block.files]
+    if files:
         yield TextBlock(text=RESULT_FILES)
-    for block, file in found:
+    for block, file in files:
         yield TextBlock(text=f"{file.name!r} of {block.name!r}:")
         yield file
 
 
-def shown(turn: Turn) -> Iterable[TextBlock | ImageBlock | DocumentBlock]:
+def visible_blocks(turn: Turn) -> Iterable[TextBlock | ImageBlock | DocumentBlock]:
     """Yield the texts of a turn that are not blank, its images and its documents."""
     for block in turn.blocks:
         if isinstance(block, (ImageBlock, DocumentBlock)) or (
@@ -71,7 +71,7 @@ def shown(turn: Turn) -> Iterable[TextBlock | ImageBlock | DocumentBlock]:
 
 def is_text(turn: Turn) -> bool:
     """Return whether a turn holds only text, which every server takes as a plain string."""
-    return all(isinstance(block, TextBlock) for block in shown(turn))
+    return all(isinstance(block, TextBlock) for block in visible_blocks(turn))
 
 
 def data_url(block: ImageBlock | DocumentBlock) -> str:

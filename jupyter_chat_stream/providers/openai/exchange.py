@@ -11,7 +11,7 @@ from ...shared.errors import ProviderError, StreamCut
 from .. import foreign_answers, streaming
 from ..base import Chunk
 from . import failures
-from .failures import Asked
+from .failures import OpenAIRequest
 
 if TYPE_CHECKING:
     import openai
@@ -21,7 +21,7 @@ def read(
     client: openai.AsyncOpenAI,
     open_stream: Callable[[], Awaitable[streaming.Events]],
     reading: streaming.Reading,
-    asked: Asked,
+    request: OpenAIRequest,
     now: Callable[[], float],
 ) -> AsyncGenerator[Chunk, None]:
     """Yield the chunks of one answer; raises ProviderError.
@@ -33,18 +33,18 @@ def read(
     """
 
     async def look(response: Any) -> None:
-        await check(response, asked)
+        await check(response, request)
 
-    def tell(error: Exception, has_begun: bool) -> ProviderError:
+    def translate_error(error: Exception, has_begun: bool) -> ProviderError:
         if client.is_closed():  # by `close`: aiohttp then raises a bare RuntimeError
-            return failures.from_connection(error, asked, has_begun=has_begun)
-        return translate(error, asked, now, has_begun=has_begun)
+            return failures.from_connection(error, request, has_begun=has_begun)
+        return translate(error, request, now, has_begun=has_begun)
 
-    return streaming.read(open_stream, reading, check=look, translate=tell)
+    return streaming.read(open_stream, reading, check=look, translate=translate_error)
 
 
 def translate(
-    error: Exception, asked: Asked, now: Callable[[], float], *, has_begun: bool = False
+    error: Exception, request: OpenAIRequest, now: Callable[[], float], *, has_begun: bool = False
 ) -> ProviderError:
     """Translate an error of the SDK, of its transport, or of what was sent."""
     import aiohttp
@@ -52,16 +52,16 @@ def translate(
     import openai
 
     network = (openai.APIConnectionError, httpx2.HTTPError, aiohttp.ClientError, OSError)
-    endpoint = asked.endpoint
+    endpoint = request.endpoint
     if isinstance(error, openai.APIStatusError):
-        return failures.from_status(error, asked, now)
+        return failures.from_status(error, request, now)
     if isinstance(error, (*network, asyncio.TimeoutError)):
-        return failures.from_connection(error, asked, has_begun=has_begun)
+        return failures.from_connection(error, request, has_begun=has_begun)
     if isinstance(error, openai.APIError):
-        return failures.from_stream(error.body, asked)
+        return failures.from_stream(error.body, request)
     if has_begun and isinstance(error, (ValueError, TypeError, AttributeError, LookupError)):
         return StreamCut(
-            f"What {endpoint.title} sent is not a stream of {asked.api} "
+            f"What {endpoint.title} sent is not a stream of {request.api} "
             f"({type(error).__name__}). Look at the 'base_url' of the endpoint {endpoint.name!r}."
         )
     return ProviderError(
@@ -70,7 +70,7 @@ def translate(
     )
 
 
-async def check(response: Any, asked: Asked) -> None:
+async def check(response: Any, request: OpenAIRequest) -> None:
     """Look at what answers before it is read.
 
     Raises:
@@ -84,5 +84,5 @@ async def check(response: Any, asked: Asked) -> None:
     except ValueError:
         value = None
     if isinstance(value, Mapping) and (value.get("error") or value.get("object") == "error"):
-        raise failures.from_stream(value, asked)
-    raise failures.not_the_provider(response, body, asked)
+        raise failures.from_stream(value, request)
+    raise failures.not_the_provider(response, body, request)

@@ -27,7 +27,7 @@ from ...shared.errors import (
 )
 from ...shared.json_objects import JsonObject
 from .. import foreign_answers
-from ..asked import AskedEndpoint
+from ..endpoint_request import EndpointRequest
 from ..endpoints import Dialect
 from ..network_failures import NetworkFailure
 from ..quoting import as_reason
@@ -69,15 +69,15 @@ _TOO_LONG = re.compile(
     r"(?i)maximum context length|context[ _](length|size|window)|prompt is too long|too many tokens"
 )
 _IMAGE = re.compile(r"(^|_)image(_|$)")  # OpenAI has a dozen codes for images that it cannot read
-_OVERLOADED = re.compile(r"(?i)overloaded|server busy")
-_FILTERED = re.compile(r"(?i)content management policy|flagged|content filter")
+_OVERLOAD_WORDS = re.compile(r"(?i)overloaded|server busy")
+_FILTER_WORDS = re.compile(r"(?i)content management policy|flagged|content filter")
 _NO_MODEL = re.compile(r"(?i)\bmodel\b.*(not found|does not exist|not exist|no such)")
 
 
 API_NAMES: Mapping[Dialect, str] = {"chat": "Chat Completions", "responses": "the Responses API"}
 
 
-class Asked(AskedEndpoint):
+class OpenAIRequest(EndpointRequest):
     """A request in one of OpenAI's dialects."""
 
     @property
@@ -86,57 +86,57 @@ class Asked(AskedEndpoint):
         return API_NAMES[self.endpoint.dialect]
 
 
-def from_status(error: Any, asked: Asked, now: Callable[[], float]) -> ProviderError:
+def from_status(error: Any, request: OpenAIRequest, now: Callable[[], float]) -> ProviderError:
     """Translate an ``openai.APIStatusError``."""
     response, status = error.response, error.status_code
     is_json = foreign_answers.media_type(response).endswith("json")
     page = error.body if isinstance(error.body, str) and not is_json else None
     if foreign_answers.is_foreign(status, page):
-        return not_the_provider(response, page or "", asked)
+        return not_the_provider(response, page or "", request)
     facts: JsonObject = {"http_status": status}
     if isinstance(error.request_id, str):
         facts["request_id"] = error.request_id[:128]
     wait_s = retry_after_s(response.headers, now)
     if page:
-        what = foreign_answers.describe(response, page, asked.prompt, asked.key)
+        description = foreign_answers.describe(response, page, request.prompt, request.key)
         return _kind("", "", status)(
-            f"A server in between answered for {asked.endpoint.title}: {what}.",
+            f"A server in between answered for {request.endpoint.title}: {description}.",
             retry_after_s=wait_s,
             **facts,
         )
-    return _translate(error.body, status, asked, wait_s, facts)
+    return _translate(error.body, status, request, wait_s, facts)
 
 
-def from_stream(body: Any, asked: Asked) -> ProviderError:
+def from_stream(body: Any, request: OpenAIRequest) -> ProviderError:
     """Translate an error object that came inside an answer with status 200."""
-    return _translate(body, 200, asked, None, {})
+    return _translate(body, 200, request, None, {})
 
 
 def _translate(
-    body: Any, status: int, asked: Asked, wait_s: float | None, facts: JsonObject
+    body: Any, status: int, request: OpenAIRequest, wait_s: float | None, facts: JsonObject
 ) -> ProviderError:
-    codes, said = _read(body)
-    if status == 404 and not any(map(_by_code, codes)) and not _NO_MODEL.search(said):
+    codes, message = _read(body)
+    if status == 404 and not any(map(_by_code, codes)) and not _NO_MODEL.search(message):
         return NotTheProvider(
-            f"{asked.endpoint.title} does not speak {asked.api} at {asked.endpoint.place} (status "
-            f"404). Look at the 'base_url' of the endpoint {asked.endpoint.name!r}, which often "
-            f"ends with /v1, and at its 'dialect'.{asked.quote(said)}",
+            f"{request.endpoint.title} does not speak {request.api} at {request.endpoint.place} "
+            f"(status 404). Look at the 'base_url' of the endpoint {request.endpoint.name!r}, "
+            f"which often ends with /v1, and at its 'dialect'.{request.quote(message)}",
             **facts,
         )
     number = next((int(code) for code in codes if code.isdecimal() and len(code) == 3), 0)
-    kind = next((_kind(code, said, status or number) for code in codes if _by_code(code)), None)
-    kind = kind or _kind("", said, number if status < 300 else status)
+    kind = next((_kind(code, message, status or number) for code in codes if _by_code(code)), None)
+    kind = kind or _kind("", message, number if status < 300 else status)
     if kind in _PASSING:
         facts["retry_after_s"] = wait_s
     if kind is NoSuchModel:
-        facts["model"] = f"{asked.endpoint.name}/{asked.prompt.model}"
+        facts["model"] = f"{request.endpoint.name}/{request.prompt.model}"
     sentence = _SENTENCES[kind].format(
-        who=asked.endpoint.title, model=asked.prompt.model, name=asked.endpoint.name
+        who=request.endpoint.title, model=request.prompt.model, name=request.endpoint.name
     )
     if kind is BadRequest:
-        sentence += asked.quote(said)
-    if kind is NoSuchModel and asked.endpoint.product == "Ollama":
-        sentence += f" To install it: ollama pull {asked.prompt.model}"
+        sentence += request.quote(message)
+    if kind is NoSuchModel and request.endpoint.product == "Ollama":
+        sentence += f" To install it: ollama pull {request.prompt.model}"
     return kind(sentence, **facts)
 
 
@@ -149,21 +149,23 @@ def _read(body: Any) -> tuple[list[str], str]:
     if not isinstance(body, Mapping):
         return [], ""
     codes = [body.get("code"), body.get("type")]
-    said = next((body[k] for k in ("message", "detail") if isinstance(body.get(k), str)), "")
-    return [str(code) for code in codes if isinstance(code, (str, int))], said
+    message = next(
+        (body[name] for name in ("message", "detail") if isinstance(body.get(name), str)), ""
+    )
+    return [str(code) for code in codes if isinstance(code, (str, int))], message
 
 
 def _by_code(code: str) -> type[ProviderError] | None:
     return _CODES.get(code) or (BadRequest if _IMAGE.search(code) else None)
 
 
-def _kind(code: str, said: str, status: int) -> type[ProviderError]:
+def _kind(code: str, message: str, status: int) -> type[ProviderError]:
     if code not in _PASSING_CODES and status not in (401, 404, 429) and status < 500:
-        if _TOO_LONG.search(said):
+        if _TOO_LONG.search(message):
             return PromptTooLong
-        if _FILTERED.search(said):
+        if _FILTER_WORDS.search(message):
             return Refusal
-    if _OVERLOADED.search(said) and (status >= 500 or status < 300):
+    if _OVERLOAD_WORDS.search(message) and (status >= 500 or status < 300):
         return Overloaded
     by_code = _by_code(code)
     if by_code is not None and (status < 300 or by_code is not BadRequest or code in _FINAL_CODES):
@@ -193,21 +195,23 @@ _SENTENCES: Mapping[type[ProviderError], str] = {
 }
 
 
-def declined(said: str, *, is_filtered: bool) -> Refusal:
+def declined(reason: str, *, is_filtered: bool) -> Refusal:
     """Return the error for an answer that is a refusal.
 
     Args:
-        said: the model's reason; empty if it named none.
+        reason: the model's reason; empty if it named none.
         is_filtered: whether a filter ended the answer, not the model.
     """
     return Refusal(
-        f"The model declined to answer{as_reason(said)} Ask in other words, or choose another "
+        f"The model declined to answer{as_reason(reason)} Ask in other words, or choose another "
         "model.",
         category="content_filter" if is_filtered else "unnamed",
     )
 
 
-def from_connection(error: BaseException, asked: Asked, *, has_begun: bool) -> ProviderError:
+def from_connection(
+    error: BaseException, request: OpenAIRequest, *, has_begun: bool
+) -> ProviderError:
     """Translate a failure of the network.
 
     Args:
@@ -215,20 +219,20 @@ def from_connection(error: BaseException, asked: Asked, *, has_begun: bool) -> P
     """
     failure = NetworkFailure.of(error)
     if not has_begun:
-        return failure.before_answer(asked.endpoint)
+        return failure.before_answer(request.endpoint)
     if failure.is_timeout:
         return Stalled(
-            f"{asked.endpoint.title} fell silent in the middle of the answer ({failure.reason})."
+            f"{request.endpoint.title} fell silent in the middle of the answer ({failure.reason})."
         )
     return StreamCut(f"The connection broke in the middle of the answer ({failure.reason}).")
 
 
-def not_the_provider(response: Any, body: str, asked: Asked) -> NotTheProvider:
+def not_the_provider(response: Any, body: str, request: OpenAIRequest) -> NotTheProvider:
     """Return the error for an answer that does not come from the API."""
-    what = foreign_answers.describe(response, body, asked.prompt, asked.key)
+    description = foreign_answers.describe(response, body, request.prompt, request.key)
     return NotTheProvider(
-        f"What answers for the endpoint {asked.endpoint.name!r} is no server of {asked.api}: "
-        f"{what}. Look at its 'base_url' in --ChatStream.endpoints and at the proxies of the "
-        "Jupyter server; one of them may want somebody to sign in.",
+        f"What answers for the endpoint {request.endpoint.name!r} is no server of {request.api}: "
+        f"{description}. Look at its 'base_url' in --ChatStream.endpoints and at the proxies of "
+        "the Jupyter server; one of them may want somebody to sign in.",
         http_status=response.status_code,
     )

@@ -25,7 +25,7 @@ def translate(params: Params, names: Mapping[str, str], api: str) -> JsonObject:
     Raises:
         BadRequest: the dialect has no such parameter, or its value has no meaning.
     """
-    return {_known(name, names, api): _checked(name, value) for name, value in params.items()}
+    return {_api_name(name, names, api): _api_value(name, value) for name, value in params.items()}
 
 
 def function(tool: Tool) -> JsonObject:
@@ -38,7 +38,7 @@ def function(tool: Tool) -> JsonObject:
     return fields
 
 
-def _known(name: str, names: Mapping[str, str], api: str) -> str:
+def _api_name(name: str, names: Mapping[str, str], api: str) -> str:
     if name not in names:
         raise BadRequest(
             f"{api} here takes no parameter {name!r}.{did_you_mean(name, names)} "
@@ -48,19 +48,19 @@ def _known(name: str, names: Mapping[str, str], api: str) -> str:
     return names[name]
 
 
-def _checked(name: str, value: Any) -> Any:
-    is_valid, wanted = _RULES[name]
+def _api_value(name: str, value: Any) -> Any:
+    is_valid, rule = _RULES[name]
     if not is_valid(value):
-        raise BadRequest(f"The parameter {name!r} must be {wanted}.", param=name)
+        raise BadRequest(f"The parameter {name!r} must be {rule}.", param=name)
     return _CHOICES[value["type"]] if isinstance(value, Mapping) else value
 
 
-def _between(least: float, most: float) -> tuple[Callable[[Any], bool], str]:
+def _between(low: float, high: float) -> tuple[Callable[[Any], bool], str]:
     def is_valid(value: Any) -> bool:
         is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        return is_number and least <= value <= most
+        return is_number and low <= value <= high
 
-    return is_valid, f"a number from {least:g} to {most:g}"
+    return is_valid, f"a number from {low:g} to {high:g}"
 
 
 def _is_stop_list(value: Any) -> bool:

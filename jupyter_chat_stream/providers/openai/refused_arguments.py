@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from ...shared.json_objects import JsonObject
 from ...shared.logs import Line
-from .failures import Asked
+from .failures import OpenAIRequest
 
 log = logging.getLogger("jupyter_chat_stream.providers")
 
@@ -39,7 +39,7 @@ class RefusedArguments:
 
     async def send(
         self,
-        asked: Asked,
+        request: OpenAIRequest,
         build: Callable[[Collection[str]], Arguments],
         optional_of: Callable[[Arguments], Collection[str]],
         create: Callable[[Arguments], Awaitable[T]],
@@ -53,12 +53,12 @@ class RefusedArguments:
         """
         import openai
 
-        model = asked.prompt.model
+        model = request.prompt.model
         without = set(self.of(model))
         while True:
             arguments = build(without)
             try:
-                found = await create(arguments)
+                response = await create(arguments)
             except openai.APIStatusError as error:
                 name = refused_by(error, optional_of(arguments))
                 if name is None:
@@ -66,8 +66,8 @@ class RefusedArguments:
                 without.add(name)
             else:
                 # The reasoning of this prompt was refused, not that of every prompt.
-                self._note(asked.endpoint.name, model, without - {REASONING})
-                return found
+                self._note(request.endpoint.name, model, without - {REASONING})
+                return response
 
     def _note(self, endpoint: str, model: str, without: set[str]) -> None:
         new = without - self.of(model)
@@ -80,34 +80,34 @@ class RefusedArguments:
             log.warning(Line("argument.left_out", endpoint=endpoint, model=model, argument=name))
 
 
-def refused_by(error: Any, sent: Collection[str]) -> str | None:
+def refused_by(error: Any, names: Collection[str]) -> str | None:
     """Return the name of the argument that a server refuses; None for any other failure.
 
     Args:
         error: an ``openai.APIStatusError``.
-        sent: the optional arguments of the request.
+        names: the optional arguments of the request.
     """
     if error.status_code not in _REFUSING:
         return None
     body = error.body if isinstance(error.body, dict) else {}
-    if body.get("code") in _REASONING_CODES and REASONING in sent:
+    if body.get("code") in _REASONING_CODES and REASONING in names:
         return REASONING
     place = body.get("param")
     if not isinstance(place, str):
         place = ""
-    if place in sent:
+    if place in names:
         return place
     first = re.split(r"[.\[]", place)[0]
-    if first in sent:  # ``include[0]``
+    if first in names:  # ``include[0]``
         return first
     # A tool's input may have a field of the same name, but its place begins with ``tools``.
-    near = [name for name in sent if not first or name.startswith(f"{first}.")]
-    said = json.dumps(body)
-    return next((name for name in near if _names(said, name)), None)
+    near = [name for name in names if not first or name.startswith(f"{first}.")]
+    text = json.dumps(body)
+    return next((name for name in near if _is_named(text, name)), None)
 
 
-def _names(said: str, name: str) -> bool:
+def _is_named(text: str, name: str) -> bool:
     """Whether an error names an argument; a plain word of a sentence is no name."""
-    if name == "background" and re.search(r"(?i)\bbackground mode\b", said):
+    if name == "background" and re.search(r"(?i)\bbackground mode\b", text):
         return True
-    return re.search(rf"""['"`.]{re.escape(name)}['"`\\]""", said) is not None
+    return re.search(rf"""['"`.]{re.escape(name)}['"`\\]""", text) is not None

@@ -26,7 +26,7 @@ from ..carried_files import carrying
 from ..streaming import Events
 from . import exchange, responses_request
 from .beginnings import Beginnings
-from .failures import Asked
+from .failures import OpenAIRequest
 from .refused_arguments import Arguments, RefusedArguments
 from .responses_reading import ResponsesReading
 from .sdk import Headers
@@ -34,9 +34,10 @@ from .sdk import Headers
 if TYPE_CHECKING:
     import openai
 
-_LOST = (400, 404, 410, 422)  # of a request to join: no such response, or no such place in it
-_DONE = (400, 404, 409, 410)  # of a request to cancel: it has ended, or is gone
-_BROKEN = ("cancelled", "failed")
+# Of a request to join: no such response, or no such place in it.
+_LOST_STATUSES = (400, 404, 410, 422)
+_ENDED_STATUSES = (400, 404, 409, 410)  # of a request to cancel: it has ended, or is gone
+_BROKEN_STATES = ("cancelled", "failed")
 
 
 class Responses:
@@ -48,18 +49,18 @@ class Responses:
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
-        self._refused = RefusedArguments()
+        self._refused_arguments = RefusedArguments()
         self._beginnings = Beginnings()
 
     async def stream(
-        self, client: openai.AsyncOpenAI, asked: Asked, model: Model, headers: Headers
+        self, client: openai.AsyncOpenAI, request: OpenAIRequest, model: Model, headers: Headers
     ) -> AsyncGenerator[Chunk, None]:
         """Answer a prompt, or join its upstream; raises ProviderError."""
-        upstream = asked.prompt.upstream
+        upstream = request.prompt.upstream
         if upstream is not None:
-            chunks = self._join(client, asked, model, headers, upstream)
+            chunks = self._join(client, request, model, headers, upstream)
         else:
-            chunks = self._begin(client, asked, model, headers)
+            chunks = self._begin(client, request, model, headers)
         async with aclosing(chunks):
             async for chunk in chunks:
                 yield chunk
@@ -69,7 +70,7 @@ class Responses:
         await self._beginnings.close()
 
     async def stop(
-        self, client: openai.AsyncOpenAI, asked: Asked, headers: Headers, handle: JsonView
+        self, client: openai.AsyncOpenAI, request: OpenAIRequest, headers: Headers, handle: JsonView
     ) -> None:
         """Cancel a response; it may have ended, and it may be unknown by now."""
         import openai
@@ -77,58 +78,60 @@ class Responses:
         try:
             await client.responses.cancel(id_of(handle), extra_headers=headers)
         except openai.APIStatusError as error:
-            if error.status_code not in _DONE:
-                raise exchange.translate(error, asked, self._now) from None
+            if error.status_code not in _ENDED_STATUSES:
+                raise exchange.translate(error, request, self._now) from None
         except Exception as error:  # noqa: BLE001  the SDK lets many libraries' errors through
-            raise exchange.translate(error, asked, self._now) from None
+            raise exchange.translate(error, request, self._now) from None
 
     async def _begin(
-        self, client: openai.AsyncOpenAI, asked: Asked, model: Model, headers: Headers
+        self, client: openai.AsyncOpenAI, request: OpenAIRequest, model: Model, headers: Headers
     ) -> AsyncGenerator[Chunk, None]:
         async def ask() -> Events:
-            if not asked.endpoint.background:
+            if not request.endpoint.background:
                 return await send()
             return await self._beginnings.open(send, cancel)
 
         async def send() -> openai.AsyncStream[Any]:
-            events = await self._ask(client, asked, model, headers)
+            events = await self._ask(client, request, model, headers)
             try:
-                await exchange.check(events.response, asked)
+                await exchange.check(events.response, request)
             except BaseException:
                 await events.close()
                 raise
             return events
 
         async def cancel(id_: str) -> None:
-            await self.stop(client, asked, headers, {"response_id": id_})
+            await self.stop(client, request, headers, {"response_id": id_})
 
-        reading = ResponsesReading(asked, model)
-        async with aclosing(exchange.read(client, ask, reading, asked, self._now)) as chunks:
+        reading = ResponsesReading(request, model)
+        async with aclosing(exchange.read(client, ask, reading, request, self._now)) as chunks:
             async for chunk in chunks:
                 yield chunk
 
     async def _ask(
-        self, client: openai.AsyncOpenAI, asked: Asked, model: Model, headers: Headers
+        self, client: openai.AsyncOpenAI, request: OpenAIRequest, model: Model, headers: Headers
     ) -> openai.AsyncStream[Any]:
         """Send the request, without the arguments that the server refuses."""
 
         def build(without: Collection[str]) -> Arguments:
-            return responses_request.build(asked.prompt, asked.endpoint, model, without)
+            return responses_request.build(request.prompt, request.endpoint, model, without)
 
         async def create(arguments: Arguments) -> openai.AsyncStream[Any]:
-            to: Any = client.responses.create
-            found: openai.AsyncStream[Any] = await to(
+            send: Any = client.responses.create
+            events: openai.AsyncStream[Any] = await send(
                 **arguments, stream=True, extra_headers=headers
             )
-            return found
+            return events
 
         with carrying():
-            return await self._refused.send(asked, build, responses_request.optional_of, create)
+            return await self._refused_arguments.send(
+                request, build, responses_request.optional_of, create
+            )
 
     async def _join(
         self,
         client: openai.AsyncOpenAI,
-        asked: Asked,
+        request: OpenAIRequest,
         model: Model,
         headers: Headers,
         upstream: Upstream,
@@ -137,27 +140,31 @@ class Responses:
 
         async def ask() -> openai.AsyncStream[Any]:
             nonlocal is_open
-            found = await self._retrieve(client, asked, headers, upstream)
+            events = await self._retrieve(client, request, headers, upstream)
             is_open = True
-            return found
+            return events
 
-        reading = ResponsesReading(asked, model)
+        reading = ResponsesReading(request, model)
         try:
-            async with aclosing(exchange.read(client, ask, reading, asked, self._now)) as chunks:
+            async with aclosing(exchange.read(client, ask, reading, request, self._now)) as chunks:
                 async for chunk in chunks:
                     yield chunk
         except StreamCut:
             if reading.has_stopped and await self._is_broken(client, upstream, headers):
-                raise _lost(asked, "it was cancelled, or has failed") from None
+                raise _upstream_lost(request, "it was cancelled, or has failed") from None
             raise
         except (NotTheProvider, Overloaded, ProviderDown, RateLimited) as failure:
             if not is_open:
                 raise
             # The response itself has failed, so joining it once more would fail again.
-            raise _lost(asked, failure.message) from None
+            raise _upstream_lost(request, failure.message) from None
 
     async def _retrieve(
-        self, client: openai.AsyncOpenAI, asked: Asked, headers: Headers, upstream: Upstream
+        self,
+        client: openai.AsyncOpenAI,
+        request: OpenAIRequest,
+        headers: Headers,
+        upstream: Upstream,
     ) -> openai.AsyncStream[Any]:
         """Ask for the events after the cursor; raises UpstreamLost."""
         import openai
@@ -167,9 +174,9 @@ class Responses:
             retrieve = client.responses.retrieve
             return await retrieve(id_, stream=True, starting_after=after, extra_headers=headers)
         except openai.APIStatusError as error:
-            if error.status_code not in _LOST:
+            if error.status_code not in _LOST_STATUSES:
                 raise
-            raise _lost(asked, f"status {error.status_code}") from None
+            raise _upstream_lost(request, f"status {error.status_code}") from None
 
     async def _is_broken(
         self, client: openai.AsyncOpenAI, upstream: Upstream, headers: Headers
@@ -177,10 +184,10 @@ class Responses:
         """Return whether a response will never be whole; False if that cannot be learned now."""
         try:
             id_ = id_of(upstream.handle)
-            found = await client.responses.retrieve(id_, extra_headers=headers)
+            response = await client.responses.retrieve(id_, extra_headers=headers)
         except Exception:  # noqa: BLE001  the next attempt joins, and learns more
             return False
-        return getattr(found, "status", None) in _BROKEN
+        return getattr(response, "status", None) in _BROKEN_STATES
 
 
 def id_of(handle: JsonView) -> str:
@@ -195,5 +202,7 @@ def id_of(handle: JsonView) -> str:
     return id_
 
 
-def _lost(asked: Asked, why: str) -> ProviderError:
-    return UpstreamLost(f"{asked.endpoint.title} no longer has the answer that had begun ({why}).")
+def _upstream_lost(request: OpenAIRequest, reason: str) -> ProviderError:
+    return UpstreamLost(
+        f"{request.endpoint.title} no longer has the answer that had begun ({reason})."
+    )

@@ -34,41 +34,43 @@ from ..call_ids import CallIds
 from ..call_inputs import input_of
 from ..continuation import KnownBlanks
 from . import failures
-from .failures import Asked, declined
+from .failures import OpenAIRequest, declined
 from .responses_request import reasoning_data
 from .usage import count, is_context_full
 
 _CUT_BY_LENGTH = "max_output_tokens"
-_CANCELLED = ("response.cancelled", "response.canceled")
+_CANCEL_EVENTS = ("response.cancelled", "response.canceled")
 
 
 class ResponsesReading:
     """The state of reading one answer.
 
     Args:
-        asked: the request; its prompt's ``upstream`` is where this answer is joined again.
+        request: its prompt's ``upstream`` tells at which cursor this answer is joined again.
         model: the size of its context.
     """
 
-    def __init__(self, asked: Asked, model: Model) -> None:
+    def __init__(self, request: OpenAIRequest, model: Model) -> None:
         self.is_ended = False
         self.usage: UsageChunk | None = None
         self.has_stopped = False  # the HTTP answer ended well, but not the model's
-        self._asked, self._model = asked, model
-        prompt = asked.prompt
-        self._joined = prompt.upstream
-        self._next: int | None = None if prompt.upstream is None else prompt.upstream.cursor + 1
+        self._request, self._model = request, model
+        prompt = request.prompt
+        self._upstream = prompt.upstream
+        self._next_number: int | None = (
+            None if prompt.upstream is None else prompt.upstream.cursor + 1
+        )
         handle: JsonView = {} if prompt.upstream is None else prompt.upstream.handle
         self._response_id: str | None = handle.get("response_id")
         self._place: list[Any] | None = handle.get("place")
         self._blanks = KnownBlanks(prompt.partial)
-        if self._joined is not None:
-            self._blanks.left = handle.get("blanks", "")
+        if self._upstream is not None:
+            self._blanks.remaining = handle.get("blanks", "")
         self._usage: dict[str, int] = {}
         self._has_events = False
         self._refusal: list[str] = []
         self._calls: dict[str, tuple[str, str]] = {}  # of calls that are not whole: id and name
-        self._broken: dict[str, ToolCallChunk] = {}  # of those, the ones with a broken input
+        self._broken_calls: dict[str, ToolCallChunk] = {}  # of those, the ones with a broken input
         self._ids = CallIds(prompt)
         self._has_calls = False
         self._handlers: Mapping[str, Callable[[Any], list[Chunk]]] = {
@@ -84,7 +86,7 @@ class ResponsesReading:
             "response.incomplete": self._cut,
             "response.failed": self._fail,
             "error": self._fail,
-            **dict.fromkeys(_CANCELLED, self._cancelled),
+            **dict.fromkeys(_CANCEL_EVENTS, self._note_cancel),
         }
 
     def feed(self, event: Any) -> list[Chunk]:
@@ -114,10 +116,10 @@ class ResponsesReading:
         """
         if self.is_ended:
             return []
-        endpoint = self._asked.endpoint
-        if not self._has_events and self._joined is None:
+        endpoint = self._request.endpoint
+        if not self._has_events and self._upstream is None:
             raise NotTheProvider(
-                f"What answers at {endpoint.place} does not speak {self._asked.api}: its stream "
+                f"What answers at {endpoint.place} does not speak {self._request.api}: its stream "
                 f"had no event. Look at the 'base_url' of the endpoint {endpoint.name!r}, and at "
                 "its 'dialect'."
             )
@@ -134,8 +136,8 @@ class ResponsesReading:
 
     def _handle(self) -> JsonObject:
         handle: JsonObject = {"response_id": self._response_id}
-        if self._blanks.left:
-            handle["blanks"] = self._blanks.left
+        if self._blanks.remaining:
+            handle["blanks"] = self._blanks.remaining
         if self._place is not None:
             handle["place"] = self._place
         return handle
@@ -146,16 +148,16 @@ class ResponsesReading:
         Raises:
             UpstreamLost: the first event is not the one after the cursor.
         """
-        if self._next is None or number is None:
+        if self._next_number is None or number is None:
             return False
-        if number < self._next:
+        if number < self._next_number:
             return True
-        if number > self._next:
+        if number > self._next_number:
             raise UpstreamLost(
-                f"{self._asked.endpoint.title} no longer has the part of the answer that comes "
+                f"{self._request.endpoint.title} no longer has the part of the answer that comes "
                 "next."
             )
-        self._next = None
+        self._next_number = None
         return False
 
     def _begin(self, event: Any) -> list[Chunk]:
@@ -214,22 +216,22 @@ class ResponsesReading:
         if kind != "function_call":
             return []
         key, (id_, name) = self._call_of(event, item)
-        given = input_of(_string(getattr(item, "arguments", None)))
-        if isinstance(given, str):  # the end decides: the length may have cut it
-            broken = ToolCallChunk(tool_call_id=id_, name=name, input={}, error=given)
-            self._broken[key] = broken
+        call_input = input_of(_string(getattr(item, "arguments", None)))
+        if isinstance(call_input, str):  # the end decides: the length may have cut it
+            broken = ToolCallChunk(tool_call_id=id_, name=name, input={}, error=call_input)
+            self._broken_calls[key] = broken
             return []
         del self._calls[key]
-        return [ToolCallChunk(tool_call_id=id_, name=name, input=given)]
+        return [ToolCallChunk(tool_call_id=id_, name=name, input=call_input)]
 
     def _call_of(self, event: Any, item: Any) -> tuple[str, tuple[str, str]]:
         """Return the key of a call that is not whole, and its id in our log with its name."""
-        given = _string(getattr(item, "call_id", None)) or _string(getattr(item, "id", None))
-        given = given or f"call_{getattr(event, 'output_index', 0)}"
-        key = _string(getattr(item, "id", None)) or given
+        call_id = _string(getattr(item, "call_id", None)) or _string(getattr(item, "id", None))
+        call_id = call_id or f"call_{getattr(event, 'output_index', 0)}"
+        key = _string(getattr(item, "id", None)) or call_id
         self._has_calls, self._place = True, None
         if key not in self._calls:
-            self._calls[key] = self._ids.take(given), _string(getattr(item, "name", None))
+            self._calls[key] = self._ids.take(call_id), _string(getattr(item, "name", None))
         return key, self._calls[key]
 
     def _keep(self, item: Any) -> list[Chunk]:
@@ -237,60 +239,63 @@ class ResponsesReading:
         if not _string(getattr(item, "encrypted_content", None)):
             return []
         whole = item.to_dict(mode="json", warnings=False)
-        return [ProviderDataChunk(data=reasoning_data(self._asked.prompt.model, whole))]
+        return [ProviderDataChunk(data=reasoning_data(self._request.prompt.model, whole))]
 
     # ----------------------------------------------------------------------------- ends
 
     def _complete(self, event: Any) -> list[Chunk]:
-        response = self._counted(event)
-        said = "".join(self._refusal) or _refusal_of(response)
-        if said:
-            raise declined(said, is_filtered=False)
+        response = self._count_tokens(event)
+        message = "".join(self._refusal) or _refusal_of(response)
+        if message:
+            raise declined(message, is_filtered=False)
         for key, (call_id, _) in self._calls.items():
-            if key not in self._broken:
-                said = f"The input of tool call {call_id!r} did not come whole."
-                raise StreamCut(said) if self._joined is None else UpstreamLost(said)
+            if key not in self._broken_calls:
+                message = f"The input of tool call {call_id!r} did not come whole."
+                raise StreamCut(message) if self._upstream is None else UpstreamLost(message)
         has_calls = self._has_calls or any(_is_call(item) for item in _output(response))
         end = self._end("tool_use" if has_calls else "end_turn")
-        return [*self._broken.values(), *end]
+        return [*self._broken_calls.values(), *end]
 
     def _cut(self, event: Any) -> list[Chunk]:
-        response = self._counted(event)
+        response = self._count_tokens(event)
         reason = _string(getattr(getattr(response, "incomplete_details", None), "reason", None))
-        said = "".join(self._refusal) or _refusal_of(response)
-        if said or reason == "content_filter":
-            raise declined(said, is_filtered=reason == "content_filter")
+        refusal = "".join(self._refusal) or _refusal_of(response)
+        if refusal or reason == "content_filter":
+            raise declined(refusal, is_filtered=reason == "content_filter")
         return self._end("max_tokens" if reason in ("", _CUT_BY_LENGTH) else reason)
 
-    def _counted(self, event: Any) -> Any:
+    def _count_tokens(self, event: Any) -> Any:
         """Take the tokens of an ended response; returns the response."""
         response = getattr(event, "response", None)
-        given = getattr(response, "usage", None)
-        read, written = getattr(given, "input_tokens", None), getattr(given, "output_tokens", None)
-        counted = count(read, written, getattr(given, "input_tokens_details", None))
-        if counted:
-            self._usage = counted
-            self.usage = UsageChunk(model=self._asked.prompt.model, usage=counted)
+        usage = getattr(response, "usage", None)
+        input_tokens, output_tokens = (
+            getattr(usage, "input_tokens", None),
+            getattr(usage, "output_tokens", None),
+        )
+        tokens = count(input_tokens, output_tokens, getattr(usage, "input_tokens_details", None))
+        if tokens:
+            self._usage = tokens
+            self.usage = UsageChunk(model=self._request.prompt.model, usage=tokens)
         return response
 
     def _end(self, stop_reason: str) -> list[Chunk]:
-        usage, prompt = self._usage, self._asked.prompt
+        usage, prompt = self._usage, self._request.prompt
         if stop_reason == "max_tokens" and is_context_full(usage, prompt, self._model):
             stop_reason = "model_context_window_exceeded"
         self.is_ended = True
         return [EndChunk(stop_reason=stop_reason, model=prompt.model, usage=usage)]
 
     def _fail(self, event: Any) -> list[Chunk]:
-        self._counted(event)
-        said = event.to_dict(mode="json", warnings=False)
-        if "response" in said:
-            said = said["response"].get("error") or {}
-        raise failures.from_stream(said, self._asked)
+        self._count_tokens(event)
+        error = event.to_dict(mode="json", warnings=False)
+        if "response" in error:
+            error = error["response"].get("error") or {}
+        raise failures.from_stream(error, self._request)
 
-    def _cancelled(self, event: Any) -> list[Chunk]:
-        self._counted(event)
+    def _note_cancel(self, event: Any) -> list[Chunk]:
+        self._count_tokens(event)
         self.has_stopped = True
-        raise StreamCut(f"{self._asked.endpoint.title} cancelled the answer.")
+        raise StreamCut(f"{self._request.endpoint.title} cancelled the answer.")
 
 
 def _output(response: Any) -> list[Any]:

@@ -59,8 +59,8 @@ def build(
     if "store" not in without:
         # Only a response that is stored can be joined again; any other need not be kept.
         arguments["store"] = is_background
-    chosen = params.translate(prompt.params, PARAMS, "The Responses API")
-    reasoning = {"effort": chosen.pop("effort")} if "effort" in chosen else {}
+    api_params = params.translate(prompt.params, PARAMS, "The Responses API")
+    reasoning = {"effort": api_params.pop("effort")} if "effort" in api_params else {}
     if "reasoning" in model.can:
         if "reasoning.summary" not in without:
             reasoning["summary"] = "auto"
@@ -68,7 +68,7 @@ def build(
             arguments["include"] = [ENCRYPTED]
     if reasoning:
         arguments["reasoning"] = reasoning
-    return arguments | chosen
+    return arguments | api_params
 
 
 def optional_of(arguments: Arguments) -> set[str]:
@@ -103,28 +103,28 @@ def _items(prompt: Prompt, without: Collection[str]) -> list[JsonObject]:
 def _ask(turn: Turn) -> Iterator[JsonObject]:
     """Yield the items of a person's turn, after the results of tools that stand in it."""
     yield from map(_output, content.results(turn))
-    if not any(content.shown(turn)):
+    if not any(content.visible_blocks(turn)):
         return
     if content.is_text(turn):
         yield {"role": "user", "content": turn.text}
     else:
-        yield {"role": "user", "content": [_part(block) for block in content.shown(turn)]}
+        yield {"role": "user", "content": [_part(block) for block in content.visible_blocks(turn)]}
 
 
 def _output(block: ToolResultBlock) -> JsonObject:
     """Return the item of a result: a plain text, or a list if it has files."""
     id_, text = api_id(block.tool_call_id), content.output_text(block)
-    made: JsonObject = {"type": OUTPUT, "call_id": id_, "output": text}
+    item: JsonObject = {"type": OUTPUT, "call_id": id_, "output": text}
     if block.files:
-        said = [TextBlock(text=text)] if text.strip() else []
-        made["output"] = [_part(each) for each in (*said, *block.files)]
-    return made
+        texts = [TextBlock(text=text)] if text.strip() else []
+        item["output"] = [_part(each) for each in (*texts, *block.files)]
+    return item
 
 
 def _call(block: ToolUseBlock) -> JsonObject:
-    name, given = api_name(block.name), content.input_text(block)
+    name, arguments = api_name(block.name), content.input_text(block)
     id_ = api_id(block.tool_call_id)
-    return {"type": "function_call", "call_id": id_, "name": name, "arguments": given}
+    return {"type": "function_call", "call_id": id_, "name": name, "arguments": arguments}
 
 
 def _part(block: TextBlock | ImageBlock | DocumentBlock) -> JsonObject:
@@ -143,19 +143,19 @@ def _answer(turn: Turn, reader: str | None) -> Iterator[JsonObject]:
     Args:
         reader: the model that can read its own reasoning again; None for no reasoning.
     """
-    waiting: list[JsonObject] = []
+    reasoning: list[JsonObject] = []
     for block in turn.blocks:
         if isinstance(block, ReasoningBlock):
             item = block.data.get("item")
             if reader and block.data.get("model") == reader and isinstance(item, Mapping):
-                waiting.append(dict(item))
+                reasoning.append(dict(item))
         elif isinstance(block, TextBlock) and block.text.strip():
-            yield from waiting
-            waiting = []
+            yield from reasoning
+            reasoning = []
             yield {"role": "assistant", "content": block.text}
         elif isinstance(block, ToolUseBlock):
-            yield from waiting
-            waiting = []
+            yield from reasoning
+            reasoning = []
             yield _call(block)
 
 

@@ -50,12 +50,12 @@ def without_environment(endpoint: Endpoint, *, has_key: bool) -> Headers:
     """Return headers that leave out what the environment holds for OpenAI."""
     from openai import Omit
 
-    omitted: list[str] = [] if has_key else ["Authorization"]
+    names: list[str] = [] if has_key else ["Authorization"]
     if not endpoint.is_openai:
         lines = os.environ.get(_ENV_CUSTOM_HEADERS, "").split("\n")
-        omitted += [line.partition(":")[0].strip() for line in lines if ":" in line]
-        omitted += _ORGANIZATION_HEADERS
-    return {name: Omit() for name in omitted}
+        names += [line.partition(":")[0].strip() for line in lines if ":" in line]
+        names += _ORGANIZATION_HEADERS
+    return {name: Omit() for name in names}
 
 
 def _import() -> None:

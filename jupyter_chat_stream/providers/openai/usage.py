@@ -10,24 +10,27 @@ from ..base import Model, Prompt
 CONTEXT_IS_FULL_WITHIN = 32  # tokens: templates add some that no server counts
 
 
-def count(read: object, written: object, details: Any) -> dict[str, int] | None:
+def count(input_tokens: object, output_tokens: object, details: Any) -> dict[str, int] | None:
     """Return the tokens by our names; None if the server did not count them.
 
     Args:
-        read: the tokens of the prompt, with those of the cache.
-        written: the tokens of the answer.
+        input_tokens: the tokens of the prompt, with those of the cache.
+        output_tokens: the tokens of the answer.
         details: the SDK's object with what the cache has of the prompt.
     """
-    if not isinstance(read, int) or not isinstance(written, int):
+    if not isinstance(input_tokens, int) or not isinstance(output_tokens, int):
         return None
-    cached, saved = _tokens(details, "cached_tokens"), _tokens(details, "cache_write_tokens")
-    cached = min(cached, read)
-    saved = min(saved, read - cached)
+    cache_read, cache_write = (
+        _tokens(details, "cached_tokens"),
+        _tokens(details, "cache_write_tokens"),
+    )
+    cache_read = min(cache_read, input_tokens)
+    cache_write = min(cache_write, input_tokens - cache_read)
     return {
-        "input_tokens": read - cached - saved,
-        "output_tokens": written,
-        "cache_read_tokens": cached,
-        "cache_write_tokens": saved,
+        "input_tokens": input_tokens - cache_read - cache_write,
+        "output_tokens": output_tokens,
+        "cache_read_tokens": cache_read,
+        "cache_write_tokens": cache_write,
     }
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from ..asked import AskedEndpoint
+from ..endpoint_request import EndpointRequest
 from ..endpoints import CLAUDE as CLAUDE
 
 
-class AskedMessages(AskedEndpoint):
+class MessagesRequest(EndpointRequest):
     """A request to an address that has the Messages API."""
 
     @property

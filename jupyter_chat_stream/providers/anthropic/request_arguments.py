@@ -26,24 +26,27 @@ DEFAULT_MAX_TOKENS = 32_000
 
 
 def build(
-    prompt: Prompt, model: Model, endpoint: Endpoint, paused: Iterable[ContentBlockParam] = ()
+    prompt: Prompt,
+    model: Model,
+    endpoint: Endpoint,
+    paused_blocks: Iterable[ContentBlockParam] = (),
 ) -> MessageCreateParamsStreaming:
     """Return the arguments of ``messages.create`` for a prompt.
 
     Args:
         model: whose longest answer is asked for if the prompt names no length.
         endpoint: its parameters are allowed.
-        paused: the blocks of this answer that came before the model paused.
+        paused_blocks: the blocks of this answer that came before the model paused.
 
     Raises:
         BadRequest: the prompt holds something that the API does not take.
     """
-    given = params.parse(prompt.params, endpoint)
+    claude_params = params.parse(prompt.params, endpoint)
     max_tokens = prompt.max_tokens or min(model.max_output_tokens, DEFAULT_MAX_TOKENS)
     arguments: MessageCreateParamsStreaming = {
         "model": prompt.model,
         "max_tokens": max_tokens,
-        "messages": _messages(prompt, list(paused)),
+        "messages": _messages(prompt, list(paused_blocks)),
         "stream": True,
     }
     if prompt.system and prompt.system.strip():
@@ -52,26 +55,26 @@ def build(
         ]
     if prompt.tools:
         arguments["tools"] = list(map(turns.tool_param, prompt.tools))
-    thought, effort = thinking.choose(prompt.model, given, max_tokens)
-    if thought is not None:
-        arguments["thinking"] = thought
+    thinking_param, effort = thinking.choose(prompt.model, claude_params, max_tokens)
+    if thinking_param is not None:
+        arguments["thinking"] = thinking_param
     if effort is not None:
         arguments["output_config"] = {"effort": effort}
-    if given.stop_sequences is not None:
-        arguments["stop_sequences"] = given.stop_sequences
-    if given.tool_choice is not None:
-        arguments["tool_choice"] = given.tool_choice
+    if claude_params.stop_sequences is not None:
+        arguments["stop_sequences"] = claude_params.stop_sequences
+    if claude_params.tool_choice is not None:
+        arguments["tool_choice"] = claude_params.tool_choice
     return arguments
 
 
-def _messages(prompt: Prompt, paused: list[ContentBlockParam]) -> list[MessageParam]:
-    read = [(turn, content) for turn in prompt.turns if (content := turns.to_content(turn))]
+def _messages(prompt: Prompt, paused_blocks: list[ContentBlockParam]) -> list[MessageParam]:
+    pairs = [(turn, content) for turn in prompt.turns if (content := turns.to_content(turn))]
     has_system = bool(prompt.system and prompt.system.strip())
-    marked = [content for turn, content in read if turn.cache]
+    cacheable = [content for turn, content in pairs if turn.cache]
     # The latest marks are kept: each covers everything before it.
-    for content in marked[-(MAX_CACHE_MARKS - has_system) :]:
+    for content in cacheable[-(MAX_CACHE_MARKS - has_system) :]:
         turns.mark(content)
-    messages = [_message(turn.role, content) for turn, content in read]
+    messages = [_message(turn.role, content) for turn, content in pairs]
     partial = prompt.partial.rstrip()
     if partial:
         messages.append(_message("assistant", [{"type": "text", "text": partial}]))
@@ -79,8 +82,8 @@ def _messages(prompt: Prompt, paused: list[ContentBlockParam]) -> list[MessagePa
         messages.append(_message("user", [{"type": "text", "text": more}]))
     if not messages or messages[-1]["role"] != "user":
         raise BadRequest("The prompt must end with a user's turn that is not blank.")
-    if paused:
-        messages.append(_message("assistant", paused))
+    if paused_blocks:
+        messages.append(_message("assistant", paused_blocks))
     return messages
 
 

@@ -10,13 +10,13 @@ from .quoting import quote
 
 
 @dataclass(frozen=True, kw_only=True)
-class AskedEndpoint:
+class EndpointRequest:
     """The endpoint and the prompt of a request, and the secrets that no error may quote."""
 
     endpoint: Endpoint
     prompt: Prompt
     key: str = field(default="", repr=False)
 
-    def quote(self, said: str) -> str:
+    def quote(self, message: str) -> str:
         """Quote a server's message as a sentence; empty if the message quotes a secret."""
-        return quote(said, self.prompt, self.key, self.endpoint.headers.values())
+        return quote(message, self.prompt, self.key, self.endpoint.headers.values())
