@@ -37,7 +37,7 @@ class Channel:
     Args:
         find: returns the server's address.
         on_frame: called with each frame, which ``take`` folds.
-        lost: called when the socket has ended: the server must be found again.
+        on_lost: called when the socket has ended: the server must be found again.
         silence_s: how long the server may send nothing.
     """
 
@@ -45,19 +45,19 @@ class Channel:
         self,
         find: Callable[[], Awaitable[Connection]],
         on_frame: Callable[[WireFrame], Awaitable[None]],
-        lost: Callable[[], None],
+        on_lost: Callable[[], None],
         silence_s: Callable[[], float],
     ) -> None:
         self.followers: dict[str, Follower] = {}
         self.socket: WebSocketClientConnection | None = None
         self._find = find
         self._on_frame = on_frame
-        self._lost = lost
+        self._on_lost = on_lost
         self._silence_s = silence_s
-        self._heard = 0.0
+        self._heard_at = 0.0
         self._is_ending = False  # cancelled, although its task may need some turns to end
         self._loop = asyncio.get_running_loop()
-        self._says: set[asyncio.Task[None]] = set()
+        self._send_tasks: set[asyncio.Task[None]] = set()
         self.task = self._loop.create_task(self._keep_socket())
         self.task.add_done_callback(self._socket_failed)
 
@@ -67,7 +67,7 @@ class Channel:
         return not (self._is_ending or self.task.done())
 
     @property
-    def has_room(self) -> bool:
+    def can_add(self) -> bool:
         return self.is_open and len(self.followers) < MOST_FOLLOWERS
 
     def add(self, follower: Follower) -> None:
@@ -96,9 +96,9 @@ class Channel:
             self.task.cancel()
 
     def _say_soon(self, frame: Mapping[str, object]) -> None:
-        saying = self._loop.create_task(self._say(frame))
-        self._says.add(saying)
-        saying.add_done_callback(self._says.discard)
+        task = self._loop.create_task(self._say(frame))
+        self._send_tasks.add(task)
+        task.add_done_callback(self._send_tasks.discard)
 
     async def _say(self, frame: Mapping[str, object]) -> None:
         if self.socket is None:
@@ -112,14 +112,14 @@ class Channel:
         """Keep a socket open while this task lives."""
         tries = 0
         while True:
-            began = time.monotonic()
+            start = time.monotonic()
             try:
                 await self._use_socket()
             except ChatStreamError as error:
                 for follower in list(self.followers.values()):
                     follower.trouble(error)
-            self._lost()
-            tries = 0 if time.monotonic() - began > LASTED_S else tries + 1
+            self._on_lost()
+            tries = 0 if time.monotonic() - start > LASTED_S else tries + 1
             await asyncio.sleep(rest.RETRY_BACKOFF.pause_s(tries))
 
     def _socket_failed(self, task: asyncio.Task[None]) -> None:
@@ -131,35 +131,35 @@ class Channel:
 
     async def _use_socket(self) -> None:
         """Open the socket, ask for every thread, and fold the frames until the socket ends."""
-        opened = await rest.open_socket(await self._find())
-        self._heard = self._loop.time()
-        self.socket = opened
+        socket = await rest.open_socket(await self._find())
+        self._heard_at = self._loop.time()
+        self.socket = socket
         for follower in self.followers.values():
             if follower.offer is not None:
-                follower.offer.opened()
-        self._watch(opened)
+                follower.offer.note_new_socket()
+        self._watch(socket)
         try:
             for follower in list(self.followers.values()):
                 await self._say(follower.request())
                 if follower.offer is not None and not follower.offer.is_empty:
                     await self._say(follower.offer.request())
             while True:
-                text = await opened.read_message()
+                text = await socket.read_message()
                 if text is None:
                     return
-                self._heard = self._loop.time()
+                self._heard_at = self._loop.time()
                 await self._on_frame(json.loads(text))
         finally:
             self.socket = None
-            await rest.close_socket(opened)
+            await rest.close_socket(socket)
 
-    def _watch(self, opened: WebSocketClientConnection) -> None:
+    def _watch(self, socket: WebSocketClientConnection) -> None:
         """Close a socket that has been silent for longer than a server's heartbeat allows."""
         silence_s = self._silence_s()
-        if self._loop.time() - self._heard > silence_s:
-            opened.close()
-        elif self.socket is opened:
-            self._loop.call_later(silence_s / 9, self._watch, opened)
+        if self._loop.time() - self._heard_at > silence_s:
+            socket.close()
+        elif self.socket is socket:
+            self._loop.call_later(silence_s / 9, self._watch, socket)
 
     async def take(self, frame: WireFrame) -> None:
         """Fold a frame, and answer it if it needs an answer."""
@@ -168,7 +168,7 @@ class Channel:
             return
         if is_answer(frame):
             if follower.offer is not None:
-                follower.offer.answered(frame)
+                follower.offer.take_answer(frame)
             return
         answer = follower.receive(frame)
         if answer is not None:

@@ -128,34 +128,34 @@ class Chat(
         self._check_call(
             kwargs, name=name, thread=thread, model=model, system=system, project=project
         )
-        where = find_folder() if project is None else Folder(project=project)
-        wanted = {"name": name, "model": model, "system": system, **where.wanted()}
+        folder = find_folder() if project is None else Folder(project=project)
+        fields = {"name": name, "model": model, "system": system, **folder.fields()}
         link = current()
-        opened, hold = link.run(open_thread(link, thread, wanted))
+        record, hold = link.run(open_thread(link, thread, fields))
         self._follow_with(hold)
-        self.name: str | None = opened["name"]
-        self._thread_id = opened["id"]
+        self.name: str | None = record["name"]
+        self._thread_id = record["id"]
         self._inbox = inbox.here()
-        self._sent: dict[str, Run] = {}  # by id: runs without an event so far
+        self._sent_runs: dict[str, Run] = {}  # by id: runs without an event so far
         self._is_marked = False
         super().__init__(height=height, disabled=disabled, **kwargs)
-        self._take_in({"thread": self._thread_id, "model": opened["model"] or ""})
+        self._take_in({"thread": self._thread_id, "model": record["model"] or ""})
         # A weak reference: an unused chat is collected, and then it follows no longer.
-        self._listener = weakly(self._changed)
+        self._listener = weakly(self._schedule_refresh)
         hold.follower.listen(self._listener)
         self._refresh()
-        self._offer_kernel_here(names_kernel(opened))
+        self._offer_kernel_here(names_kernel(record))
 
     @classmethod
-    def _check_call(cls, traits: Mapping[str, object], **given: object) -> None:
-        own = [name for name, trait in cls.class_traits().items() if not trait.read_only]
-        public = [name for name in own if not name.startswith("_")]
-        refuse_unknown("Chat()", traits, sorted({*given, *public}))
-        check_kinds("Chat()", given)
+    def _check_call(cls, traits: Mapping[str, object], **options: object) -> None:
+        settable = [name for name, trait in cls.class_traits().items() if not trait.read_only]
+        public = [name for name in settable if not name.startswith("_")]
+        refuse_unknown("Chat()", traits, sorted({*options, *public}))
+        check_kinds("Chat()", options)
 
     # ------------------------------------------------------------------ traits
 
-    def _changed(self, urgent: bool) -> None:
+    def _schedule_refresh(self, urgent: bool) -> None:
         """Schedule an update of the traits. Called in the link's thread."""
         if urgent:
             self._inbox.put(id(self), weakly(self._refresh))
@@ -181,11 +181,11 @@ class Chat(
         follower = self._follower
         runs = follower.runs()
         last = newest(runs, follower.thread.get("head"))
-        for sent in self._unseen():
-            runs.append(sent._state())
+        for run in self._unseen_runs():
+            runs.append(run._state())
             last = last if is_for_later(runs[-1]) else runs[-1]
         answer = follower.message(last["message_id"]) if last else None
-        now = {
+        state = {
             "run_id": last["id"] if last else "",
             "status": last["status"] if last else "",
             "value": answer["content"] if answer else "",
@@ -193,7 +193,7 @@ class Chat(
             "seq": follower.seq,
             "model": follower.thread.get("model") or self._trait_values.get("model", ""),
         }
-        self._take_in(now)
+        self._take_in(state)
 
     @validate("model")
     def _set_model(self, proposal: Bunch) -> str:
@@ -207,17 +207,17 @@ class Chat(
 
     # ------------------------------------------------------------------ sending
 
-    def _know(self, run: Run) -> None:
+    def _remember_run(self, run: Run) -> None:
         """Remember a run before its events arrive. Called on the link's loop."""
-        self._sent[run.id] = run
+        self._sent_runs[run.id] = run
         self._inbox.put(id(self), weakly(self._refresh))
 
-    def _unseen(self) -> list[Run]:
+    def _unseen_runs(self) -> list[Run]:
         """Return the runs that this chat sent and whose events have not arrived yet."""
-        for run_id in list(self._sent):
+        for run_id in list(self._sent_runs):
             if self._follower.run(run_id) is not None:
-                self._sent.pop(run_id, None)
-        return list(self._sent.values())
+                self._sent_runs.pop(run_id, None)
+        return list(self._sent_runs.values())
 
     def cancel(self) -> None:
         """Stop every open run of this thread. Their texts so far are kept."""
@@ -234,7 +234,7 @@ class Chat(
         # Newest first, because the end of the first run lets the next one begin.
         for run_id in reversed(open_ids):
             await link.request("POST", f"runs/{path_of(run_id)}/cancel", {})
-        await wait_briefly(asyncio.gather(*map(self._follower.ended, open_ids)))
+        await wait_briefly(asyncio.gather(*map(self._follower.wait_for_end, open_ids)))
 
     # ------------------------------------------------------------------ reading
 
@@ -246,7 +246,7 @@ class Chat(
     @property
     def runs(self) -> list[Run]:
         """All runs, oldest first, also those that an earlier kernel began."""
-        return history.runs(self._follower, self._unseen)
+        return history.runs(self._follower, self._unseen_runs)
 
     def events(self, after: int = 0) -> Iterator[Event]:
         """Iterate over the thread's events after a cursor, then over new ones, without end."""
@@ -264,7 +264,7 @@ class Chat(
     # ------------------------------------------------------------------ showing
 
     def _repr_mimebundle_(self, **_: Any) -> MimeBundle:
-        keep_newest_result(self, lambda known: _is_same(known, self))
+        keep_newest_result(self, lambda result: _is_same(result, self))
         return bundle(self._thread_id, self._follower.messages())
 
     def __repr__(self) -> str:
@@ -288,10 +288,10 @@ class Chat(
         if hold is not None:
             if listener is not None:
                 hold.follower.ignore(listener)
-            self._sent.clear()
+            self._sent_runs.clear()
             hold.leave()
         super().close()
 
 
-def _is_same(known: object, chat: Chat) -> bool:
-    return type(known) is Chat and known.thread == chat.thread
+def _is_same(result: object, chat: Chat) -> bool:
+    return type(result) is Chat and result.thread == chat.thread

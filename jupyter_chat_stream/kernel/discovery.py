@@ -30,10 +30,10 @@ def find_server() -> Connection:
         ServerUnavailable: no server was found, or the private one does not start.
         VersionMismatch: the server has another version of the protocol.
     """
-    wish = os.environ.get(HEADLESS_ENV)
-    if wish == "1":
+    headless = os.environ.get(HEADLESS_ENV)
+    if headless == "1":
         return private_server.connect()
-    if os.environ.get(CONNECTION_ENV) or wish == "0" or has_jupyter_parent():
+    if os.environ.get(CONNECTION_ENV) or headless == "0" or has_jupyter_parent():
         return connection_file.find()
     return private_server.connect()
 

@@ -38,7 +38,7 @@ class Folder:
     project: str
     others: tuple[str, ...] = ()
 
-    def wanted(self) -> dict[str, str | list[str]]:
+    def fields(self) -> dict[str, str | list[str]]:
         """Return the fields of the request that opens a thread by its name."""
         return {"project": self.project, "project_others": list(self.others)}
 
@@ -46,8 +46,8 @@ class Folder:
 def find_folder() -> Folder:
     """Find the folder of this kernel's notebook, or of this script."""
     start = _start_folder()
-    told = _notebook_file(start) or _session_file()
-    folder = os.path.dirname(told) if told else start
+    notebook = _notebook_file(start) or _session_file()
+    folder = os.path.dirname(notebook) if notebook else start
     if folder is None:
         return Folder(project="")
     if start is not None and _is_same(folder, start):
@@ -56,28 +56,28 @@ def find_folder() -> Folder:
         path = os.path.realpath(folder)
     project = project_of(path)
     spellings = (folder, os.environ.get("PWD", ""))
-    others = {project_of(each) for each in spellings if each and _names(each, folder, path)}
+    others = {project_of(each) for each in spellings if each and _is_spelling(each, folder, path)}
     return Folder(project=project, others=tuple(sorted(others - {project, ""})))
 
 
-def _names(spelling: str, folder: str, path: str) -> bool:
+def _is_spelling(spelling: str, folder: str, path: str) -> bool:
     return spelling == folder or _is_same(spelling, path)
 
 
 def _start_folder() -> str | None:
     shell = running_shell()
-    began = getattr(shell, "starting_dir", None)
-    return began if isinstance(began, str) else _start.FOLDER
+    folder = getattr(shell, "starting_dir", None)
+    return folder if isinstance(folder, str) else _start.FOLDER
 
 
 def _notebook_file(start: str | None) -> str | None:
     """Read the notebook's path from the kernel's variables of editors and papermill."""
     variables: Mapping[str, object] = getattr(running_shell(), "user_ns", {})
     for name in _NOTEBOOK_VARIABLES:
-        told = variables.get(name)
-        if not isinstance(told, str) or not told:
+        value = variables.get(name)
+        if not isinstance(value, str) or not value:
             continue
-        path = os.path.join(start or "", told)
+        path = os.path.join(start or "", value)
         if os.path.isabs(path) and os.path.exists(path):
             return path
     return None
@@ -114,8 +114,8 @@ def _server_pid() -> int:
         return 0
 
 
-def _is_same(one: str, other: str) -> bool:
+def _is_same(path: str, other: str) -> bool:
     try:
-        return os.path.samefile(one, other)
+        return os.path.samefile(path, other)
     except (OSError, ValueError):
         return False

@@ -48,14 +48,14 @@ class Follower:
         self.error: ChatStreamError | None = None  # if set, no event will follow
         self._subscription = Subscription(thread_id)
         self.lock = threading.RLock()  # a __del__ may read while its thread reads
-        self._waiting: set[asyncio.Future[None]] = set()
+        self._wakeups: set[asyncio.Future[None]] = set()
         self.listeners: list[Callable[[bool], None]] = []
         self._misfits = 0
         self._trouble: ChatStreamError | None = None  # why no event comes at present
         self._trouble_since = 0.0
         self.users = 0
         self.has_earlier = False  # whether the thread has messages that are not kept here
-        self._keeps: Counter[str] = Counter()  # messages whose run some code holds
+        self._keep_counts: Counter[str] = Counter()  # messages whose run some code holds
         self.is_refused = False  # whether the link must subscribe again later
         self.offer: KernelOffer | None = None  # what this process offers in the thread
 
@@ -108,29 +108,29 @@ class Follower:
             ServerUnavailable: the server was away for ``GIVE_UP_S`` of the wait.
             ChatStreamError: the server refused to continue, or now has another version.
         """
-        began = time.monotonic()
+        start = time.monotonic()
         while True:
-            found = ready()
-            if found is not None:
-                return found
+            result = ready()
+            if result is not None:
+                return result
             if self.error is not None:
                 raise self.error
             if self._trouble is not None:
-                away_s = time.monotonic() - max(began, self._trouble_since)
+                away_s = time.monotonic() - max(start, self._trouble_since)
                 if away_s >= GIVE_UP_S or not _is_passing(self._trouble):
                     raise self._trouble
             wakeup = asyncio.get_running_loop().create_future()
-            self._waiting.add(wakeup)
+            self._wakeups.add(wakeup)
             try:
                 await wakeup
             finally:
-                self._waiting.discard(wakeup)
+                self._wakeups.discard(wakeup)
 
     async def live(self) -> None:
         """Wait until all events up to now have arrived."""
         await self.until(lambda: self._subscription.is_live or None)
 
-    async def ended(self, run_id: str) -> RunRecord:
+    async def wait_for_end(self, run_id: str) -> RunRecord:
         """Wait for a run's end and return the run."""
 
         def ready() -> RunRecord | None:
@@ -144,14 +144,14 @@ class Follower:
     def keep(self, message_ids: Iterable[str], count: int = 1) -> None:
         """Keep these messages; -1 undoes one such call."""
         for id_ in message_ids:
-            self._keeps[id_] += count
-            if self._keeps[id_] <= 0:
-                del self._keeps[id_]
+            self._keep_counts[id_] += count
+            if self._keep_counts[id_] <= 0:
+                del self._keep_counts[id_]
 
     def _forget(self) -> None:
         transcript = self._subscription.transcript
-        if transcript.size > MOST_MESSAGES + len(self._keeps):
-            is_forgotten = transcript.forget_oldest(KEPT_MESSAGES, self._keeps)
+        if transcript.size > MOST_MESSAGES + len(self._keep_counts):
+            is_forgotten = transcript.forget_oldest(KEPT_MESSAGES, self._keep_counts)
             self.has_earlier = self.has_earlier or is_forgotten
 
     def request(self) -> SubscribeFrame:
@@ -172,10 +172,10 @@ class Follower:
         elif isinstance(action, Resubscribe):
             return self._ask_again(action)
         elif isinstance(action, Ended):
-            self._refused(action.error)
+            self._note_refusal(action.error)
         return None
 
-    def _refused(self, wire: WireFrame | None) -> None:
+    def _note_refusal(self, wire: WireFrame | None) -> None:
         error = ThreadNotFound(self.thread_id) if wire is None else error_from_wire(wire)
         if isinstance(error, (NotFound, Forbidden)):
             self.end(error)
@@ -211,7 +211,7 @@ class Follower:
         self._tell(False)
 
     def _tell(self, urgent: bool) -> None:
-        for wakeup in self._waiting:
+        for wakeup in self._wakeups:
             if not wakeup.done():
                 wakeup.set_result(None)
         for listener in tuple(self.listeners):

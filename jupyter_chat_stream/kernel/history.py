@@ -16,10 +16,10 @@ PAGE = KEPT_MESSAGES
 
 def messages(follower: Follower) -> Messages:
     """Return all messages of a thread; older ones are fetched when they are read."""
-    known = follower.messages()
-    if not follower.has_earlier or not known:
-        return Messages(map(Message.from_wire, known))
-    pages = MessagePages(follower.thread_id, known)
+    records = follower.messages()
+    if not follower.has_earlier or not records:
+        return Messages(map(Message.from_wire, records))
+    pages = MessagePages(follower.thread_id, records)
     return Messages(
         map(Message.from_wire, pages.newest),
         lambda: [Message.from_wire(wire) for wire in pages.earlier()["messages"]],
@@ -32,48 +32,48 @@ def runs(follower: Follower, unseen: Callable[[], list[Run]]) -> list[Run]:
     Args:
         unseen: returns the runs whose events have not come yet.
     """
-    known = follower.runs()
-    given = [(run, follower.message(run["message_id"])) for run in known]
-    newest = current().run(_made(follower, given)) + unseen()
-    if not follower.has_earlier or not known:
+    records = follower.runs()
+    pairs = [(run, follower.message(run["message_id"])) for run in records]
+    newest = current().run(_make_runs(follower, pairs)) + unseen()
+    if not follower.has_earlier or not records:
         return newest
     pages = MessagePages(follower.thread_id, follower.messages())
-    shown = {run.id for run in newest}
+    newest_ids = {run.id for run in newest}
 
     def earlier() -> list[Run]:
         while True:
             page = pages.earlier()
             by_id = {wire["id"]: wire for wire in page["messages"]}
-            found = [run for run in page["runs"] if run["message_id"] in by_id]
-            found = [run for run in found if run["id"] not in shown]
-            if found or not page["messages"]:
-                given = [(run, by_id[run["message_id"]]) for run in found]
-                return current().run(_made(follower, given))
+            page_records = [run for run in page["runs"] if run["message_id"] in by_id]
+            page_records = [run for run in page_records if run["id"] not in newest_ids]
+            if page_records or not page["messages"]:
+                pairs = [(run, by_id[run["message_id"]]) for run in page_records]
+                return current().run(_make_runs(follower, pairs))
 
     return PagedList(newest, earlier)
 
 
 async def open_runs(thread_id: str) -> list[str]:
     """Fetch the ids of the runs that have not ended, oldest first."""
-    found: list[str] = []
+    run_ids: list[str] = []
     before = ""
     while True:
         path = f"threads/{path_of(thread_id)}/runs?open=1&limit={PAGE}{before}"
         page = (await current().request("GET", path))["runs"]
-        found = [*(run["id"] for run in page), *found]
+        run_ids = [*(run["id"] for run in page), *run_ids]
         if len(page) < PAGE:
-            return found
+            return run_ids
         before = f"&before={path_of(page[0]['id'])}"
 
 
-async def _made(
-    follower: Follower, given: Iterable[tuple[RunRecord, MessageRecord | None]]
+async def _make_runs(
+    follower: Follower, pairs: Iterable[tuple[RunRecord, MessageRecord | None]]
 ) -> list[Run]:
     """Make a `Run` of each run of the wire, with its reply."""
     link = current()
     return [
         Run(await link.follow(follower.thread_id, run["message_id"]), run, reply)
-        for run, reply in given
+        for run, reply in pairs
     ]
 
 
@@ -84,9 +84,9 @@ class MessagePages:
     it keeps those that are open, and those whose run some code holds.
     """
 
-    def __init__(self, thread_id: str, known: list[MessageRecord]) -> None:
+    def __init__(self, thread_id: str, messages: list[MessageRecord]) -> None:
         self._thread_id = thread_id
-        self.newest = known[-PAGE:]
+        self.newest = messages[-PAGE:]
         self._before: str | None = self.newest[0]["id"]
 
     def earlier(self) -> HistoryPage:

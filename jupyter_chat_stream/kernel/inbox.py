@@ -90,11 +90,11 @@ class Inbox:
         """Return whether the calling thread is the thread of this inbox."""
         return self.thread == threading.get_ident()
 
-    def put(self, whose: int, change: Callable[[], None]) -> None:
-        """Add a change, replacing an earlier one of ``whose``. Any thread may call this."""
+    def put(self, owner_id: int, change: Callable[[], None]) -> None:
+        """Add a change, replacing an earlier one of ``owner_id``. Any thread may call this."""
         with self.lock:
             is_first = not self._pending
-            self._pending[whose] = change
+            self._pending[owner_id] = change
         self.wake.set()
         if is_first:
             self._call()
@@ -126,10 +126,10 @@ class Inbox:
             batch, self._pending = self._pending, {}
         try:
             while batch:
-                whose = next(iter(batch))
-                with user_errors.reported("A change of a chat"):
-                    batch[whose]()
-                del batch[whose]
+                owner_id = next(iter(batch))
+                with user_errors.reporting("A change of a chat"):
+                    batch[owner_id]()
+                del batch[owner_id]
         finally:
             with self.lock:
                 self._pending = {**batch, **self._pending}
@@ -155,7 +155,7 @@ class Inbox:
         if self._jobs and self._job_in_loop is None:
             job = self._job_in_loop = self._jobs.popleft()
             # The loop keeps only weak references to its tasks.
-            self._task_of_job = asyncio.get_running_loop().create_task(_begun(job))
+            self._task_of_job = asyncio.get_running_loop().create_task(_do_job(job))
             self._task_of_job.add_done_callback(self._job_ended)
 
     def _job_ended(self, task: asyncio.Task[None]) -> None:
@@ -164,15 +164,15 @@ class Inbox:
 
     def run_jobs(self, is_long: bool) -> None:
         """Run the jobs that wait. Only ``watch`` calls this, in the inbox's thread."""
-        begun, task = self._job_in_loop, self._task_of_job
-        is_own = begun is _job_of_context.get()  # the job's own code waits
-        if begun is not None and task is not None and not task.done() and not is_own:
-            begun.take_over(is_long)
+        job, task = self._job_in_loop, self._task_of_job
+        is_own = job is _job_of_context.get()  # the job's own code waits
+        if job is not None and task is not None and not task.done() and not is_own:
+            job.take_over(is_long)
         while self._jobs:
             self._jobs.popleft().run()
 
 
-async def _begun(job: Job) -> None:
+async def _do_job(job: Job) -> None:
     """Do a job in a task; its code and the tasks that it begins know that they belong to it."""
     _job_of_context.set(job)
     await job.arun()
@@ -210,7 +210,7 @@ def wait_in_steps(future: Future[T]) -> T:
 def watch(future: Future[T]) -> T:
     """Wait for a result from another thread; meanwhile apply this thread's changes and jobs."""
     inbox = here()
-    began = time.monotonic()
+    start = time.monotonic()
     future.add_done_callback(lambda _: inbox.wake.set())
     with _interrupts():
         while True:
@@ -219,7 +219,7 @@ def watch(future: Future[T]) -> T:
             inbox.drain()
             if is_done:
                 return future.result()
-            inbox.run_jobs(time.monotonic() - began >= LONG_WAIT_S)
+            inbox.run_jobs(time.monotonic() - start >= LONG_WAIT_S)
             if not future.done():
                 inbox.wake.wait(LONGEST_WAIT_S)
 
@@ -234,11 +234,11 @@ def _interrupts() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread() or not _is_in_kernel():
         yield
         return
-    before = signal.signal(signal.SIGINT, ours)
+    previous = signal.signal(signal.SIGINT, ours)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGINT, previous)
 
 
 def _is_in_kernel() -> bool:

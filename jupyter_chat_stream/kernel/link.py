@@ -48,7 +48,7 @@ class Link:
         self.pid = os.getpid()
         self._loop = asyncio.new_event_loop()
         self._connection: Connection | None = None
-        self._finding: asyncio.Future[Connection] | None = None
+        self._search: asyncio.Future[Connection] | None = None
         self.followers: dict[str, Follower] = {}
         self.channels: list[Channel] = []
         self._thread = threading.Thread(target=self._live, name="chat-stream", daemon=True)
@@ -67,11 +67,11 @@ class Link:
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Wait for ``work`` on the link's loop. An interrupt of the wait cancels the work."""
-        return self._cancelling(work, inbox.wait)
+        return self._wait_or_cancel(work, inbox.wait)
 
     def watch(self, work: Coroutine[Any, Any, T]) -> T:
         """Wait for long ``work``, and meanwhile apply changes to the calling thread's chats."""
-        return self._cancelling(work, inbox.watch)
+        return self._wait_or_cancel(work, inbox.watch)
 
     def command(self, work: Coroutine[Any, Any, T]) -> T:
         """Wait for ``work`` that changes something on the server. An interrupt does not cancel it.
@@ -79,7 +79,7 @@ class Link:
         The server may have executed a request whose response has not come: cancelling the request
         would leave the caller without its result.
         """
-        return inbox.wait(self._started_elsewhere(work))
+        return inbox.wait(self._start_from_outside(work))
 
     async def arun(self, work: Coroutine[Any, Any, T]) -> T:
         """Await ``work`` on the link's loop from any loop. Cancelling the call cancels the work."""
@@ -90,15 +90,15 @@ class Link:
         """Await ``work`` that changes something on the server. Cancelling does not stop it."""
         return await asyncio.shield(asyncio.wrap_future(self.start(work)))
 
-    def _cancelling(self, work: Coroutine[Any, Any, T], wait: Callable[[Future[T]], T]) -> T:
-        future = self._started_elsewhere(work)
+    def _wait_or_cancel(self, work: Coroutine[Any, Any, T], wait: Callable[[Future[T]], T]) -> T:
+        future = self._start_from_outside(work)
         try:
             return wait(future)
         except BaseException:
             future.cancel()
             raise
 
-    def _started_elsewhere(self, work: Coroutine[Any, Any, T]) -> Future[T]:
+    def _start_from_outside(self, work: Coroutine[Any, Any, T]) -> Future[T]:
         """Begin ``work`` for a caller that waits for it. The link's own thread cannot wait."""
         if threading.current_thread() is self._thread:
             work.close()
@@ -133,20 +133,20 @@ class Link:
         """Return the server's address; look for the server if the address is not known."""
         if self._connection is not None:
             return self._connection
-        if self._finding is None:
-            self._finding = self._loop.create_future()
-            self._finding.add_done_callback(self._found)
+        if self._search is None:
+            self._search = self._loop.create_future()
+            self._search.add_done_callback(self._keep_connection)
             threading.Thread(
-                target=self._find, args=(self._finding,), name="chat-stream-find", daemon=True
+                target=self._find, args=(self._search,), name="chat-stream-find", daemon=True
             ).start()
-        return await asyncio.shield(self._finding)
+        return await asyncio.shield(self._search)
 
     def _find(self, answer: asyncio.Future[Connection]) -> None:
         """Look for the server in a separate thread, because starting one takes seconds."""
-        found: Connection | None = None
+        connection: Connection | None = None
         error: Exception | None = None
         try:
-            found = find_server()
+            connection = find_server()
         except ChatStreamError as reason:
             error = reason
         except Exception as reason:  # noqa: BLE001 - every waiting request gets the error
@@ -155,15 +155,15 @@ class Link:
         def resolve() -> None:
             if answer.cancelled():
                 return
-            if found is not None:
-                answer.set_result(found)
+            if connection is not None:
+                answer.set_result(connection)
             elif error is not None:
                 answer.set_exception(error)
 
         self._loop.call_soon_threadsafe(resolve)
 
-    def _found(self, answer: asyncio.Future[Connection]) -> None:
-        self._finding = None
+    def _keep_connection(self, answer: asyncio.Future[Connection]) -> None:
+        self._search = None
         if not answer.cancelled() and answer.exception() is None:
             self._connection = answer.result()
 
@@ -189,13 +189,15 @@ class Link:
             ChatStreamError: the server refused the request.
             ServerUnavailable: the server did not respond for ``patience_s``.
         """
-        return await self.retried(
-            lambda to: rest.fetch(to, method, path, body, headers, timeout_s=timeout_s),
+        return await self.retry(
+            lambda connection: rest.fetch(
+                connection, method, path, body, headers, timeout_s=timeout_s
+            ),
             patience_s=patience_s,
             repeatable=repeatable,
         )
 
-    async def retried(
+    async def retry(
         self,
         exchange: Callable[[Connection], Awaitable[T]],
         *,
@@ -203,12 +205,12 @@ class Link:
         repeatable: bool = True,
     ) -> T:
         """Do one exchange with the server; repeat it while a server restarts. See ``request``."""
-        started, tries = time.monotonic(), 0
+        start, tries = time.monotonic(), 0
         while True:
             try:
                 return await exchange(await self.connection())
             except ChatStreamError as error:
-                is_late = time.monotonic() - started > patience_s
+                is_late = time.monotonic() - start > patience_s
                 if is_late or not rest.may_change(error, repeatable):
                     raise
             self._connection = None
@@ -233,11 +235,11 @@ class Link:
         return Hold(self, follower, messages)
 
     def _begin_following(self, thread_id: str) -> Follower:
-        before = self.followers.get(thread_id)
-        if before is not None:
-            self._drop(before)
+        old = self.followers.get(thread_id)
+        if old is not None:
+            self._drop(old)
         follower = self.followers[thread_id] = Follower(thread_id)
-        channel = next((known for known in self.channels if known.has_room), None)
+        channel = next((candidate for candidate in self.channels if candidate.can_add), None)
         if channel is None:
             channel = Channel(
                 self.connection,
@@ -252,7 +254,7 @@ class Link:
     def _drop(self, follower: Follower) -> None:
         for channel in self.channels:
             channel.remove(follower)
-        self.channels = [known for known in self.channels if known.is_open]
+        self.channels = [channel for channel in self.channels if channel.is_open]
 
     async def take(self, frame: WireFrame) -> None:
         for channel in self.channels:

@@ -51,16 +51,16 @@ class Message:
             "run_id",
             "incomplete",
         )
-        known = {name: wire.get(name) for name in (*names, "parent_id", "seq")}
-        return cls(**known, parts=tuple(wire["parts"]), shown_in=shown_in)  # type: ignore[arg-type]
+        fields = {name: wire.get(name) for name in (*names, "parent_id", "seq")}
+        return cls(**fields, parts=tuple(wire["parts"]), shown_in=shown_in)  # type: ignore[arg-type]
 
     @property
     def attachments(self) -> tuple[Attachment, ...]:
         """The attachments of a person's message, or the files of the results of a reply's tools."""
-        sent = [
+        attachments = [
             part for part in self.parts if part["kind"] == "attachment" and "attachment_id" in part
         ]
-        return tuple(map(Attachment.from_wire, [*sent, *files_of_results(self.parts)]))
+        return tuple(map(Attachment.from_wire, [*attachments, *files_of_results(self.parts)]))
 
     def _record(self) -> MessageRecord:
         return cast(MessageRecord, vars(self))
@@ -71,8 +71,8 @@ class Message:
     def __repr__(self) -> str:
         text = visible(" ".join(self.content.split()))
         text = text if len(text) <= 60 else text[:59] + "…"
-        how = words_of_end(self._record()) if self.incomplete else self.status
-        status = "" if how == "completed" else f" ({how})"
+        end_words = words_of_end(self._record()) if self.incomplete else self.status
+        status = "" if end_words == "completed" else f" ({end_words})"
         return f"{visible(speaker(self._record()))}{status}: {text}"
 
     def _ipython_display_(self) -> None:
@@ -82,11 +82,11 @@ class Message:
         if self.shown_in is None or self.shown_in != execution_id():
             words = words_of_end(self._record())
             end = f"\n\n*({words})*" if words else ""
-            shown = {
+            bundle = {
                 "text/markdown": harmless(self.content) + end,
                 "text/plain": visible(self.content) + end,
             }
-            display(shown, raw=True)
+            display(bundle, raw=True)
 
 
 class Messages(PagedList[Message]):

@@ -27,5 +27,5 @@ class ModelMethods:
 
 async def _models(refresh: bool) -> list[ModelRecord]:
     path = "models?refresh=1" if refresh else "models"
-    found: ModelList = await current().request("GET", path)
-    return found["models"]
+    model_list: ModelList = await current().request("GET", path)
+    return model_list["models"]

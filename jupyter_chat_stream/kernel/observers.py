@@ -39,7 +39,7 @@ class _Observer:
         if not owner._is_telling:
             handler(change)
             return
-        with user_errors.reported(f"An observer of {_name(owner)}.{change['name']}"):
+        with user_errors.reporting(f"An observer of {_name(owner)}.{change['name']}"):
             handler(change)
 
 
@@ -62,8 +62,8 @@ class ObservableWidget(Widget):
             WrongCall: there is no trait of that name.
         """
         if not isinstance(handler, EventHandler):
-            wanted = [names] if names is All or isinstance(names, str) else list(names)
-            for name in wanted:
+            trait_names = [names] if names is All or isinstance(names, str) else list(names)
+            for name in trait_names:
                 if isinstance(name, str) and not self.has_trait(name):
                     raise WrongCall(
                         f"{_name(self)} has no trait {name!r}."
@@ -91,7 +91,7 @@ class ObservableWidget(Widget):
         self._is_setting = True
         try:
             for trait, value in values.items():
-                with user_errors.reported(f"A validator of {_name(self)}.{trait}"):
+                with user_errors.reporting(f"A validator of {_name(self)}.{trait}"):
                     self.set_trait(trait, value)
         finally:
             self._is_setting = False
@@ -100,14 +100,14 @@ class ObservableWidget(Widget):
             self._tell_page({change["name"] for change in self._changes} & set(self.keys))
             while self._changes:
                 change = self._changes.pop(0)
-                with user_errors.reported(f"An observer of {_name(self)}.{change['name']}"):
+                with user_errors.reporting(f"An observer of {_name(self)}.{change['name']}"):
                     HasTraits.notify_change(self, change)
         finally:
             self._is_telling = False
 
     def _tell_page(self, names: set[str]) -> None:
         if names and self.comm is not None:
-            with user_errors.reported(f"The connection of {_name(self)} to its page"):
+            with user_errors.reporting(f"The connection of {_name(self)} to its page"):
                 self.send_state(names)
 
 

@@ -40,20 +40,20 @@ KINDS: Mapping[str, Types] = {
 REQUIRED = ("text", "content", "cron")
 
 
-def refuse_unknown(call: str, given: Collection[str], known: Collection[str]) -> None:
+def refuse_unknown(call: str, options: Collection[str], names: Collection[str]) -> None:
     """Raise WrongCall for an option that the call does not have."""
-    for option in given:
-        if option not in known:
+    for option in options:
+        if option not in names:
             raise WrongCall(
-                f"{call} has no option {option!r}.{did_you_mean(option, known)} "
-                f"It takes: {', '.join(known)}.",
+                f"{call} has no option {option!r}.{did_you_mean(option, names)} "
+                f"It takes: {', '.join(names)}.",
                 option=option,
             )
 
 
-def check_kinds(call: str, given: Mapping[str, object]) -> None:
+def check_kinds(call: str, options: Mapping[str, object]) -> None:
     """Raise WrongCall for a value of a wrong type."""
-    for option, value in given.items():
+    for option, value in options.items():
         kinds = KINDS.get(option)
         if kinds is None or (value is None and option not in REQUIRED):
             continue
@@ -61,8 +61,8 @@ def check_kinds(call: str, given: Mapping[str, object]) -> None:
         is_text_for_a_list = isinstance(value, (str, bytes)) and str not in kinds
         if isinstance(value, kinds) and not is_text_for_a_list:
             continue
-        wanted = " or ".join(_WORDS[kind] for kind in kinds)
-        raise WrongCall(f"{call}: {option} must be {wanted}, not {_of(value)}.", option=option)
+        expected = " or ".join(_WORDS[kind] for kind in kinds)
+        raise WrongCall(f"{call}: {option} must be {expected}, not {_of(value)}.", option=option)
 
 
 def _of(value: Any) -> str:

@@ -33,7 +33,7 @@ MAX_NAME_CHARS = 60
 MAX_NOTES = 3
 MAX_NOTE_CHARS = 300
 # Controls that change the direction of the text around them.
-_TURNING = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_DIRECTION_CONTROLS = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
 def execution_id() -> str | None:
@@ -43,7 +43,7 @@ def execution_id() -> str | None:
     return header.get("msg_id")
 
 
-def keep_newest_result(shown: object, is_older: Callable[[object], bool]) -> None:
+def keep_newest_result(result: object, is_older: Callable[[object], bool]) -> None:
     """Remove older results with the same chat from the kernel's history (``Out``, ``_``).
 
     Otherwise each run of a cell that shows a chat would keep one more chat alive.
@@ -53,16 +53,16 @@ def keep_newest_result(shown: object, is_older: Callable[[object], bool]) -> Non
         return
     hook, spaces = shell.displayhook, (shell.user_ns, shell.user_ns_hidden)
     out = shell.user_ns.get("_oh", {})
-    for number in [n for n, known in out.items() if known is not shown and is_older(known)]:
+    for number in [n for n, value in out.items() if value is not result and is_older(value)]:
         del out[number]
         for names in spaces:
             names.pop(f"_{number}", None)
     for name in ("_", "__", "___"):
-        known = getattr(hook, name, None)
-        if known is not shown and is_older(known):
+        value = getattr(hook, name, None)
+        if value is not result and is_older(value):
             setattr(hook, name, "")
             for names in spaces:
-                if names.get(name) is known:
+                if names.get(name) is value:
                     names[name] = ""
 
 
@@ -98,22 +98,22 @@ def snapshot(messages: Iterable[MessageRecord], *, markdown: bool = True) -> str
     The texts are untrusted, so their Markdown is made harmless for every renderer.
     """
     newest_first = without_unsent(messages)[::-1]
-    kept: list[str] = []
-    room = MAX_SNAPSHOT_BYTES - len(LEFT_OUT) - 2
+    blocks: list[str] = []
+    remaining_bytes = MAX_SNAPSHOT_BYTES - len(LEFT_OUT) - 2
     for message in newest_first:
         text = visible(text_of(message)).strip("\n")
-        if len(text.encode()) > room:
+        if len(text.encode()) > remaining_bytes:
             break  # the harmless form might be shorter, but a text of this size is cut anyway
         block = _block(message, harmless(text) if markdown else text, markdown=markdown)
-        room -= len(block.encode()) + 2
-        if room < 0:
+        remaining_bytes -= len(block.encode()) + 2
+        if remaining_bytes < 0:
             break
-        kept.append(block)
-    if not kept and newest_first:  # the newest message alone is too large: keep its beginning
-        kept = [_beginning(newest_first[0], markdown=markdown)]
-    if len(kept) < len(newest_first):
-        kept.append(LEFT_OUT)
-    return "\n\n".join(reversed(kept))
+        blocks.append(block)
+    if not blocks and newest_first:  # the newest message alone is too large: keep its beginning
+        blocks = [_beginning(newest_first[0], markdown=markdown)]
+    if len(blocks) < len(newest_first):
+        blocks.append(LEFT_OUT)
+    return "\n\n".join(reversed(blocks))
 
 
 def text_of(message: MessageRecord) -> str:
@@ -124,22 +124,24 @@ def text_of(message: MessageRecord) -> str:
 def _block(message: MessageRecord, text: str, *, markdown: bool) -> str:
     name = speaker(message)
     head = f"**{one_line(name)}**" if markdown else f"{visible(name)}:"
-    attached = _attached(message, markdown=markdown)
+    files_line = _files_line(message, markdown=markdown)
     notes = _notes(message, markdown=markdown)
-    return "\n\n".join(part for part in (head, attached, text, *notes, mark_of(message)) if part)
+    return "\n\n".join(part for part in (head, files_line, text, *notes, mark_of(message)) if part)
 
 
-def _attached(message: MessageRecord, *, markdown: bool) -> str:
+def _files_line(message: MessageRecord, *, markdown: bool) -> str:
     """Return the line that names the files of a message; empty if it is only text."""
     names = [part["name"] for part in message["parts"] if part["kind"] == "attachment"]
-    made = [file["name"] for file in files_of_results(message["parts"])]
-    whose = "from tools" if made else "attached"
-    names += made
+    tool_files = [file["name"] for file in files_of_results(message["parts"])]
+    whose = "from tools" if tool_files else "attached"
+    names += tool_files
     if not names:
         return ""
-    shown = (_short_line(name, MAX_NAME_CHARS, markdown=markdown) for name in names[:MAX_NAMES])
+    short_names = (
+        _short_line(name, MAX_NAME_CHARS, markdown=markdown) for name in names[:MAX_NAMES]
+    )
     more = f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
-    return f"*({whose}: {', '.join(shown)}{more})*"
+    return f"*({whose}: {', '.join(short_names)}{more})*"
 
 
 def _notes(message: MessageRecord, *, markdown: bool) -> list[str]:
@@ -150,22 +152,22 @@ def _notes(message: MessageRecord, *, markdown: bool) -> list[str]:
     return [f"*({_short_line(note, MAX_NOTE_CHARS, markdown=markdown)})*" for note in notes]
 
 
-def _short_line(text: str, most: int, *, markdown: bool) -> str:
+def _short_line(text: str, max_chars: int, *, markdown: bool) -> str:
     """Return the beginning of an untrusted text, in one line that turns no text around it."""
     line = re.sub("[ \t\n]+", " ", visible(text)).strip(" ")
-    line = _TURNING.sub("\ufffd", line)
-    short = f"{line[:most]}…" if len(line) > most else line
+    line = _DIRECTION_CONTROLS.sub("\ufffd", line)
+    short = f"{line[:max_chars]}…" if len(line) > max_chars else line
     return one_line(short) if markdown else short
 
 
 def _beginning(message: MessageRecord, *, markdown: bool) -> str:
-    around = len(_block(message, "", markdown=markdown).encode())
-    room = max(0, MAX_SNAPSHOT_BYTES - 64 - around)
+    block_bytes = len(_block(message, "", markdown=markdown).encode())
+    max_bytes = max(0, MAX_SNAPSHOT_BYTES - 64 - block_bytes)
     text = visible(text_of(message)).strip("\n")
     if markdown:
-        start = harmless_start(text, room)
+        start = harmless_start(text, max_bytes)
     else:
-        start = text.encode()[:room].decode(errors="ignore") + " …"
+        start = text.encode()[:max_bytes].decode(errors="ignore") + " …"
     return _block(message, start, markdown=markdown)
 
 
@@ -177,9 +179,9 @@ def bundle(
     It has no widget view, because nbconvert would then leave the copy out.
     """
     messages = list(messages)
-    where = {"thread": thread_id} if run_id is None else {"thread": thread_id, "run": run_id}
+    address = {"thread": thread_id} if run_id is None else {"thread": thread_id, "run": run_id}
     return {
-        MIME: where,
+        MIME: address,
         "text/markdown": snapshot(messages),
         "text/plain": snapshot(messages, markdown=False),
     }
@@ -200,12 +202,12 @@ class LiveOutput:
         if shell_of_kernel() is not None:
             from IPython.display import display
 
-            with user_errors.reported("Showing an answer"):  # display() calls hooks of the user
+            with user_errors.reporting("Showing an answer"):  # display() calls hooks of the user
                 self._handle = display(self._run, display_id=True)
                 self.execution_id = execution_id()
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._handle is not None:
-            with user_errors.reported("Showing an answer"):
+            with user_errors.reporting("Showing an answer"):
                 self._handle.update(self._run)

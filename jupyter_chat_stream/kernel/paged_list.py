@@ -58,11 +58,11 @@ class PagedList(list[T]):
         if isinstance(key, slice):
             is_at_end = key.start is not None and key.start < 0 and (key.stop or -1) < 0
             is_at_end = is_at_end and (key.step or 1) > 0
-            wanted = -key.start if is_at_end else None
+            min_length = -key.start if is_at_end else None
         else:
             place = operator.index(key)
-            wanted = -place if place < 0 else None
-        while self._earlier is not None and (wanted is None or super().__len__() < wanted):
+            min_length = -place if place < 0 else None
+        while self._earlier is not None and (min_length is None or super().__len__() < min_length):
             self._ask()
         return super().__getitem__(key)
 
@@ -78,22 +78,22 @@ class PagedList(list[T]):
         return super().__iter__()
 
     def __reversed__(self) -> Iterator[T]:
-        given = 0
+        count = 0
         while True:
             page = self.here()
-            if given < len(page):
-                yield page[-1 - given]
-                given += 1
+            if count < len(page):
+                yield page[-1 - count]
+                count += 1
             elif self._earlier is None:
                 return
             else:
                 self._ask()
 
     def __contains__(self, item: object) -> bool:
-        return any(known == item for known in reversed(self))
+        return any(other == item for other in reversed(self))
 
     def __eq__(self, other: object) -> bool:
-        return super().__eq__(_whole(self, other))
+        return super().__eq__(_fetch_both(self, other))
 
     def __ne__(self, other: object) -> bool:
         return not self == other
@@ -101,19 +101,19 @@ class PagedList(list[T]):
     __hash__ = None
 
     def __lt__(self, other: list[T]) -> bool:
-        return super().__lt__(_whole(self, other))
+        return super().__lt__(_fetch_both(self, other))
 
     def __le__(self, other: list[T]) -> bool:
-        return super().__le__(_whole(self, other))
+        return super().__le__(_fetch_both(self, other))
 
     def __gt__(self, other: list[T]) -> bool:
-        return super().__gt__(_whole(self, other))
+        return super().__gt__(_fetch_both(self, other))
 
     def __ge__(self, other: list[T]) -> bool:
-        return super().__ge__(_whole(self, other))
+        return super().__ge__(_fetch_both(self, other))
 
     def __add__(self, other: Any) -> Any:
-        return super().__add__(_whole(self, other))
+        return super().__add__(_fetch_both(self, other))
 
     def __radd__(self, other: list[Any]) -> list[Any]:
         return [*other, *self]
@@ -122,7 +122,7 @@ class PagedList(list[T]):
         return list(self)
 
 
-def _whole(mine: PagedList[Any], other: Any) -> Any:
+def _fetch_both(mine: PagedList[Any], other: Any) -> Any:
     """Fetch all of two lists, and return the second."""
     for each in (mine, other):
         if isinstance(each, PagedList):

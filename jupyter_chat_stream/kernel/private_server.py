@@ -62,8 +62,8 @@ def server_files() -> ServerFiles:
     from jupyter_core.paths import jupyter_config_dir
 
     folder = make_data_folder(data_dir() / "headless")
-    whose = f"{socket.gethostname()}\n{jupyter_config_dir()}"
-    key = hashlib.sha256(whose.encode()).hexdigest()[:12]
+    identity = f"{socket.gethostname()}\n{jupyter_config_dir()}"
+    key = hashlib.sha256(identity.encode()).hexdigest()[:12]
     return ServerFiles(
         lock=folder / f"{key}.lock", note=folder / f"{key}.json", log=folder / f"{key}.log"
     )
@@ -181,20 +181,20 @@ def _join_or_start(files: ServerFiles) -> None:
         if not _join(files):
             _start(files)
             if not _join(files):
-                raise _not_started(files)
+                raise _start_error(files)
 
 
 def _join(files: ServerFiles) -> bool:
     """Take the leash of a running server; returns False if none runs."""
     try:
         note = json.loads(files.note.read_bytes())
-        where, port = Path(note["connection"]), int(note["leash"])
+        path, port = Path(note["connection"]), int(note["leash"])
         leash = socket.create_connection(("127.0.0.1", port), timeout=LEASH_TIMEOUT_S)
     except (OSError, ValueError, KeyError, TypeError):
         return False
     try:
-        found = connection_file.read(where)
-        leash.sendall(found.token.encode() + b"\n")
+        connection = connection_file.read(path)
+        leash.sendall(connection.token.encode() + b"\n")
         welcome = leash.recv(len(WELCOME))
     except OSError:
         welcome = b""
@@ -205,7 +205,7 @@ def _join(files: ServerFiles) -> bool:
         leash.close()
         return False
     leash.setblocking(False)
-    current_leash.socket, current_leash.connection = leash, found
+    current_leash.socket, current_leash.connection = leash, connection
     return True
 
 
@@ -239,7 +239,7 @@ def _start(files: ServerFiles) -> None:
         child.stdout.close()
 
 
-def _not_started(files: ServerFiles) -> ServerUnavailable:
+def _start_error(files: ServerFiles) -> ServerUnavailable:
     lines = files.log.read_text(errors="replace").strip().splitlines()
     last = lines[-1][:300] if lines else "it said nothing"
     return ServerUnavailable(
@@ -249,7 +249,7 @@ def _not_started(files: ServerFiles) -> ServerUnavailable:
 
 
 # System limits that prevent a start, with the advice for each.
-_SHORT_OF = {
+_ADVICE = {
     (errno.EMFILE,): "This process has too many files open: close some, or raise `ulimit -n`",
     (errno.ENFILE,): "The system has too many files open: end some programs",
     (errno.EAGAIN, errno.ENOMEM): "The system starts no more processes: free some memory, end some "
@@ -259,7 +259,7 @@ _SHORT_OF = {
 
 def _refusal(error: OSError, files: ServerFiles) -> ChatStreamError:
     """Return the error of a failed start: of the folder, the interpreter or a system limit."""
-    for numbers, advice in _SHORT_OF.items():
+    for numbers, advice in _ADVICE.items():
         if error.errno in numbers:
             return ServerUnavailable(
                 f"The private chat server cannot be reached ({reason_of(error)}). {advice}; then "

@@ -35,7 +35,7 @@ def open_question(run: RunRecord, reply: MessageRecord | None) -> Question | Non
     if part is None:
         return None
     choices = part["choices"]
-    call = _asked_for(part, reply)
+    call = _call_in_question(part, reply)
     return Question(
         request_id=part["request_id"],
         prompt=part["prompt"],
@@ -48,7 +48,7 @@ def open_question(run: RunRecord, reply: MessageRecord | None) -> Question | Non
 
 def not_open(run: RunRecord, reply: MessageRecord | None) -> RequestNotOpen:
     """Build the error of an answer to a run that has no open question."""
-    part, run_id = _last_asked(reply), run["id"]
+    part, run_id = _last_question(reply), run["id"]
     if part is None:
         return RequestNotOpen(
             f"Run {run_id!r} ({run['status']}) has asked nothing yet. "
@@ -71,9 +71,11 @@ def not_open(run: RunRecord, reply: MessageRecord | None) -> RequestNotOpen:
     )
 
 
-def _asked_for(asked: InputRequestPart, reply: MessageRecord | None) -> ToolCallPart | None:
+def _call_in_question(
+    question: InputRequestPart, reply: MessageRecord | None
+) -> ToolCallPart | None:
     """Return the call that a question asks consent for."""
-    call_id = asked.get("tool_call_id")
+    call_id = question.get("tool_call_id")
     for part in reply["parts"] if reply is not None and call_id is not None else ():
         if part["kind"] == "tool_call" and part.get("tool_call_id") == call_id:
             return part
@@ -83,16 +85,16 @@ def _asked_for(asked: InputRequestPart, reply: MessageRecord | None) -> ToolCall
 def _open_parts(reply: MessageRecord | None) -> Iterator[InputRequestPart]:
     """List the open questions of a waiting run's message, oldest first."""
     parts = reply["parts"] if reply is not None else []
-    done = {part["tool_call_id"] for part in parts if part["kind"] == "tool_result"}
-    asked = [part for part in parts if part["kind"] == "input_request"]
-    own = [part for part in asked if "tool_call_id" not in part]
-    for part in asked:
+    ended_call_ids = {part["tool_call_id"] for part in parts if part["kind"] == "tool_result"}
+    questions = [part for part in parts if part["kind"] == "input_request"]
+    own_questions = [part for part in questions if "tool_call_id" not in part]
+    for part in questions:
         # Of the model's own questions only the last can be open: a retry asks again.
-        may_be_open = part is own[-1] if "tool_call_id" not in part else True
-        if may_be_open and part["by"] is None and part.get("tool_call_id") not in done:
+        may_be_open = part is own_questions[-1] if "tool_call_id" not in part else True
+        if may_be_open and part["by"] is None and part.get("tool_call_id") not in ended_call_ids:
             yield part
 
 
-def _last_asked(reply: MessageRecord | None) -> InputRequestPart | None:
+def _last_question(reply: MessageRecord | None) -> InputRequestPart | None:
     parts = reply["parts"] if reply is not None else ()
     return next((part for part in reversed(parts) if part["kind"] == "input_request"), None)

@@ -21,24 +21,24 @@ OPTIONS = ("model", "params", "tools", "context", "key", "parent", "deliver_at")
 
 
 async def open_thread(
-    link: Link, thread_id: str | None, wanted: RequestBody
+    link: Link, thread_id: str | None, fields: RequestBody
 ) -> tuple[ThreadRecord, Hold]:
     """Get or create a thread, set its model and system prompt, and follow it until it is live.
 
     Args:
-        wanted: name, model, system, project, project_others; None leaves the value as it is.
+        fields: name, model, system, project, project_others; None leaves the value as it is.
     """
-    given = {field: value for field, value in wanted.items() if value not in (None, [])}
+    values = {field: value for field, value in fields.items() if value not in (None, [])}
     if thread_id is not None:
         thread: ThreadRecord = await link.request("GET", f"threads/{path_of(thread_id)}")
     else:
-        is_named = "name" in given
-        thread = await link.request("POST", "threads", given, repeatable=is_named)
+        is_named = "name" in values
+        thread = await link.request("POST", "threads", values, repeatable=is_named)
     current = {"model": thread["model"], "system": thread["system"]}
     changes = {
-        field: given[field]
+        field: values[field]
         for field, value in current.items()
-        if field in given and given[field] != value
+        if field in values and values[field] != value
     }
     if changes:
         thread = await link.request("PATCH", f"threads/{path_of(thread['id'])}", changes)

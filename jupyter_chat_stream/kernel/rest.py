@@ -75,21 +75,21 @@ class _SocketResolver(Resolver):
         return [(socket.AF_UNIX, self.path)]
 
 
-def _resolver(to: Connection) -> Resolver:
-    return _SocketResolver(path=to.socket) if to.socket else DefaultLoopResolver()
+def _resolver(connection: Connection) -> Resolver:
+    return _SocketResolver(path=connection.socket) if connection.socket else DefaultLoopResolver()
 
 
-def _address(to: Connection, path: str, *, websocket: bool = False) -> str:
-    parts = urlsplit(to.url)
+def _address(connection: Connection, path: str, *, websocket: bool = False) -> str:
+    parts = urlsplit(connection.url)
     scheme = parts.scheme.split("+")[0]
     if websocket:
         scheme = {"http": "ws", "https": "wss"}[scheme]
-    host = "localhost" if to.socket else parts.netloc
+    host = "localhost" if connection.socket else parts.netloc
     return f"{scheme}://{host}{parts.path}{path}"
 
 
 async def fetch(
-    to: Connection,
+    connection: Connection,
     method: str,
     path: str,
     body: RequestBody | None = None,
@@ -103,15 +103,15 @@ async def fetch(
         ChatStreamError: the server refused the request.
         ServerUnavailable: the server did not respond.
     """
-    request = _request(to, method, path, headers, timeout_s)
+    request = _request(connection, method, path, headers, timeout_s)
     if body is not None:
-        request.body = _written(body).encode()
-    answer = await exchange(to, request)
-    return read_answer(answer.code, answer.body, to.url)
+        request.body = _json_text(body).encode()
+    answer = await exchange(connection, request)
+    return read_answer(answer.code, answer.body, connection.url)
 
 
 async def upload(
-    to: Connection, path: str, data: bytes, headers: Mapping[str, str], *, timeout_s: float
+    connection: Connection, path: str, data: bytes, headers: Mapping[str, str], *, timeout_s: float
 ) -> Any:
     """Send bytes piece by piece, so that they are in memory once; return the response's JSON.
 
@@ -124,45 +124,49 @@ async def upload(
         for start in range(0, len(data), PIECE_BYTES):
             await write(data[start : start + PIECE_BYTES])
 
-    request = _request(to, "POST", path, headers, timeout_s)
+    request = _request(connection, "POST", path, headers, timeout_s)
     request.headers["Content-Length"] = str(len(data))
     request.body_producer = produce  # type: ignore[assignment]  # typed as if it returned a Future
-    answer = await exchange(to, request)
-    return read_answer(answer.code, answer.body, to.url)
+    answer = await exchange(connection, request)
+    return read_answer(answer.code, answer.body, connection.url)
 
 
-async def download(to: Connection, path: str, *, timeout_s: float) -> bytes:
+async def download(connection: Connection, path: str, *, timeout_s: float) -> bytes:
     """Fetch bytes.
 
     Raises:
         ChatStreamError: the server refused the request.
         ServerUnavailable: the server did not respond.
     """
-    answer = await exchange(to, _request(to, "GET", path, None, timeout_s))
+    answer = await exchange(connection, _request(connection, "GET", path, None, timeout_s))
     if answer.code != 200:
-        read_answer(answer.code, answer.body, to.url)
+        read_answer(answer.code, answer.body, connection.url)
     return answer.body
 
 
 def _request(
-    to: Connection, method: str, path: str, headers: Mapping[str, str] | None, timeout_s: float
+    connection: Connection,
+    method: str,
+    path: str,
+    headers: Mapping[str, str] | None,
+    timeout_s: float,
 ) -> HTTPRequest:
     return HTTPRequest(
-        _address(to, path),
+        _address(connection, path),
         method=method,
-        headers={"Content-Type": "application/json", **to.headers(), **(headers or {})},
+        headers={"Content-Type": "application/json", **connection.headers(), **(headers or {})},
         connect_timeout=CONNECT_TIMEOUT_S,
         request_timeout=timeout_s,
-        ssl_options=to.ssl_context(),
+        ssl_options=connection.ssl_context(),
         allow_nonstandard_methods=True,
         follow_redirects=False,
     )
 
 
-async def exchange(to: Connection, request: HTTPRequest) -> HTTPResponse:
+async def exchange(connection: Connection, request: HTTPRequest) -> HTTPResponse:
     client = SimpleAsyncHTTPClient(
         force_instance=True,
-        resolver=_resolver(to),
+        resolver=_resolver(connection),
         max_buffer_size=MAX_BYTES,
         max_body_size=MAX_BYTES,
     )
@@ -170,22 +174,22 @@ async def exchange(to: Connection, request: HTTPRequest) -> HTTPResponse:
     try:
         return await client.fetch(request, raise_error=False)
     except (OSError, HTTPClientError) as error:
-        raise unavailable(to, error) from error
+        raise unavailable(connection, error) from error
     finally:
         client.close()
 
 
-async def open_socket(to: Connection) -> WebSocketClientConnection:
+async def open_socket(connection: Connection) -> WebSocketClientConnection:
     """Open the WebSocket; raises ServerUnavailable if the server does not open it."""
     request = HTTPRequest(
-        _address(to, "ws", websocket=True),
-        headers=to.headers(),
+        _address(connection, "ws", websocket=True),
+        headers=connection.headers(),
         connect_timeout=CONNECT_TIMEOUT_S,
         request_timeout=TIMEOUT_S,
-        ssl_options=to.ssl_context(),
+        ssl_options=connection.ssl_context(),
     )
     opening = asyncio.ensure_future(
-        websocket_connect(request, max_message_size=MAX_BYTES, resolver=_resolver(to))
+        websocket_connect(request, max_message_size=MAX_BYTES, resolver=_resolver(connection))
     )
     try:
         return await asyncio.shield(opening)
@@ -194,20 +198,20 @@ async def open_socket(to: Connection) -> WebSocketClientConnection:
             await close_socket(await opening)  # tornado opens it in spite of the cancellation
         raise
     except (OSError, HTTPClientError) as error:
-        raise unavailable(to, error) from error
+        raise unavailable(connection, error) from error
 
 
-async def close_socket(opened: WebSocketClientConnection) -> None:
+async def close_socket(websocket: WebSocketClientConnection) -> None:
     """Close a socket, and wait for the server to close it too, as long as the caller lets it."""
-    opened.close()
+    websocket.close()
     try:
-        while not opened.stream.closed() and await opened.read_message() is not None:
+        while not websocket.stream.closed() and await websocket.read_message() is not None:
             pass
     finally:
-        opened.stream.close()
+        websocket.stream.close()
 
 
-def _written(body: RequestBody) -> str:
+def _json_text(body: RequestBody) -> str:
     def refuse(value: Any) -> NoReturn:
         raise _not_plain(f"a value of type {type(value).__name__}")
 
@@ -223,17 +227,18 @@ def _written(body: RequestBody) -> str:
         raise _not_plain("lists or dicts nested too deeply") from None
 
 
-def _not_plain(what: str) -> WrongCall:
+def _not_plain(content: str) -> WrongCall:
     return WrongCall(
-        f"The request cannot be sent: it holds {what}. It may hold only texts, finite numbers, "
+        f"The request cannot be sent: it holds {content}. It may hold only texts, finite numbers, "
         "True, False, None, and lists and dicts of them."
     )
 
 
-def unavailable(to: Connection, error: Exception) -> ServerUnavailable:
+def unavailable(connection: Connection, error: Exception) -> ServerUnavailable:
     return ServerUnavailable(
-        f"The chat's server at {to.url} does not answer ({_reason(error)}). Is JupyterLab running?",
-        url=to.url,
+        f"The chat's server at {connection.url} does not answer ({_reason(error)}). "
+        "Is JupyterLab running?",
+        url=connection.url,
         never_arrived=isinstance(error, ConnectionRefusedError),
     )
 

@@ -97,16 +97,18 @@ class Run(ThreadMember):
         hold: Hold,
         run: RunRecord,
         reply: MessageRecord | None = None,
-        asked: MessageRecord | None = None,
+        user_message: MessageRecord | None = None,
     ) -> None:
         self._thread_id: str = run["thread_id"]
         self.id: str = run["id"]
         self._run, self._reply = run.copy(), reply
         parent = hold.follower.message(reply["parent_id"]) if reply else None
-        self._asked = asked or (parent if parent and parent["role"] == "user" else None)
+        self._user_message = user_message or (
+            parent if parent and parent["role"] == "user" else None
+        )
         # The last event of the question: its sending or its delivery. All events of its answers
         # come later. The seq of a reply is no bound, because it grows.
-        self._before = self._asked["seq"] - 1 if self._asked else 0
+        self._before = self._user_message["seq"] - 1 if self._user_message else 0
         self._follow_with(hold)
 
     # ------------------------------------------------------------------ state
@@ -192,7 +194,7 @@ class Run(ThreadMember):
 
     def _repr_mimebundle_(self, **_: Any) -> MimeBundle:
         reply = self._message()
-        exchange = [message for message in (self._asked, reply) if message]
+        exchange = [message for message in (self._user_message, reply) if message]
         return bundle(self._thread_id, exchange, self.id)
 
     def _owns(self, event: Event) -> bool:
@@ -201,7 +203,7 @@ class Run(ThreadMember):
             return event.run_id == self.id
         body = event.body
         return isinstance(body, MessageWritten) and bool(
-            self._asked and body.message["id"] == self._asked["id"]
+            self._user_message and body.message["id"] == self._user_message["id"]
         )
 
     # ------------------------------------------------------------------ its end
@@ -221,7 +223,7 @@ class Run(ThreadMember):
 
     async def _until_ended(self, timeout: float | None) -> None:
         try:
-            self._run = await asyncio.wait_for(self._follower.ended(self.id), timeout)
+            self._run = await asyncio.wait_for(self._follower.wait_for_end(self.id), timeout)
         except TimeoutError:
             raise TimeoutError(
                 f"Run {self.id!r} has not ended within {timeout} s; it goes on. "
@@ -333,7 +335,7 @@ class Run(ThreadMember):
 
     async def _cancel(self) -> Run:
         self._run = await current().request("POST", f"runs/{path_of(self.id)}/cancel", {})
-        await wait_briefly(self._follower.ended(self.id))
+        await wait_briefly(self._follower.wait_for_end(self.id))
         return self
 
     def retry(self, *, model: str | None = None) -> Run:
@@ -364,9 +366,9 @@ class Run(ThreadMember):
         """Continue the text of this answer."""
         return await current().acommand(self._again("continue"))
 
-    async def _again(self, how: str, model: str | None = None) -> Run:
+    async def _again(self, action: str, model: str | None = None) -> Run:
         link: Link = current()
-        path = f"runs/{path_of(self.id)}/{how}"
+        path = f"runs/{path_of(self.id)}/{action}"
         headers = {"Idempotency-Key": secrets.token_urlsafe(16)}
         body = {} if model is None else {"model": model}
         answer = await link.request("POST", path, body, headers=headers)

@@ -26,6 +26,6 @@ def newest(runs: Sequence[RunRecord], head: str | None) -> RunRecord | None:
     """
     if head is None:
         return None
-    delivered = [run for run in runs if not is_for_later(run)]
-    last = delivered[-1] if delivered else None
-    return next((run for run in delivered if run["message_id"] == head), last)
+    delivered_runs = [run for run in runs if not is_for_later(run)]
+    last = delivered_runs[-1] if delivered_runs else None
+    return next((run for run in delivered_runs if run["message_id"] == head), last)

@@ -105,14 +105,14 @@ class Schedule:
         except (KeyError, OSError, ValueError):
             return local and local.astimezone(UTC)  # this machine does not know the zone
 
-    def _shown(self, at: datetime) -> str:
+    def _time_text(self, at: datetime) -> str:
         is_its_own = at.tzinfo is not UTC  # else this machine does not know the zone
         return f"{at:%a %Y-%m-%d %H:%M}" if is_its_own else f"{at:%a %Y-%m-%d %H:%M} UTC"
 
     def __repr__(self) -> str:
         words = " ".join(self.content.split())
         words = words if len(words) <= 40 else words[:39] + "…"
-        state = f"next {self._shown(self.next_at)}" if self.next_at else "not due"
+        state = f"next {self._time_text(self.next_at)}" if self.next_at else "not due"
         state = "paused" if self.paused else state
         state = "deleted" if self._is_deleted else state
         return f"Schedule({words!r}, {self.cron!r} {self.timezone}, {state})"
@@ -233,11 +233,11 @@ class ScheduleMethods:
             "params": params,
         }
         check_kinds("chat.schedule()", body)
-        given = {field: value for field, value in body.items() if value is not None}
+        fields = {field: value for field, value in body.items() if value is not None}
         # A repeated request could create two schedules, so it is repeated only if the first cannot
         # have arrived.
         with _naming_zones(timezone):
-            wire = await current().request("POST", "schedules", given, repeatable=False)
+            wire = await current().request("POST", "schedules", fields, repeatable=False)
         return Schedule(wire)
 
     def schedules(self) -> list[Schedule]:
@@ -250,11 +250,11 @@ class ScheduleMethods:
 
     async def _schedules(self) -> list[Schedule]:
         path = f"schedules?thread_id={path_of(self._thread_id)}&limit={PAGE}"
-        found: list[Schedule] = []
+        schedules: list[Schedule] = []
         before = ""
         while True:
             page = (await current().request("GET", path + before))["schedules"]
-            found = [*map(Schedule, page), *found]
+            schedules = [*map(Schedule, page), *schedules]
             if len(page) < PAGE:
-                return found
+                return schedules
             before = f"&before={path_of(page[0]['id'])}"

@@ -26,7 +26,7 @@ class SendMethods:
 
     _thread_id: str
 
-    def _know(self, run: Run) -> None:
+    def _remember_run(self, run: Run) -> None:
         """Remember a run before its events arrive. Called on the link's loop."""
         raise NotImplementedError
 
@@ -87,12 +87,12 @@ class SendMethods:
         headers = {"Idempotency-Key": key or secrets.token_urlsafe(16)}
         path = f"threads/{path_of(self._thread_id)}/messages"
         answer = await link.request("POST", path, body, headers=headers)
-        asked, reply = answer["message"], answer["reply"]
-        hold = await link.follow(self._thread_id, asked["id"], reply["id"])
-        run = Run(hold, answer["run"], reply, asked)
+        message, reply = answer["message"], answer["reply"]
+        hold = await link.follow(self._thread_id, message["id"], reply["id"])
+        run = Run(hold, answer["run"], reply, message)
         # The chat knows the run before the caller does, so an interrupt between the two loses
         # nothing. Observers are called when the caller waits, reads a trait or returns.
-        self._know(run)
+        self._remember_run(run)
         return run
 
     def ask(
@@ -116,13 +116,13 @@ class SendMethods:
         sending = current().start(self._post(body, key))
         try:
             run = inbox.wait(sending)
-            with LiveOutput(run) as shown:
+            with LiveOutput(run) as output:
                 try:
                     run.wait(timeout)
                 except KeyboardInterrupt:
                     run.cancel()
                     raise
-            return run._completed_reply(shown.execution_id)
+            return run._completed_reply(output.execution_id)
         except KeyboardInterrupt:
             # The run is cancelled wherever the interrupt came. A second cancellation is harmless.
             sending.add_done_callback(_cancel_sent)
@@ -146,9 +146,9 @@ class SendMethods:
         sending = link.start(self._post(body, key))
         try:
             run = await asyncio.shield(asyncio.wrap_future(sending))
-            with LiveOutput(run) as shown:
+            with LiveOutput(run) as output:
                 await link.arun(run._until_ended(timeout))
-            return run._completed_reply(shown.execution_id)
+            return run._completed_reply(output.execution_id)
         except asyncio.CancelledError:
             sending.add_done_callback(_cancel_sent)
             raise

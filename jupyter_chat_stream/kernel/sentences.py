@@ -81,10 +81,10 @@ ARGUMENTS: Mapping[str, str] = {
 
 def in_python(code: str, message: str, facts: Mapping[str, object]) -> str:
     """Return the sentence of an error for the caller of a method."""
-    wanted = SENTENCES.get(code)
-    if wanted is not None:
+    sentence = SENTENCES.get(code)
+    if sentence is not None:
         try:
-            return wanted.format_map(facts)
+            return sentence.format_map(facts)
         except (KeyError, IndexError, AttributeError, ValueError):
             return message  # the server named other facts
     field = str(facts.get("field", ""))

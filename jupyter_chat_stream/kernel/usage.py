@@ -46,8 +46,8 @@ class UsageEntry:
     @property
     def tokens(self) -> int:
         """All tokens that the models have read and written."""
-        cached = self.cache_read_tokens + self.cache_write_tokens
-        return self.input_tokens + self.output_tokens + cached
+        cache_tokens = self.cache_read_tokens + self.cache_write_tokens
+        return self.input_tokens + self.output_tokens + cache_tokens
 
     @property
     def cost(self) -> str:
@@ -55,8 +55,8 @@ class UsageEntry:
         if self.cost_usd is None:
             return "unknown" if self.unknown_cost else "-"
         is_tiny = 0 < self.cost_usd < LEAST_SHOWN_USD
-        known = f"<${LEAST_SHOWN_USD}" if is_tiny else f"${self.cost_usd:,.4f}"
-        return f"{known} + {self.unknown_cost} unknown" if self.unknown_cost else known
+        text = f"<${LEAST_SHOWN_USD}" if is_tiny else f"${self.cost_usd:,.4f}"
+        return f"{text} + {self.unknown_cost} unknown" if self.unknown_cost else text
 
     def __repr__(self) -> str:
         answers = "1 answer" if self.answers == 1 else f"{self.answers:,} answers"
@@ -216,8 +216,8 @@ async def _of_all(by: str, query: Mapping[str, str]) -> UsageTable:
     entries: list[UsageEntry] = []
     before: str | None = None
     while True:
-        given = query if before is None else {**query, "before": before}
-        text = "&".join(f"{name}={path_of(value)}" for name, value in given.items())
+        params = query if before is None else {**query, "before": before}
+        text = "&".join(f"{name}={path_of(value)}" for name, value in params.items())
         page = await current().request("GET", f"usage?{text}")
         groups: list[UsageGroup] = page["usage"]
         entries += [_entry(group, _name_of(group), group.get("thread_id")) for group in groups]
@@ -226,8 +226,8 @@ async def _of_all(by: str, query: Mapping[str, str]) -> UsageTable:
             return UsageTable(entries, by=by, total=_entry(page["total"], "total"))
 
 
-def _refuse_range(**given: object) -> None:
-    for option, value in given.items():
+def _refuse_range(**options: object) -> None:
+    for option, value in options.items():
         if value is not None:
             raise WrongCall(
                 f"chat.usage(): {option} is for by='day', 'model' or 'thread'. Without 'by', the "
@@ -251,8 +251,8 @@ def _name_of(group: UsageGroup) -> str:
         return group["day"]
     if "model" in group:
         return group["model"]
-    named = group.get("name") or group.get("title") or group.get("thread_id")
-    return named or "(deleted)"
+    name = group.get("name") or group.get("title") or group.get("thread_id")
+    return name or "(deleted)"
 
 
 def _entry(wire: UsageSum, name: str, thread: str | None = None) -> UsageEntry:
@@ -270,9 +270,9 @@ def _entry(wire: UsageSum, name: str, thread: str | None = None) -> UsageEntry:
 
 
 def _cells(entry: UsageEntry) -> tuple[str, ...]:
-    read = entry.tokens - entry.output_tokens
+    read_tokens = entry.tokens - entry.output_tokens
     name = entry.name if len(entry.name) <= 40 else f"{entry.name[:39]}…"
-    return (name, f"{entry.answers:,}", f"{read:,}", f"{entry.output_tokens:,}", entry.cost)
+    return (name, f"{entry.answers:,}", f"{read_tokens:,}", f"{entry.output_tokens:,}", entry.cost)
 
 
 def _context_words(context: ContextUse) -> str:

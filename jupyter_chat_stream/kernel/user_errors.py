@@ -20,22 +20,22 @@ CAUGHT = (Exception, asyncio.CancelledError)
 
 
 @contextmanager
-def reported(what: str) -> Iterator[None]:
+def reporting(subject: str) -> Iterator[None]:
     """Report an error of the block instead of raising it.
 
     Args:
-        what: names the user's code, as the subject of a sentence.
+        subject: the name of the user's code, as the subject of a sentence.
     """
     try:
         yield
     except CAUGHT as error:
-        report(what, error)
+        report(subject, error)
 
 
-def report(what: str, error: BaseException) -> None:
+def report(subject: str, error: BaseException) -> None:
     """Show an error with its traceback; never raises."""
     try:
-        sys.stderr.write(f"{what} raised {type(error).__name__}; the chat goes on.\n")
+        sys.stderr.write(f"{subject} raised {type(error).__name__}; the chat goes on.\n")
         shell = running_shell()
         if shell is None:
             traceback.print_exception(type(error), error, error.__traceback__)

@@ -58,8 +58,8 @@ def weakly(method: Callable[..., Any]) -> Callable[..., None]:
     reference = weakref.WeakMethod(method)
 
     def call(*args: Any) -> None:
-        found = reference()
-        if found is not None:
-            found(*args)
+        target = reference()
+        if target is not None:
+            target(*args)
 
     return call

@@ -45,27 +45,27 @@ def local_zone() -> str:
         InvalidInput: there is none; its message asks for a zone's name.
     """
     follow_environment()
-    wanted = os.environ.get("TZ")
+    tz = os.environ.get("TZ")
     today = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
-    found = find_name(wanted, today.replace(hour=0), time.tzname)
-    if found is None:
-        clock = f"TZ={wanted!r}" if wanted is not None else "this machine's clock"
+    name = find_name(tz, today.replace(hour=0), time.tzname)
+    if name is None:
+        clock = f"TZ={tz!r}" if tz is not None else "this machine's clock"
         raise InvalidInput(
             f"The time zone of {clock} has no IANA name that is known here. Name the zone of "
             "the times, for example timezone='Europe/Berlin'.",
             field="timezone",
         )
-    return found
+    return name
 
 
 @lru_cache(maxsize=8)
-def find_name(wanted: str | None, today: datetime, _: tuple[str, str]) -> str | None:
-    told = _names_of_system() if wanted is None else iter([_name_of(wanted.lstrip(":"))])
-    found = next((name for name in told if _is_clock(name, today)), None)
-    may_have_rules = wanted is None or _RULES.fullmatch(wanted) is not None
-    if found is None and (may_have_rules or _is_file(wanted)):
-        found = next((name for name in _like_the_clock() if _is_clock(name, today)), None)
-    return found
+def find_name(tz: str | None, today: datetime, _: tuple[str, str]) -> str | None:
+    names = _names_of_system() if tz is None else iter([_name_of(tz.lstrip(":"))])
+    zone_name = next((name for name in names if _is_clock(name, today)), None)
+    may_have_rules = tz is None or _RULES.fullmatch(tz) is not None
+    if zone_name is None and (may_have_rules or _is_file(tz)):
+        zone_name = next((name for name in _like_the_clock() if _is_clock(name, today)), None)
+    return zone_name
 
 
 def _names_of_system() -> Iterator[str]:
@@ -78,13 +78,13 @@ def _names_of_system() -> Iterator[str]:
         return
 
 
-def _name_of(told: str) -> str:
+def _name_of(text: str) -> str:
     """Take a zone's name out of a path; any other text is a name already."""
-    if not told:
+    if not text:
         return "UTC"  # POSIX: the meaning of an empty TZ
-    if not os.path.isabs(told):
-        return told.removeprefix("posix/").removeprefix("right/")
-    for path in (told, os.path.realpath(told)):
+    if not os.path.isabs(text):
+        return text.removeprefix("posix/").removeprefix("right/")
+    for path in (text, os.path.realpath(text)):
         _, _, name = path.partition("/zoneinfo/")
         name = name.removeprefix("posix/").removeprefix("right/")
         if name and name not in _NOT_NAMES:
@@ -92,9 +92,9 @@ def _name_of(told: str) -> str:
     return ""
 
 
-def _is_file(wanted: str | None) -> bool:
+def _is_file(tz: str | None) -> bool:
     """Return whether TZ is the path of a file that holds a zone."""
-    path = (wanted or "").lstrip(":")
+    path = (tz or "").lstrip(":")
     try:
         with open(path if os.path.isabs(path) else os.devnull, "rb") as file:
             return file.read(4) == b"TZif"
@@ -113,10 +113,10 @@ def _like_the_clock() -> Iterator[str]:
         yield f"Etc/GMT{int(hours):+d}"
         yield f"{standard}{int(hours)}{summer}"
     yield standard
-    known = sorted(available_timezones() - set(_NOT_NAMES))
-    yield from (name for name in known if name.startswith("Europe/"))
-    yield from (name for name in known if name.startswith("America/"))
-    yield from (name for name in known if "/" in name)
+    names = sorted(available_timezones() - set(_NOT_NAMES))
+    yield from (name for name in names if name.startswith("Europe/"))
+    yield from (name for name in names if name.startswith("America/"))
+    yield from (name for name in names if "/" in name)
 
 
 def _is_clock(name: str, today: datetime) -> bool:
@@ -133,8 +133,8 @@ def _is_same(zone: ZoneInfo, at: datetime) -> bool:
         offset_s = time.localtime(at.timestamp()).tm_gmtoff
     except (OSError, OverflowError):
         return False
-    there = at.astimezone(zone).utcoffset()
-    return there is not None and there.total_seconds() == offset_s
+    offset = at.astimezone(zone).utcoffset()
+    return offset is not None and offset.total_seconds() == offset_s
 
 
 def _zone(name: str) -> ZoneInfo | None:

@@ -20,7 +20,7 @@ from .content import CSV, GIF, JPEG, PNG, Content
 from .convert import MAX_BYTES, MOST_BYTES, content_of, named_content
 from .transfer import download
 
-SHOWN = (PNG, JPEG, GIF)  # what notebooks draw
+SHOWN_TYPES = (PNG, JPEG, GIF)  # what notebooks draw
 MAX_SHOWN_BYTES = 5 * 1024 * 1024  # a larger image would be kept in the notebook's file
 FRAMES = (CSV, PARQUET)
 _PACKAGE = __name__.partition(".")[0]
@@ -48,23 +48,23 @@ class Attachment:
         self._fill(named_content(data, name, type, MOST_BYTES))
 
     @classmethod
-    def _of(cls, value: object, most: int = MAX_BYTES) -> Attachment:
+    def _of(cls, value: object, max_bytes: int = MAX_BYTES) -> Attachment:
         """Make one of what stands after the text of a message."""
         if isinstance(value, Attachment):
             return value
-        made = cls.__new__(cls)
-        made._fill(content_of(value, most))
-        return made
+        attachment = cls.__new__(cls)
+        attachment._fill(content_of(value, max_bytes))
+        return attachment
 
     @classmethod
     def from_wire(cls, part: AttachmentPart) -> Attachment:
         """Make one of a part of a message, whose bytes the server has."""
-        made = cls.__new__(cls)
-        made._content = None
-        made.id = part.get("attachment_id")
-        made.name, made.summary = part["name"], part["text"]
-        made.type, made.size = part.get("type", ""), part.get("size", 0)
-        return made
+        attachment = cls.__new__(cls)
+        attachment._content = None
+        attachment.id = part.get("attachment_id")
+        attachment.name, attachment.summary = part["name"], part["text"]
+        attachment.type, attachment.size = part.get("type", ""), part.get("size", 0)
+        return attachment
 
     def _fill(self, content: Content) -> None:
         if content.warning:
@@ -110,15 +110,15 @@ class Attachment:
         return f"Attachment({visible(self.name)!r}, {self.type}, {size_in_words(self.size)})"
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        shown = {"text/plain": repr(self)}
+        bundle = {"text/plain": repr(self)}
         if self.summary:
-            shown["text/markdown"] = harmless(self.summary)
-        if self.type in SHOWN and self.size <= MAX_SHOWN_BYTES:
+            bundle["text/markdown"] = harmless(self.summary)
+        if self.type in SHOWN_TYPES and self.size <= MAX_SHOWN_BYTES:
             try:
-                shown[self.type] = base64.b64encode(self.read()).decode()
+                bundle[self.type] = base64.b64encode(self.read()).decode()
             except ChatStreamError as error:
-                shown["text/plain"] += f" (not read: {error})"
-        return shown
+                bundle["text/plain"] += f" (not read: {error})"
+        return bundle
 
 
 def _level_of_caller() -> int:

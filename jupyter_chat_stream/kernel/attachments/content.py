@@ -61,17 +61,19 @@ class Content:
     """A sentence for the person: what is not sent as it is."""
 
 
-def refuse_large(name: str, size: int, most: int, instead: str = "") -> None:
-    """Raise AttachmentTooLarge for more than ``most`` bytes.
+def refuse_large(name: str, size: int, max_bytes: int, advice: str = "") -> None:
+    """Raise AttachmentTooLarge for more than ``max_bytes`` bytes.
 
     Args:
-        instead: the next step, as a sentence.
+        advice: the next step, as a sentence.
     """
-    if size <= most:
+    if size <= max_bytes:
         return
-    error = AttachmentTooLarge(size, most)
-    error.message = f"{name!r} has {size_in_words(size)}; at most {size_in_words(most)} are taken. "
-    error.message += instead or "Send a smaller file or a part of it."
+    error = AttachmentTooLarge(size, max_bytes)
+    error.message = (
+        f"{name!r} has {size_in_words(size)}; at most {size_in_words(max_bytes)} are taken. "
+    )
+    error.message += advice or "Send a smaller file or a part of it."
     error.args = (error.message,)
     raise error
 
@@ -82,17 +84,17 @@ def type_of(name: str, data: bytes) -> str:
     if ending in _TYPES:
         return _TYPES[ending]
     # The system's table knows endings that nobody means, so a text is text for all but text types.
-    listed, told = mimetypes.guess_type(name)[0] or UNKNOWN, type_of_bytes(data)
-    if told == UNKNOWN or (told == PLAIN and listed.startswith("text/")):
-        return listed
-    return told
+    by_name, by_bytes = mimetypes.guess_type(name)[0] or UNKNOWN, type_of_bytes(data)
+    if by_bytes == UNKNOWN or (by_bytes == PLAIN and by_name.startswith("text/")):
+        return by_name
+    return by_bytes
 
 
 def type_of_bytes(data: bytes) -> str:
     """Return the media type that the first bytes tell; text is anything in UTF-8 without U+0000."""
-    told = type_of_head(data[:HEAD_BYTES])
-    if told is not None:
-        return told
+    media_type = type_of_head(data[:HEAD_BYTES])
+    if media_type is not None:
+        return media_type
     try:
         text = data.decode()
     except UnicodeDecodeError:

@@ -18,19 +18,19 @@ from .pictures import matplotlib_figure, picture_content
 from .tables.arrays import ArrayTable, is_array
 from .tables.frames import frame_table, is_frame
 from .tables.kept_rows import keep_rows
-from .tables.summary import counted, summary
+from .tables.summary import quantity, summary
 from .tables.table import Table
 
 MAX_BYTES = 20 * 1024 * 1024  # as the server's `max_attachment_bytes` is by default
 MOST_BYTES = 64 * 1024 * 1024  # as that setting may be at most
 MAX_DIMENSIONS = 2
-TAKEN = (
+ATTACHABLE = (
     "frames (pandas, polars, pyarrow, …), arrays, figures, images, files by their path, and "
     "Attachment(data, name='…') for bytes, texts and JSON"
 )
 
 
-def content_of(value: Any, most: int = MAX_BYTES) -> Content:
+def content_of(value: Any, max_bytes: int = MAX_BYTES) -> Content:
     """Convert what stands after the text of a message.
 
     Raises:
@@ -39,15 +39,17 @@ def content_of(value: Any, most: int = MAX_BYTES) -> Content:
         AttachmentTooLarge
     """
     if isinstance(value, str | os.PathLike):
-        return file_content(value, most)
+        return file_content(value, max_bytes)
     if isinstance(value, bytes | bytearray | memoryview):
         _refuse(value, "bytes need a name: write Attachment(data, name='report.pdf')")
     if isinstance(value, dict | list | tuple | set | int | float) or value is None:
         _refuse(value, "write Attachment(value, name='data.json'), or context={'name': value}")
-    return converted(value, None, None, most)
+    return convert(value, None, None, max_bytes)
 
 
-def named_content(data: Any, name: str | None, type: str | None, most: int = MAX_BYTES) -> Content:
+def named_content(
+    data: Any, name: str | None, type: str | None, max_bytes: int = MAX_BYTES
+) -> Content:
     """Convert the data of an ``Attachment`` that the user makes."""
     if isinstance(data, str | bytes | bytearray | memoryview | dict | list | tuple) and not name:
         raise WrongCall(
@@ -60,18 +62,18 @@ def named_content(data: Any, name: str | None, type: str | None, most: int = MAX
     elif isinstance(data, dict | list | tuple):
         data, type = _json(data), type or "application/json"
     if isinstance(data, bytes | bytearray | memoryview):
-        refuse_large(name or "", len(data), most)
+        refuse_large(name or "", len(data), max_bytes)
         return bytes_content(bytes(data), name, type)
     if isinstance(data, os.PathLike):
-        read = file_content(data, most)
-        return bytes_content(read.data, name or read.name, type) if name or type else read
-    return converted(data, name, type, most)
+        content = file_content(data, max_bytes)
+        return bytes_content(content.data, name or content.name, type) if name or type else content
+    return convert(data, name, type, max_bytes)
 
 
-def converted(value: Any, name: str | None, type: str | None, most: int) -> Content:
+def convert(value: Any, name: str | None, type: str | None, max_bytes: int) -> Content:
     """Convert an object of a library; its own errors become ours."""
     try:
-        return _converted(value, name, type, most)
+        return _convert(value, name, type, max_bytes)
     except ChatStreamError:
         raise
     except Exception as error:
@@ -81,10 +83,10 @@ def converted(value: Any, name: str | None, type: str | None, most: int) -> Cont
         ) from error
 
 
-def _converted(value: Any, name: str | None, type: str | None, most: int) -> Content:
-    known = name or _variable(value)
+def _convert(value: Any, name: str | None, type: str | None, max_bytes: int) -> Content:
+    own_name = name or _variable(value)
     if is_frame(value):
-        return _table(frame_table(value), known or "table", most)
+        return _table(frame_table(value), own_name or "table", max_bytes)
     if is_array(value) and matplotlib_figure(value) is None:
         if value.ndim > MAX_DIMENSIONS:
             _refuse(
@@ -92,29 +94,29 @@ def _converted(value: Any, name: str | None, type: str | None, most: int) -> Con
                 f"an array of {value.ndim} dimensions is no table. Attach a part of it with two, "
                 "or a picture: PIL.Image.fromarray(array)",
             )
-        return _table(ArrayTable(value), known or "array", most)
-    picture = picture_content(value, _stem(known or "figure"), most)
+        return _table(ArrayTable(value), own_name or "array", max_bytes)
+    picture = picture_content(value, _stem(own_name or "figure"), max_bytes)
     if picture is not None:
-        refuse_large(picture.name, len(picture.data), most, "Draw it smaller.")
+        refuse_large(picture.name, len(picture.data), max_bytes, "Draw it smaller.")
         return picture
     if callable(getattr(value, "read", None)):
-        return open_file_content(value, name, type, most)
-    return _refuse(value, f"what can be attached are {TAKEN}")
+        return open_file_content(value, name, type, max_bytes)
+    return _refuse(value, f"what can be attached are {ATTACHABLE}")
 
 
-def _table(table: Table, name: str, most: int) -> Content:
+def _table(table: Table, name: str, max_bytes: int) -> Content:
     """Describe a table, and keep its rows."""
-    kept = keep_rows(table, most)
-    file, note = f"{_stem(name)}{kept.ending}", ""
-    if kept.rows < table.rows or table.has_more:
-        which = f"only its first {counted(kept.rows, 'row')}"
-        note = f"The attached file has {which}: more are too many for one attachment."
+    kept_rows = keep_rows(table, max_bytes)
+    file_name, note = f"{_stem(name)}{kept_rows.ending}", ""
+    if kept_rows.rows < table.rows or table.has_more:
+        part = f"only its first {quantity(kept_rows.rows, 'row')}"
+        note = f"The attached file has {part}: more are too many for one attachment."
     return Content(
-        name=clean_name(file),
-        type=kept.type,
-        data=kept.data,
+        name=clean_name(file_name),
+        type=kept_rows.type,
+        data=kept_rows.data,
         summary=summary(table, note),
-        warning=note.replace("The attached file", f"The attachment {file!r}"),
+        warning=note.replace("The attached file", f"The attachment {file_name!r}"),
     )
 
 
@@ -130,8 +132,8 @@ def _json(data: Any) -> bytes:
 def _variable(value: Any) -> str | None:
     """Return the name that the notebook or the script has for an object, for the file's name."""
     main = getattr(sys.modules.get("__main__"), "__dict__", {})
-    for name, known in list(main.items()):
-        if known is value and not name.startswith("_"):
+    for name, variable in list(main.items()):
+        if variable is value and not name.startswith("_"):
             return name
     return None
 

@@ -22,7 +22,7 @@ from .transfer import upload
 MAX_PER_MESSAGE = 20  # as the server has it
 
 
-def attach(body: RequestBody, things: Sequence[object]) -> RequestBody:
+def attach(body: RequestBody, values: Sequence[object]) -> RequestBody:
     """Upload what stands after a message's text; return the request with the attachments.
 
     Raises:
@@ -30,22 +30,22 @@ def attach(body: RequestBody, things: Sequence[object]) -> RequestBody:
         InvalidInput: something is empty, or cannot be read or drawn.
         AttachmentTooLarge, AttachmentTypeRefused
     """
-    if not things:
+    if not values:
         return body
-    outgoing, link = Outgoing(things), current()
-    for uploading in outgoing.uploads(link, link.run(max_bytes(link))):
-        link.run(uploading)
-    return outgoing.added_to(body)
+    outgoing, link = Outgoing(values), current()
+    for transfer in outgoing.uploads(link, link.run(max_bytes(link))):
+        link.run(transfer)
+    return outgoing.with_attachments(body)
 
 
-async def aattach(body: RequestBody, things: Sequence[object]) -> RequestBody:
+async def aattach(body: RequestBody, values: Sequence[object]) -> RequestBody:
     """Upload what stands after a message's text. See ``attach``."""
-    if not things:
+    if not values:
         return body
-    outgoing, link = Outgoing(things), current()
-    for uploading in outgoing.uploads(link, await link.arun(max_bytes(link))):
-        await link.arun(uploading)
-    return outgoing.added_to(body)
+    outgoing, link = Outgoing(values), current()
+    for transfer in outgoing.uploads(link, await link.arun(max_bytes(link))):
+        await link.arun(transfer)
+    return outgoing.with_attachments(body)
 
 
 async def max_bytes(link: Link) -> int:
@@ -57,21 +57,21 @@ async def max_bytes(link: Link) -> int:
 class Outgoing:
     """The attachments of one message, by the ids that the server gave them."""
 
-    def __init__(self, things: Sequence[object]) -> None:
-        if len(things) > MAX_PER_MESSAGE:
+    def __init__(self, values: Sequence[object]) -> None:
+        if len(values) > MAX_PER_MESSAGE:
             raise WrongCall(
-                f"A message takes at most {MAX_PER_MESSAGE} attachments, not {len(things)}: send "
+                f"A message takes at most {MAX_PER_MESSAGE} attachments, not {len(values)}: send "
                 "the others with a second message.",
                 option="attachments",
             )
-        self._things = things
+        self._values = values
         self._ids: list[str] = []
         self._texts: list[dict[str, str]] = []
 
-    def uploads(self, link: Link, most: int) -> Iterator[Coroutine[Any, Any, None]]:
+    def uploads(self, link: Link, limit_bytes: int) -> Iterator[Coroutine[Any, Any, None]]:
         """Convert one thing after the other, and yield the upload of each."""
-        for thing in self._things:
-            attachment = Attachment._of(thing, most)
+        for value in self._values:
+            attachment = Attachment._of(value, limit_bytes)
             if attachment._content is None:
                 self._add(str(attachment.id), attachment.name, attachment.summary)
             else:
@@ -88,9 +88,9 @@ class Outgoing:
         if summary:
             self._texts.append({"name": name, "text": summary, "attachment_id": attachment_id})
 
-    def added_to(self, body: RequestBody) -> RequestBody:
+    def with_attachments(self, body: RequestBody) -> RequestBody:
         """Return the request's body with the attachments, and the texts that a model reads."""
-        added: JsonObject = {**body, "attachments": self._ids}
+        new_body: JsonObject = {**body, "attachments": self._ids}
         if self._texts:
-            added["context"] = [*body.get("context", ()), *self._texts]
-        return added
+            new_body["context"] = [*body.get("context", ()), *self._texts]
+        return new_body

@@ -27,7 +27,7 @@ MAX_COMPARED = 1000  # names of a folder that are compared with a name that is n
 TABLES = (".csv", ".tsv", ".parquet", ".jsonl", ".ndjson")
 
 
-def file_content(path: str | os.PathLike[str], most: int) -> Content:
+def file_content(path: str | os.PathLike[str], max_bytes: int) -> Content:
     """Read a file.
 
     Raises:
@@ -35,32 +35,34 @@ def file_content(path: str | os.PathLike[str], most: int) -> Content:
         InvalidInput: it cannot be read, or is empty.
         AttachmentTooLarge
     """
-    shown = os.fsdecode(path)
-    if "\0" in shown or "\n" in shown or len(shown) > 4096:
-        raise WrongCall(_not_a_file(shown), option="attachments")
-    place = Path(shown).expanduser()
+    path_text = os.fsdecode(path)
+    if "\0" in path_text or "\n" in path_text or len(path_text) > 4096:
+        raise WrongCall(_not_a_file(path_text), option="attachments")
+    place = Path(path_text).expanduser()
     try:
         with open_plain(place) as file:
             size = os.fstat(file.fileno()).st_size
-            refuse_large(shown, size, most, _instead(place))
-            data = file.read(most + 1)  # it may grow meanwhile
+            refuse_large(path_text, size, max_bytes, _advice(place))
+            data = file.read(max_bytes + 1)  # it may grow meanwhile
     except FileNotFoundError:
-        raise WrongCall(_not_a_file(shown, _names_beside(place)), option="attachments") from None
+        raise WrongCall(
+            _not_a_file(path_text, _names_beside(place)), option="attachments"
+        ) from None
     except OSError as error:
         reason = "it is a directory" if place.is_dir() else error.strerror or str(error)
-        instead = " Name the files in it." if place.is_dir() else ""
+        advice = " Name the files in it." if place.is_dir() else ""
         raise InvalidInput(
-            f"{shown!r} cannot be attached: {reason}.{instead}", field="attachments"
+            f"{path_text!r} cannot be attached: {reason}.{advice}", field="attachments"
         ) from None
-    refuse_large(shown, len(data), most, _instead(place))
+    refuse_large(path_text, len(data), max_bytes, _advice(place))
     return bytes_content(data, place.name)
 
 
-def open_file_content(file: Any, name: str | None, type: str | None, most: int) -> Content:
+def open_file_content(file: Any, name: str | None, type: str | None, max_bytes: int) -> Content:
     """Read what is left of an open file, or of anything with its method ``read``."""
-    own = getattr(file, "name", None)
-    name = name or (os.path.basename(own) if isinstance(own, str) else None)
-    data = file.read(most + 1)
+    file_name = getattr(file, "name", None)
+    name = name or (os.path.basename(file_name) if isinstance(file_name, str) else None)
+    data = file.read(max_bytes + 1)
     if isinstance(data, str):
         data = data.encode(errors="replace")
     if not isinstance(data, bytes | bytearray | memoryview):
@@ -69,7 +71,7 @@ def open_file_content(file: Any, name: str | None, type: str | None, most: int) 
             "attached.",
             option="attachments",
         )
-    refuse_large(name or "The file", len(data), most)
+    refuse_large(name or "The file", len(data), max_bytes)
     return bytes_content(bytes(data), name, type)
 
 
@@ -84,23 +86,23 @@ def bytes_content(data: bytes, name: str | None, type: str | None = None) -> Con
             f"{name or 'The attachment'} is empty: there is nothing to attach.", field="attachments"
         )
     type = type or type_of(name or "", data)
-    shown = clean_name(with_ending(name or "attachment", type))
-    described = file_summary(type, data)
+    full_name = clean_name(with_ending(name or "attachment", type))
+    description = file_summary(type, data)
     warning = ""
-    if type == PARQUET and not described:
+    if type == PARQUET and not description:
         warning = (
-            f"No model will know what is in {shown!r}: it cannot be read here. Install pyarrow or "
-            "polars, or attach the frame."
+            f"No model will know what is in {full_name!r}: it cannot be read here. Install "
+            "pyarrow or polars, or attach the frame."
         )
-    return Content(name=shown, type=type, data=data, summary=described, warning=warning)
+    return Content(name=full_name, type=type, data=data, summary=description, warning=warning)
 
 
-def _not_a_file(shown: str, beside: Iterable[str] = ()) -> str:
-    name = os.path.basename(shown)
-    meant = did_you_mean(name, beside)
-    short = shown if len(shown) <= 100 else shown[:99] + "…"
+def _not_a_file(path: str, names: Iterable[str] = ()) -> str:
+    name = os.path.basename(path)
+    hint = did_you_mean(name, names)
+    short = path if len(path) <= 100 else path[:99] + "…"
     return (
-        f"There is no file {short!r} in {os.getcwd()}.{meant} After the text come files, frames "
+        f"There is no file {short!r} in {os.getcwd()}.{hint} After the text come files, frames "
         "and figures; to send a text beside it, write Attachment('…', name='notes.txt')."
     )
 
@@ -113,7 +115,7 @@ def _names_beside(place: Path) -> list[str]:
         return []
 
 
-def _instead(place: Path) -> str:
+def _advice(place: Path) -> str:
     if place.suffix.lower() in TABLES:
         return (
             "Read it with pandas or polars and attach the frame: then its summary and its first "

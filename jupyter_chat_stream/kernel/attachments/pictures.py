@@ -18,20 +18,20 @@ MAX_SIDE_PX = 4000  # no model reads a finer picture
 SHOWN_BY = ("_repr_png_", "_repr_jpeg_")
 
 
-def picture_content(value: Any, name: str, most: int) -> Content | None:
+def picture_content(value: Any, name: str, max_bytes: int) -> Content | None:
     """Draw a figure or an image; None if the value is neither."""
     if isinstance(value, type):
         return None
     figure = matplotlib_figure(value)
     if figure is not None:
-        return _png(name, _drawn(figure))
+        return _png(name, _draw(figure))
     plotly = sys.modules.get("plotly.basedatatypes")
     if plotly is not None and isinstance(value, plotly.BaseFigure):
-        return plotly_content(value, name, most)
+        return plotly_content(value, name, max_bytes)
     pillow = sys.modules.get("PIL.Image")
     if pillow is not None and isinstance(value, pillow.Image):
-        return _of_pillow(value, name, most)
-    return _displayed(value, name)
+        return _of_pillow(value, name, max_bytes)
+    return _displayed_content(value, name)
 
 
 def shows_picture(value: Any) -> bool:
@@ -68,43 +68,43 @@ def matplotlib_figure(value: Any) -> Any:
     return None
 
 
-def _drawn(figure: Any) -> bytes:
+def _draw(figure: Any) -> bytes:
     buffer = io.BytesIO()
     dpi = min(figure.dpi, MAX_SIDE_PX / max(figure.get_size_inches()))
     figure.savefig(buffer, format="png", dpi=dpi, bbox_inches="tight")
     return buffer.getvalue()
 
 
-def _of_pillow(image: Any, name: str, most: int) -> Content:
+def _of_pillow(image: Any, name: str, max_bytes: int) -> Content:
     """Write an image of Pillow: as PNG, or as JPEG if the PNG would be too large."""
     buffer = io.BytesIO()
     has_alpha = "A" in image.mode or "transparency" in image.info
     plain = image if image.mode in ("1", "L", "LA", "P", "RGB", "RGBA", "I;16") else None
     plain = image.convert("RGBA" if has_alpha else "RGB") if plain is None else plain
     plain.save(buffer, format="PNG")
-    if buffer.tell() <= most:
+    if buffer.tell() <= max_bytes:
         return _png(name, buffer.getvalue())
     buffer = io.BytesIO()
     plain.convert("RGB").save(buffer, format="JPEG", quality=90)
     return Content(name=f"{name}.jpg", type=JPEG, data=buffer.getvalue())
 
 
-def _displayed(value: Any, name: str) -> Content | None:
+def _displayed_content(value: Any, name: str) -> Content | None:
     """Use what the object shows of itself in a notebook."""
     for method, type_, ending in (("_repr_png_", PNG, ".png"), ("_repr_jpeg_", JPEG, ".jpg")):
-        data = _bytes_of(_called(value, method))
+        data = _bytes_of(_call(value, method))
         if data:
             return Content(name=name + ending, type=type_, data=data)
-    shown = _called(value, "_repr_mimebundle_")
-    shown = shown[0] if isinstance(shown, tuple) else shown
+    bundle = _call(value, "_repr_mimebundle_")
+    bundle = bundle[0] if isinstance(bundle, tuple) else bundle
     for type_, ending in ((PNG, ".png"), (JPEG, ".jpg")):
-        data = _bytes_of(shown.get(type_) if isinstance(shown, dict) else None)
+        data = _bytes_of(bundle.get(type_) if isinstance(bundle, dict) else None)
         if data:
             return Content(name=name + ending, type=type_, data=data)
     return None
 
 
-def _called(value: Any, method: str) -> Any:
+def _call(value: Any, method: str) -> Any:
     if not callable(getattr(type(value), method, None)):
         return None
     try:
@@ -117,16 +117,16 @@ def _called(value: Any, method: str) -> Any:
         ) from error
 
 
-def _bytes_of(shown: Any) -> bytes | None:
+def _bytes_of(output: Any) -> bytes | None:
     """Return the bytes of what a method for display returns: bytes, base64, or with metadata."""
-    if isinstance(shown, tuple):
-        shown = shown[0] if shown else None
-    if isinstance(shown, str):
+    if isinstance(output, tuple):
+        output = output[0] if output else None
+    if isinstance(output, str):
         try:
-            return base64.b64decode(shown)
+            return base64.b64decode(output)
         except ValueError:  # binascii.Error is one; characters beyond ASCII raise another
             return None
-    return bytes(shown) if isinstance(shown, bytes | bytearray | memoryview) else None
+    return bytes(output) if isinstance(output, bytes | bytearray | memoryview) else None
 
 
 def _png(name: str, data: bytes) -> Content:

@@ -19,7 +19,7 @@ INSTALL = (
 )
 
 
-def plotly_content(figure: Any, name: str, most: int) -> Content:
+def plotly_content(figure: Any, name: str, max_bytes: int) -> Content:
     """Draw a figure of plotly, or write its data.
 
     Raises:
@@ -32,10 +32,10 @@ def plotly_content(figure: Any, name: str, most: int) -> Content:
         reason = cut(next((line.strip() for line in lines if line.strip()), ""), MAX_REASON_CHARS)
     count = sum(_length(trace[axis]) for trace, axis in _axes(figure))
     data = figure.to_json().encode() if count <= MAX_VALUES else None
-    if data is None or len(data) > most:
+    if data is None or len(data) > max_bytes:
         raise InvalidInput(
             f"The plotly figure cannot be drawn ({reason}), and its data are more than "
-            f"{size_in_words(most)} or {MAX_VALUES:,} values. {INSTALL}",
+            f"{size_in_words(max_bytes)} or {MAX_VALUES:,} values. {INSTALL}",
             field="attachments",
         )
     return Content(
@@ -58,9 +58,11 @@ def _summary(figure: Any) -> str:
         if title:
             lines.append(f"{label}: {short_text(title)}.")
     for trace in figure.data[:MAX_TRACES]:
-        named = f" {short_text(trace.name)}" if trace.name else ""
-        axes = "; ".join(_axis(axis, trace[axis]) for own, axis in _axes(figure) if own is trace)
-        lines.append(f"- {trace.type}{named}: {axes or 'no values'}")
+        name_text = f" {short_text(trace.name)}" if trace.name else ""
+        axes = "; ".join(
+            _axis(axis, trace[axis]) for owner, axis in _axes(figure) if owner is trace
+        )
+        lines.append(f"- {trace.type}{name_text}: {axes or 'no values'}")
     if len(figure.data) > MAX_TRACES:
         lines.append(f"{len(figure.data) - MAX_TRACES} more traces are left out here.")
     return "\n".join(lines)
@@ -75,13 +77,13 @@ def _axes(figure: Any) -> Iterator[tuple[Any, str]]:
 
 
 def _axis(axis: str, values: Any) -> str:
-    shown = [short_text(value) for value in (values[0], values[len(values) - 1])]
-    words = f"{axis} of {len(values):,} values, the first {shown[0]}, the last {shown[1]}"
+    ends = [short_text(value) for value in (values[0], values[len(values) - 1])]
+    words = f"{axis} of {len(values):,} values, the first {ends[0]}, the last {ends[1]}"
     try:
-        least, most = min(values), max(values)
+        low, high = min(values), max(values)
     except (TypeError, ValueError):
         return words
-    return f"{words}, from {short_text(least)} to {short_text(most)}"
+    return f"{words}, from {short_text(low)} to {short_text(high)}"
 
 
 def _length(values: Any) -> int:

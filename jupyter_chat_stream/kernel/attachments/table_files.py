@@ -44,35 +44,35 @@ def _parquet_of_pyarrow(parquet: Any, data: bytes) -> Table:
     import narwhals as nw
 
     file = parquet.ParquetFile(io.BytesIO(data))
-    most = max(1, MAX_READ_CELLS // max(1, len(file.schema_arrow)))
+    max_rows = max(1, MAX_READ_CELLS // max(1, len(file.schema_arrow)))
     batches: list[Any] = []
-    for batch in file.iter_batches(batch_size=min(BATCH_ROWS, most)):
+    for batch in file.iter_batches(batch_size=min(BATCH_ROWS, max_rows)):
         batches.append(batch)
-        if sum(map(len, batches)) >= most:
+        if sum(map(len, batches)) >= max_rows:
             break
     table = sys.modules["pyarrow"].Table.from_batches(batches, schema=file.schema_arrow)
-    frame = nw.from_native(table.slice(0, most), eager_only=True)
+    frame = nw.from_native(table.slice(0, max_rows), eager_only=True)
     has_more = file.metadata.num_rows > len(frame)
     return NarwhalsTable(frame, "Parquet file", has_more=has_more)
 
 
 def _parquet_of_polars(polars: Any, data: bytes) -> Table:
-    return _named(frame_table(polars.scan_parquet(io.BytesIO(data))), "Parquet file")
+    return _with_kind(frame_table(polars.scan_parquet(io.BytesIO(data))), "Parquet file")
 
 
 def _csv_of_polars(polars: Any, data: bytes) -> Table:
-    return _named(frame_table(polars.scan_csv(io.BytesIO(data))), "CSV file")
+    return _with_kind(frame_table(polars.scan_csv(io.BytesIO(data))), "CSV file")
 
 
 def _csv_of_pandas(pandas: Any, data: bytes) -> Table:
     columns = len(pandas.read_csv(io.BytesIO(data), nrows=0).columns)
-    most = max(1, MAX_READ_CELLS // max(1, columns))
-    frame = pandas.read_csv(io.BytesIO(data), nrows=most + 1)
-    table = frame_table(frame.head(most))
-    table.has_more = len(frame) > most
-    return _named(table, "CSV file")
+    max_rows = max(1, MAX_READ_CELLS // max(1, columns))
+    frame = pandas.read_csv(io.BytesIO(data), nrows=max_rows + 1)
+    table = frame_table(frame.head(max_rows))
+    table.has_more = len(frame) > max_rows
+    return _with_kind(table, "CSV file")
 
 
-def _named(table: Table, kind: str) -> Table:
+def _with_kind(table: Table, kind: str) -> Table:
     table.library = kind
     return table

@@ -34,8 +34,10 @@ async def upload(
         "Content-Disposition": f"attachment; filename*=UTF-8''{name}",
     }
     timeout_s = seconds_for(len(content.data))
-    record: AttachmentRecord = await link.retried(
-        lambda to: rest.upload(to, "attachments", content.data, headers, timeout_s=timeout_s),
+    record: AttachmentRecord = await link.retry(
+        lambda connection: rest.upload(
+            connection, "attachments", content.data, headers, timeout_s=timeout_s
+        ),
         patience_s=patience_s,
     )
     return record
@@ -44,6 +46,6 @@ async def upload(
 async def download(link: Link, attachment_id: str) -> bytes:
     """Fetch the bytes of an attachment."""
     path = f"attachments/{path_of(attachment_id)}"
-    return await link.retried(
-        lambda to: rest.download(to, path, timeout_s=seconds_for(rest.MAX_BYTES))
+    return await link.retry(
+        lambda connection: rest.download(connection, path, timeout_s=seconds_for(rest.MAX_BYTES))
     )

@@ -54,7 +54,7 @@ class CapturedStream:
 
 
 @contextmanager
-def captured(write: WriteText, files: CallFiles) -> Iterator[None]:
+def capturing(write: WriteText, files: CallFiles) -> Iterator[None]:
     """Pass printed texts of this context to ``write``, and displayed pictures to ``files``."""
     streams = {name: CapturedStream(getattr(sys, name)) for name in ("stdout", "stderr")}
     publisher = getattr(shell_of_kernel(), "display_pub", None)
@@ -62,10 +62,10 @@ def captured(write: WriteText, files: CallFiles) -> Iterator[None]:
     def hook(message: JsonObject) -> JsonObject | None:
         if _present.get() is not write:
             return message
-        write(shown_text(message.get("content", {}).get("data", {}), files))
+        write(display_text(message.get("content", {}).get("data", {}), files))
         return None
 
-    before = _present.set(write)
+    token = _present.set(write)
     for name, stream in streams.items():
         setattr(sys, name, stream)
     if publisher is not None:
@@ -73,7 +73,7 @@ def captured(write: WriteText, files: CallFiles) -> Iterator[None]:
     try:
         yield
     finally:
-        files.forget_drawn()
+        files.close_figures()
         _draw_figures()
         if publisher is not None:
             publisher.unregister_hook(hook)
@@ -81,10 +81,10 @@ def captured(write: WriteText, files: CallFiles) -> Iterator[None]:
             # A cell that runs beside an async function may have replaced this stream.
             if getattr(sys, name) is stream:
                 setattr(sys, name, stream._original)
-        _present.reset(before)
+        _present.reset(token)
 
 
-def shown_text(data: JsonView, files: CallFiles) -> str:
+def display_text(data: JsonView, files: CallFiles) -> str:
     """Return the text of a display; for a picture, the name of its file."""
     if any(type_.startswith("image/") for type_ in data):
         name = files.add_displayed(data)

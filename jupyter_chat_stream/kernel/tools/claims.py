@@ -7,7 +7,7 @@ failures may be temporary.
 ::
 
     open ──claim──► claimed ──finish──► output sent ──► result sent
-                       │ └─ the run ends, or the claim is lost: `lost` is called, no result is sent
+                       │ └─ the run ends, or the claim is lost: `on_lost` is called, no result sent
                        └─ renewed every third of the lease, however long the function takes
 """
 
@@ -84,12 +84,12 @@ def open_calls(follower: Follower, names: Collection[str]) -> Iterator[OpenCall]
             continue
         message = follower.message(run["message_id"])
         parts: list[JsonView] = list(message["parts"]) if message else []
-        done = {part["tool_call_id"] for part in parts if part["kind"] == "tool_result"}
+        ended_ids = {part["tool_call_id"] for part in parts if part["kind"] == "tool_result"}
         for part in parts:
             if part["kind"] != "tool_call" or part.get("where") != "kernel":
                 continue
             is_open = part.get("allowed") and not part.get("executor")
-            if is_open and part.get("name") in names and part["tool_call_id"] not in done:
+            if is_open and part.get("name") in names and part["tool_call_id"] not in ended_ids:
                 yield OpenCall(
                     run_id=run["id"],
                     tool_call_id=part["tool_call_id"],
@@ -142,7 +142,7 @@ class KernelCall:
     ) -> None:
         self.call = call
         self.is_lost = False
-        self.lost: Callable[[], None] = lambda: None
+        self.on_lost: Callable[[], None] = lambda: None
         self._link = link
         self._hold = hold
         self._executor = executor
@@ -153,14 +153,14 @@ class KernelCall:
         self._concealer = Concealer()
         self._lock = threading.Lock()
         self._text = ""  # output that is not sent yet
-        self._has_room_for = MAX_OUTPUT_CHARS
-        self._sent = 0  # requests with output
+        self._remaining_chars = MAX_OUTPUT_CHARS
+        self._output_count = 0  # requests with output
         self._is_finished = asyncio.Event()
         self._outcome: tuple[bool, Any] | None = None
         self._files: tuple[Content, ...] = ()
         self._hold.follower.listen(self._look)
         self._task = asyncio.get_running_loop().create_task(self._keep())
-        self._task.add_done_callback(self._ended)
+        self._task.add_done_callback(self._note_end)
 
     # ------------------------------------------------------------------ called by the call's thread
 
@@ -170,12 +170,12 @@ class KernelCall:
     def write(self, text: str) -> None:
         """Add output. Output beyond ``MAX_OUTPUT_CHARS`` is replaced by one sentence."""
         with self._lock:
-            if self._has_room_for <= 0:
+            if self._remaining_chars <= 0:
                 return
-            kept = text[: self._has_room_for]
-            self._has_room_for -= len(kept)
-            self._text += kept
-            if self._has_room_for <= 0:
+            part = text[: self._remaining_chars]
+            self._remaining_chars -= len(part)
+            self._text += part
+            if self._remaining_chars <= 0:
                 self._text += MORE_OUTPUT
 
     def finish(self, success: bool, output: Any, files: Sequence[Content] = ()) -> None:
@@ -194,9 +194,9 @@ class KernelCall:
         if not self.is_lost:
             self.is_lost = True
             LOG.info(self.call.line("tool.claim_lost", code))
-            self.lost()
+            self.on_lost()
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _note_end(self, task: asyncio.Task[None]) -> None:
         self._hold.follower.ignore(self._look)
         self._hold.leave()
         if not task.cancelled() and task.exception() is not None:
@@ -234,18 +234,18 @@ class KernelCall:
             text = self._take(is_last)
             if not text:
                 return
-            body = {"claim": self._claim, "n": self._sent, "text": text}
+            body = {"claim": self._claim, "n": self._output_count, "text": text}
             try:
                 await self._send("output", body)
-                self._sent += 1
+                self._output_count += 1
             except ChatStreamError as error:
                 if _is_over_for(error):
                     self._lose(error.code)
                 else:
                     LOG.info(self.call.line("tool.output_refused", error.code))
 
-    async def _send(self, what: str, body: JsonView) -> None:
-        path = f"{self.call.path}/{what}"
+    async def _send(self, action: str, body: JsonView) -> None:
+        path = f"{self.call.path}/{action}"
         await self._patiently(lambda: self._link.request("POST", path, body, patience_s=PATIENCE_S))
 
     async def _upload(self, content: Content) -> str:
@@ -254,12 +254,12 @@ class KernelCall:
 
     async def _patiently(self, request: Callable[[], Awaitable[T]]) -> T:
         """Send a request; repeat it while the server or its database is away."""
-        started, tries = time.monotonic(), 0
+        start, tries = time.monotonic(), 0
         while True:
             try:
                 return await request()
             except StoreError:
-                if self.is_lost or time.monotonic() - started > PATIENCE_S:
+                if self.is_lost or time.monotonic() - start > PATIENCE_S:
                     raise
             await asyncio.sleep(AGAIN.pause_s(tries))
             tries += 1
@@ -267,10 +267,12 @@ class KernelCall:
     def _take(self, is_last: bool) -> str:
         with self._lock:
             text, self._text = self._text, ""
-            held = 0 if is_last else self._concealer.held_back(text)
-            ready = self._concealer.concealed(text[: len(text) - held])
-            self._text = ready[OUTPUT_CHARS:] + text[len(text) - held :]
-        return ready[:OUTPUT_CHARS].encode(errors="replace").decode().replace("\0", "\ufffd")
+            held_back_chars = 0 if is_last else self._concealer.held_back(text)
+            concealed_text = self._concealer.concealed(text[: len(text) - held_back_chars])
+            self._text = concealed_text[OUTPUT_CHARS:] + text[len(text) - held_back_chars :]
+        return (
+            concealed_text[:OUTPUT_CHARS].encode(errors="replace").decode().replace("\0", "\ufffd")
+        )
 
     async def _send_result(self) -> None:
         if self.is_lost or self._outcome is None:
@@ -329,5 +331,5 @@ def _renewal_s(until: object) -> float:
     ends = from_wire(until if isinstance(until, str) else None)
     if ends is None:
         return RENEW_AT_MOST_EVERY_S
-    left_s = (ends - datetime.now(UTC)).total_seconds()
-    return min(max(left_s / 3, RENEW_AT_LEAST_EVERY_S), RENEW_AT_MOST_EVERY_S)
+    remaining_s = (ends - datetime.now(UTC)).total_seconds()
+    return min(max(remaining_s / 3, RENEW_AT_LEAST_EVERY_S), RENEW_AT_MOST_EVERY_S)

@@ -39,10 +39,10 @@ def read_docstring(text: str | None) -> DocumentedFunction:
         if _is_section(line, paragraph):
             break
         paragraph.append(line.strip())
-    found = {name: _joined(said) for name, said in _parameters(lines)}
+    texts = {name: _join(about) for name, about in _parameters(lines)}
     return DocumentedFunction(
-        description=_joined(paragraph)[:MAX_DESCRIPTION_CHARS],
-        parameters={name: said[:MAX_PARAMETER_CHARS] for name, said in found.items() if said},
+        description=_join(paragraph)[:MAX_DESCRIPTION_CHARS],
+        parameters={name: about[:MAX_PARAMETER_CHARS] for name, about in texts.items() if about},
     )
 
 
@@ -51,17 +51,17 @@ def _is_section(line: str, before: Sequence[str]) -> bool:
     return line.strip().lower() in _GOOGLE_HEADS or _REST.match(line) is not None
 
 
-def _joined(lines: Sequence[str]) -> str:
+def _join(lines: Sequence[str]) -> str:
     return " ".join(" ".join(lines).split())
 
 
 def _parameters(lines: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
     for n, line in enumerate(lines):
-        rest = _REST.match(line)
-        if rest is not None:
-            yield rest[1], [rest[2], *_deeper(lines[n + 1 :], _indent(line))]
+        match = _REST.match(line)
+        if match is not None:
+            yield match[1], [match[2], *_deeper_lines(lines[n + 1 :], _indent(line))]
         elif line.strip().lower() in _GOOGLE_HEADS:
-            yield from _google(list(_deeper(lines[n + 1 :], _indent(line))))
+            yield from _google(list(_deeper_lines(lines[n + 1 :], _indent(line))))
         elif line.strip() == "Parameters" and n + 1 < len(lines) and _is_rule(lines[n + 1]):
             yield from _numpy(lines[n + 2 :])
 
@@ -69,22 +69,22 @@ def _parameters(lines: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
 def _google(lines: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
     indents = [_indent(line) for line in lines if line.strip()]
     for n, line in enumerate(lines):
-        named = _GOOGLE.match(line.strip())
-        if named is not None and _indent(line) == min(indents):
-            yield named[1], [named[2], *_deeper(lines[n + 1 :], _indent(line))]
+        match = _GOOGLE.match(line.strip())
+        if match is not None and _indent(line) == min(indents):
+            yield match[1], [match[2], *_deeper_lines(lines[n + 1 :], _indent(line))]
 
 
 def _numpy(lines: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
     for n, line in enumerate(lines):
         if n + 1 < len(lines) and _is_rule(lines[n + 1]):
             return  # the next section
-        named = _NUMPY.match(line.strip()) if not _indent(line) else None
-        if named is not None:
-            for name in named[1].split(","):
-                yield name.strip(), list(_deeper(lines[n + 1 :], 0))
+        match = _NUMPY.match(line.strip()) if not _indent(line) else None
+        if match is not None:
+            for name in match[1].split(","):
+                yield name.strip(), list(_deeper_lines(lines[n + 1 :], 0))
 
 
-def _deeper(lines: Sequence[str], indent: int) -> Iterator[str]:
+def _deeper_lines(lines: Sequence[str], indent: int) -> Iterator[str]:
     """List the lines before the first line that is not indented deeper than ``indent``."""
     for line in lines:
         if line.strip() and _indent(line) <= indent:

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from ..inbox import wait_in_steps
-from .capture import WriteText, captured
-from .failures import BY_CHAT, BY_PERSON, LEFT, failure_text
+from .capture import WriteText, capturing
+from .failures import BY_CHAT, BY_EXIT, BY_PERSON, failure_text
 from .files import CallFiles
 from .function import KernelTool, is_async
 from .interrupts import InterruptGuard
@@ -43,10 +43,10 @@ class CallExecution:
     """One execution of a tool's function."""
 
     def __init__(
-        self, tool: KernelTool, given: Any, write: WriteText, conceal: Callable[[str], str]
+        self, tool: KernelTool, call_input: Any, write: WriteText, conceal: Callable[[str], str]
     ) -> None:
         self._tool = tool
-        self._given = given
+        self._input = call_input
         self._write = write
         self._conceal = conceal
         self.files = CallFiles(conceal)
@@ -65,44 +65,44 @@ class CallExecution:
     def run(self) -> CallOutcome:
         """Execute the call in a thread that waits for an answer in ``chat.ask``."""
         try:
-            with captured(self._write, self.files):
-                value = self._guarded(self._called)
+            with capturing(self._write, self.files):
+                value = self._run_guarded(self._call)
                 if is_async(value):
                     value = self._in_own_loop(value)
-                return self._guarded(lambda: self._succeeded(value))
+                return self._run_guarded(lambda: self._success_of(value))
         except BaseException as error:  # noqa: BLE001 - the model is told; the person's interrupt goes on
-            return self._failed(error)
+            return self._failure_of(error)
 
     async def arun(self) -> CallOutcome:
         """Execute the call on the thread's running loop."""
         try:
-            with captured(self._write, self.files):
-                value = self._guarded(self._called)
+            with capturing(self._write, self.files):
+                value = self._run_guarded(self._call)
                 if is_async(value):
                     value = await self._in_this_loop(value)
-                return self._guarded(lambda: self._succeeded(value))
+                return self._run_guarded(lambda: self._success_of(value))
         except BaseException as error:  # noqa: BLE001 - the model is told; the kernel's loop goes on
-            return self._failed(error)
+            return self._failure_of(error)
 
     # ------------------------------------------------------------------ the steps
 
-    def _called(self) -> Any:
-        return self._tool.prepare(self._given)()
+    def _call(self) -> Any:
+        return self._tool.prepare(self._input)()
 
-    def _succeeded(self, value: Any) -> CallOutcome:
+    def _success_of(self, value: Any) -> CallOutcome:
         return CallOutcome(success=True, output=output_of(value, self._conceal, self.files))
 
-    def _failed(self, error: BaseException) -> CallOutcome:
+    def _failure_of(self, error: BaseException) -> CallOutcome:
         if isinstance(error, InputRefused):
             return CallOutcome(success=False, output=self._conceal(str(error)))
         if isinstance(error, KeyboardInterrupt | asyncio.CancelledError | SystemExit):
             is_person = isinstance(error, KeyboardInterrupt) and not self._is_stopped
             is_person = is_person or self._is_interrupted
-            words = BY_PERSON if is_person else BY_CHAT if self._is_stopped else LEFT
+            words = BY_PERSON if is_person else BY_CHAT if self._is_stopped else BY_EXIT
             return CallOutcome(success=False, output=words, is_interrupted=is_person)
         return CallOutcome(success=False, output=failure_text(error, self._conceal))
 
-    def _guarded(self, step: Callable[[], T]) -> T:
+    def _run_guarded(self, step: Callable[[], T]) -> T:
         """Run code of the user; an interrupt ends it."""
         guard = self._guard = InterruptGuard()
         if self._is_stopped:
@@ -113,7 +113,7 @@ class CallExecution:
             guard.leave()
             return result
         except KeyboardInterrupt:
-            guard.caught()
+            guard.note_interrupt()
             raise
         finally:
             guard.leave()
@@ -122,9 +122,9 @@ class CallExecution:
     async def _in_this_loop(self, value: Awaitable[T]) -> T:
         loop = asyncio.get_running_loop()
         task = loop.create_task(_outcome_of(value))
-        return await self._cancellable(task, loop)
+        return await self._await_cancellable(task, loop)
 
-    async def _cancellable(
+    async def _await_cancellable(
         self, task: asyncio.Task[tuple[T, None] | tuple[None, BaseException]], loop: Any
     ) -> T:
         guard = self._guard = InterruptGuard(lambda: loop.call_soon_threadsafe(task.cancel))
@@ -140,7 +140,7 @@ class CallExecution:
     def _in_own_loop(self, value: Awaitable[T]) -> T:
         work = _OwnLoop(value)
         try:
-            return self._guarded(work.run)
+            return self._run_guarded(work.run)
         except KeyboardInterrupt:
             work.cancel()
             raise
@@ -151,8 +151,8 @@ class _OwnLoop:
 
     def __init__(self, value: Awaitable[Any]) -> None:
         self._value = value
-        self._done: Future[Any] = Future()
-        self._started: Future[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]]] = Future()
+        self._result: Future[Any] = Future()
+        self._loop_and_task: Future[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]]] = Future()
 
     def run(self) -> Any:
         """Start the thread and wait for the function's result."""
@@ -160,26 +160,26 @@ class _OwnLoop:
         threading.Thread(
             target=context.run, args=(self._live,), name="chat-stream-call", daemon=True
         ).start()
-        return wait_in_steps(self._done)
+        return wait_in_steps(self._result)
 
     def cancel(self) -> None:
         """Cancel the function, and wait ``ENDS_WITHIN_S`` for its end."""
         try:
-            loop, task = self._started.result(ENDS_WITHIN_S)
+            loop, task = self._loop_and_task.result(ENDS_WITHIN_S)
             loop.call_soon_threadsafe(task.cancel)
-            self._done.exception(ENDS_WITHIN_S)
+            self._result.exception(ENDS_WITHIN_S)
         except (FutureTimeout, asyncio.CancelledError, RuntimeError):
             pass  # the function never began, or its loop has ended
 
     def _live(self) -> None:
         try:
-            self._done.set_result(asyncio.run(self._work()))
+            self._result.set_result(asyncio.run(self._work()))
         except BaseException as error:  # noqa: BLE001 - the waiting thread gets it
-            self._done.set_exception(error)
+            self._result.set_exception(error)
 
     async def _work(self) -> Any:
         task = asyncio.ensure_future(_outcome_of(self._value))
-        self._started.set_result((asyncio.get_running_loop(), task))
+        self._loop_and_task.set_result((asyncio.get_running_loop(), task))
         return _result_of(await task)
 
 

@@ -26,7 +26,7 @@ BY_WAIT = (
     "interrupted: a cell began to wait for an answer while this async function ran, and it needs "
     "the loop that the cell blocks. Call it once more: during a wait it has a loop of its own"
 )
-LEFT = "ended without a result: the code called exit(), or its task was cancelled"
+BY_EXIT = "ended without a result: the code called exit(), or its task was cancelled"
 _OURS = str(Path(__file__).parents[2]) + os.sep
 
 
@@ -43,19 +43,19 @@ def failure_text(error: BaseException, conceal: Callable[[str], str] = str) -> s
         lines.append(
             f"  line {error.lineno}: {cut_text((error.text or '').strip(), MAX_LINE_CHARS)}"
         )
-    shown = "\n".join([head, *(["", "Traceback (innermost last):", *lines] if lines else [])])
-    return conceal(shown)
+    text = "\n".join([head, *(["", "Traceback (innermost last):", *lines] if lines else [])])
+    return conceal(text)
 
 
 def _frames(trace: TracebackType | None) -> list[str]:
     """List the innermost frames of the user's own code."""
-    found = [
+    frames = [
         frame
         for frame in traceback.extract_tb(trace)
         if frame.filename.startswith("<") or not frame.filename.startswith(_libraries())
     ]
     lines = []
-    for frame in found[-MAX_FRAMES:]:
+    for frame in frames[-MAX_FRAMES:]:
         lines.append(f"  {_place(frame.filename)}, line {frame.lineno}, in {frame.name}")
         if frame.line:
             lines.append(f"    {cut_text(frame.line.strip(), MAX_LINE_CHARS)}")

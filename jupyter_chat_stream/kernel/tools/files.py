@@ -18,7 +18,7 @@ from ...shared.json_objects import JsonView
 from ...shared.media_types import IMAGES, PARQUET, PDF, is_text
 from ..attachments.attachment import Attachment
 from ..attachments.content import Content, clean_name, type_of_bytes, with_ending
-from ..attachments.convert import MAX_BYTES, converted
+from ..attachments.convert import MAX_BYTES, convert
 from ..attachments.pictures import matplotlib_figure, shows_picture
 from ..attachments.tables.frames import is_frame
 from .table_secrets import holds_secret
@@ -33,14 +33,14 @@ class CallFiles:
 
     Args:
         conceal: removes secrets from a text before it leaves the kernel.
-        most: the most bytes of one file.
+        max_bytes: the limit of one file.
     """
 
-    def __init__(self, conceal: Callable[[str], str] = str, most: int = MAX_BYTES) -> None:
+    def __init__(self, conceal: Callable[[str], str] = str, max_bytes: int = MAX_BYTES) -> None:
         self.contents: list[Content] = []
         self._conceal = conceal
-        self._most = most
-        self._known: dict[str, str] = {}  # by the bytes' hash: the name of the file
+        self._max_bytes = max_bytes
+        self._names: dict[str, str] = {}  # by the bytes' hash: the name of the file
         self._texts: dict[int, tuple[object, str]] = {}  # by object id: its text in the output
         self._size = 0
 
@@ -50,17 +50,17 @@ class CallFiles:
         The same object gets the same text again, and no second file.
         """
         figure = matplotlib_figure(value)
-        shown = value if figure is None else figure  # several lines and axes share one figure
-        known = self._texts.get(id(shown))
-        if known is not None:
-            return known[1]
+        owner = value if figure is None else figure  # several lines and axes share one figure
+        entry = self._texts.get(id(owner))
+        if entry is not None:
+            return entry[1]
         if len(self.contents) >= MAX_FILES:
             return None  # no more files: do not draw
         content = self._content_of(value)
         if content is None:
             return None
-        text = self._told(figure, content)
-        self._texts[id(shown)] = shown, text  # the reference keeps the object's id unique
+        text = self._describe(figure, content)
+        self._texts[id(owner)] = owner, text  # the reference keeps the object's id unique
         return text
 
     def add(self, content: Content) -> str | None:
@@ -69,20 +69,20 @@ class CallFiles:
         Equal bytes are kept once.
         """
         if is_text(content.type):
-            concealed = self._conceal(content.data.decode(errors="replace"))
-            content = replace(content, data=concealed.encode(errors="replace"))
+            text = self._conceal(content.data.decode(errors="replace"))
+            content = replace(content, data=text.encode(errors="replace"))
         digest, size = hashlib.sha256(content.data).hexdigest(), len(content.data)
-        known = self._known.get(digest)
-        if known is not None:
-            return known
+        existing_name = self._names.get(digest)
+        if existing_name is not None:
+            return existing_name
         if content.type == PARQUET and holds_secret(content.data, self._conceal):
             return None
         is_full = len(self.contents) >= MAX_FILES or self._size + size > MAX_FILES_BYTES
-        if is_full or not 0 < size <= self._most:
+        if is_full or not 0 < size <= self._max_bytes:
             return None
         name = self._free_name(clean_name(self._conceal(content.name)))
         self.contents.append(replace(content, name=name))
-        self._known[digest] = name
+        self._names[digest] = name
         self._size += size
         return name
 
@@ -91,18 +91,18 @@ class CallFiles:
         for type_ in (*IMAGES, SVG):
             raw = _bytes_of(type_, data.get(type_))
             if raw:
-                shown = name + (".svg" if type_ == SVG else with_ending("", type_))
-                return self.add(Content(name=shown, type=type_, data=raw))
+                file_name = name + (".svg" if type_ == SVG else with_ending("", type_))
+                return self.add(Content(name=file_name, type=type_, data=raw))
         return None
 
-    def forget_drawn(self) -> None:
+    def close_figures(self) -> None:
         """Close the figures of the result, so that matplotlib does not display them again."""
         pyplot = sys.modules.get("matplotlib.pyplot")
         if pyplot is None or not str(pyplot.get_backend()).endswith("inline"):
             return
-        for shown, _ in self._texts.values():
-            if matplotlib_figure(shown) is shown:
-                pyplot.close(shown)
+        for figure, _ in self._texts.values():
+            if matplotlib_figure(figure) is figure:
+                pyplot.close(figure)
 
     def _content_of(self, value: Any) -> Content | None:
         if isinstance(value, Attachment):
@@ -114,52 +114,60 @@ class CallFiles:
             name = with_ending("document" if type_ == PDF else "image", type_)
             return Content(name=name, type=type_, data=bytes(value))
         if is_frame(value) or shows_picture(value):
-            return converted(value, None, None, self._most)
+            return convert(value, None, None, self._max_bytes)
         return None
 
-    def _told(self, figure: Any, content: Content) -> str:
+    def _describe(self, figure: Any, content: Content) -> str:
         name = self.add(content)
         parts = [content.summary] if content.summary else []
         if figure is not None:
-            parts.append(_drawn(figure))
-        what = "image" if content.type in IMAGES else "file"
+            parts.append(_describe_figure(figure))
+        kind = "image" if content.type in IMAGES else "file"
         if name is None:
-            parts.append(f"[The {what} {content.name!r} was not kept: {self._why(content)}.]")
+            parts.append(f"[The {kind} {content.name!r} was not kept: {self._reason(content)}.]")
         else:
-            parts.append(f"[It is the {what} {name!r} of this result.]")
+            parts.append(f"[It is the {kind} {name!r} of this result.]")
         return "\n".join(parts)
 
-    def _why(self, content: Content) -> str:
-        if len(content.data) > self._most:
+    def _reason(self, content: Content) -> str:
+        if len(content.data) > self._max_bytes:
             return "it is too large"
         if content.type == PARQUET and holds_secret(content.data, self._conceal):
             return "it contains the value of a secret environment variable"
         return f"a result has at most {MAX_FILES} files of {MAX_FILES_BYTES // 2**20} MB together"
 
     def _free_name(self, name: str) -> str:
-        taken = {content.name for content in self.contents}
+        used_names = {content.name for content in self.contents}
         stem, dot, ending = name.rpartition(".")
         stem, ending = (stem, dot + ending) if dot and stem else (name, "")
-        numbered = (f"{stem}-{n}{ending}" for n in range(2, MAX_FILES + 2))
-        return name if name not in taken else next(each for each in numbered if each not in taken)
+        candidates = (f"{stem}-{n}{ending}" for n in range(2, MAX_FILES + 2))
+        return (
+            name
+            if name not in used_names
+            else next(each for each in candidates if each not in used_names)
+        )
 
 
-def _drawn(figure: Any) -> str:
+def _describe_figure(figure: Any) -> str:
     """Describe a figure of matplotlib by its axes, for a model that cannot read images."""
-    said = []
+    descriptions = []
     for axes in figure.axes[:8]:
         title, x, y = axes.get_title(), axes.get_xlabel(), axes.get_ylabel()
-        drawn = len(axes.lines) + len(axes.collections) + len(axes.patches) + len(axes.images)
-        named = ", ".join(
+        object_count = (
+            len(axes.lines) + len(axes.collections) + len(axes.patches) + len(axes.images)
+        )
+        labels = ", ".join(
             f"{word} {text!r}" for word, text in (("title", title), ("x", x), ("y", y)) if text
         )
-        said.append(f"axes with {drawn} drawn objects{f' ({named})' if named else ''}")
-    return f"A figure with {'; '.join(said) or 'no axes'}."
+        descriptions.append(
+            f"axes with {object_count} drawn objects{f' ({labels})' if labels else ''}"
+        )
+    return f"A figure with {'; '.join(descriptions) or 'no axes'}."
 
 
-def _bytes_of(type_: str, shown: Any) -> bytes | None:
+def _bytes_of(type_: str, picture: Any) -> bytes | None:
     """Return the bytes of a displayed picture: base64, or the text of an SVG."""
-    text = "".join(shown) if isinstance(shown, list) else shown
+    text = "".join(picture) if isinstance(picture, list) else picture
     if isinstance(text, bytes):
         return text
     if not isinstance(text, str) or not text:

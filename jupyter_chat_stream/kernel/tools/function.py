@@ -43,9 +43,9 @@ class KernelTool:
         """Whether the tool is a function of the user, and not the tool ``kernel``."""
         return self.definition["source"] == "function"
 
-    def effect_of(self, given: Any) -> ToolEffect:
+    def effect_of(self, call_input: Any) -> ToolEffect:
         """Return the effect of a call; for a tool with operations, the operation's effect."""
-        operation = given.get("operation") if isinstance(given, Mapping) else None
+        operation = call_input.get("operation") if isinstance(call_input, Mapping) else None
         return self.definition.get("operations", {}).get(str(operation), self.effect)
 
     @property
@@ -66,21 +66,21 @@ def function_tool(
     Raises:
         WrongCall: ``function`` is no function, or a model cannot call it.
     """
-    named = _checked_name(function, name)
+    tool_name = _check_name(function, name)
     if effect not in get_args(ToolEffect):
         raise WrongCall(
             f"chat.tool(): effect must be 'read', 'change' or 'run', not {effect!r}. A tool that "
             "only reads is called without asking you; the others ask first.",
             option="effect",
         )
-    schema = FunctionSchema(function, named)
+    schema = FunctionSchema(function, tool_name)
 
-    def prepare(given: Any) -> Callable[[], Any]:
-        bound = schema.arguments(given)
-        return lambda: function(*bound.args, **bound.kwargs)
+    def prepare(call_input: Any) -> Callable[[], Any]:
+        bound_arguments = schema.arguments(call_input)
+        return lambda: function(*bound_arguments.args, **bound_arguments.kwargs)
 
     definition: ToolRecord = {
-        "name": named,
+        "name": tool_name,
         "description": description if description is not None else schema.description,
         "input_schema": schema.json,
         "where": "kernel",
@@ -93,21 +93,21 @@ def function_tool(
     return KernelTool(definition=definition, prepare=prepare)
 
 
-def _checked_name(function: Any, name: object) -> str:
+def _check_name(function: Any, name: object) -> str:
     if not callable(function) or isinstance(function, type):
         raise WrongCall(
             f"chat.tool(): a tool is a function, not a value of type {type(function).__name__}. "
             "Write @chat.tool over a `def`.",
             option="function",
         )
-    named = getattr(function, "__name__", "") if name is None else name
-    if not isinstance(named, str) or not _NAME.fullmatch(named):
+    tool_name = getattr(function, "__name__", "") if name is None else name
+    if not isinstance(tool_name, str) or not _NAME.fullmatch(tool_name):
         raise WrongCall(
-            f"chat.tool(): {named!r} cannot be the name of a tool. A name has 1 to 64 letters "
+            f"chat.tool(): {tool_name!r} cannot be the name of a tool. A name has 1 to 64 letters "
             "(a to z, A to Z), digits, _ and -. Write @chat.tool(name='…').",
             option="name",
         )
-    return named
+    return tool_name
 
 
 def _refuse_large(definition: ToolRecord) -> None:

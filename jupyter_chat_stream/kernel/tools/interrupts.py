@@ -29,14 +29,14 @@ class InterruptGuard:
         self._lock = threading.Lock()
         self._is_running = False
         self._signals_on_the_way = 0
-        self._previous: Any = None
+        self._previous_handler: Any = None
         self._is_main = False
 
     def enter(self) -> None:
         """Begin to handle interrupts. Must be called in the thread of the call."""
         self._is_main = threading.current_thread() is threading.main_thread()
         if self._is_main:
-            self._previous = signal.signal(signal.SIGINT, self._handle)
+            self._previous_handler = signal.signal(signal.SIGINT, self._handle)
         self._is_running = True
         if self.is_stopped and self._interrupt is None:
             raise KeyboardInterrupt
@@ -52,7 +52,7 @@ class InterruptGuard:
         self._signals_on_the_way = 0
         # A cell may have replaced this handler before the end of an async call.
         if self._is_main and signal.getsignal(signal.SIGINT) == self._handle:
-            signal.signal(signal.SIGINT, self._previous or signal.SIG_DFL)
+            signal.signal(signal.SIGINT, self._previous_handler or signal.SIG_DFL)
 
     def stop(self) -> None:
         """Interrupt the call, because its answer was stopped. Any thread may call this."""
@@ -66,7 +66,7 @@ class InterruptGuard:
                 self._signals_on_the_way += 1
                 send_interrupt()
 
-    def caught(self) -> None:
+    def note_interrupt(self) -> None:
         """Note that the call has got a ``KeyboardInterrupt``, from any source."""
         if self._signals_on_the_way:
             self._signals_on_the_way = 0
@@ -78,8 +78,8 @@ class InterruptGuard:
         if is_ours:
             self._signals_on_the_way -= 1
         if not self._is_running:
-            if not is_ours and callable(self._previous):
-                self._previous(number, frame)
+            if not is_ours and callable(self._previous_handler):
+                self._previous_handler(number, frame)
             return
         if not is_ours:
             self.is_interrupted = True

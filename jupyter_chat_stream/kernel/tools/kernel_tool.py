@@ -74,12 +74,12 @@ DEFINITION: ToolRecord = {
 }
 
 
-def kernel_tool(space: Variables | None = None) -> KernelTool:
+def kernel_tool(namespace: Variables | None = None) -> KernelTool:
     """Make the tool for the variables in ``space``. None: the kernel's own variables."""
 
-    def prepare(given: Any) -> Callable[[], Any]:
-        operation, argument = _checked(given)
-        variables = _space() if space is None else space
+    def prepare(call_input: Any) -> Callable[[], Any]:
+        operation, argument = _check_input(call_input)
+        variables = _kernel_namespace() if namespace is None else namespace
         if operation == "variables":
             return lambda: list_variables(variables)
         if operation == "inspect":
@@ -90,47 +90,47 @@ def kernel_tool(space: Variables | None = None) -> KernelTool:
     return KernelTool(definition=DEFINITION, prepare=prepare)
 
 
-def _checked(given: Any) -> tuple[str, str]:
-    operation = str(given.get("operation")) if isinstance(given, Mapping) else ""
+def _check_input(call_input: Any) -> tuple[str, str]:
+    operation = str(call_input.get("operation")) if isinstance(call_input, Mapping) else ""
     if operation not in NEEDS:
         raise InputRefused(
             f"The tool 'kernel' has the operations {', '.join(OPERATIONS)}: set 'operation'."
         )
     field = NEEDS[operation]
-    argument = given.get(field, "") if field is not None else ""
+    argument = call_input.get(field, "") if field is not None else ""
     if not isinstance(argument, str) or (field is not None and not argument.strip()):
         raise InputRefused(f"The operation {operation!r} needs {field!r}, a text.")
     return operation, argument
 
 
-def _space() -> Variables:
-    space: Variables = shell_of_kernel().user_ns
-    return space
+def _kernel_namespace() -> Variables:
+    namespace: Variables = shell_of_kernel().user_ns
+    return namespace
 
 
 # ----------------------------------------------------------------------------- reading
 
 
-def list_variables(space: Variables) -> JsonObject:
+def list_variables(namespace: Variables) -> JsonObject:
     """List the person's variables, the newest first, with type and size."""
-    names = list(_own_names(space))[::-1]
+    names = list(_own_names(namespace))[::-1]
     rows = []
     for name in names[:MAX_VARIABLES]:
-        value = space[name]
+        value = namespace[name]
         row = {"name": name[:MAX_NAME_CHARS], "type": type(value).__name__}
         size = size_of(value)
         rows.append({**row, "size": size} if size else row)
-    listed: JsonObject = {"variables": rows}
+    output: JsonObject = {"variables": rows}
     if len(names) > MAX_VARIABLES:
-        listed["left_out"] = f"{len(names) - MAX_VARIABLES} older variables"
-    return listed
+        output["left_out"] = f"{len(names) - MAX_VARIABLES} older variables"
+    return output
 
 
-def _own_names(space: Variables) -> Iterator[str]:
+def _own_names(namespace: Variables) -> Iterator[str]:
     """List the names that the person's cells define, without modules and private names."""
-    hidden = getattr(shell_of_kernel(), "user_ns_hidden", {})
-    for name, value in list(space.items()):
-        is_hidden = name in hidden and hidden[name] is value
+    hidden_names = getattr(shell_of_kernel(), "user_ns_hidden", {})
+    for name, value in list(namespace.items()):
+        is_hidden = name in hidden_names and hidden_names[name] is value
         if not (name.startswith("_") or is_hidden or isinstance(value, types.ModuleType)):
             yield name
 
@@ -150,34 +150,34 @@ def size_of(value: Any) -> str:
     return ""
 
 
-def inspect_variable(space: Variables, name: str) -> Any:
+def inspect_variable(namespace: Variables, name: str) -> Any:
     """Describe one variable in at most ``MAX_INSPECTED_CHARS`` characters; a picture as it is."""
     name = name.strip()
-    if name not in space:
+    if name not in namespace:
         raise InputRefused(
             f"The kernel has no variable {name[:MAX_NAME_CHARS]!r}. List them with the operation "
             "'variables'; for a part of one, such as an attribute, use 'evaluate'."
         )
-    value = space[name]
-    described = table_text(value)
-    if described is not None:
-        return described
+    value = namespace[name]
+    summary_text = table_text(value)
+    if summary_text is not None:
+        return summary_text
     if shows_picture(value):
         return value
     lines = [f"{name}: {type(value).__name__}"]
     size = size_of(value)
     lines[0] += f", {size}" if size else ""
     if callable(value):
-        lines.append(_called_as(name, value))
-        documented = inspect.getdoc(value)
-        if documented:
-            lines.append(cut_text(documented, MAX_DOC_CHARS))
+        lines.append(_signature_text(name, value))
+        docstring = inspect.getdoc(value)
+        if docstring:
+            lines.append(cut_text(docstring, MAX_DOC_CHARS))
     else:
         lines.append(own_repr(value, MAX_INSPECTED_CHARS // 2))
     return cut_text("\n".join(line for line in lines if line), MAX_INSPECTED_CHARS)
 
 
-def _called_as(name: str, value: Any) -> str:
+def _signature_text(name: str, value: Any) -> str:
     try:
         return f"{name}{inspect.signature(value)}"
     except (TypeError, ValueError):
@@ -187,7 +187,7 @@ def _called_as(name: str, value: Any) -> str:
 # ----------------------------------------------------------------------------- running
 
 
-def execute(code: str, space: Variables, mode: str) -> Any:
+def execute(code: str, namespace: Variables, mode: str) -> Any:
     """Execute code with the kernel's variables as globals.
 
     Returns:
@@ -195,7 +195,7 @@ def execute(code: str, space: Variables, mode: str) -> Any:
     """
     if mode == "eval":
         tree: ast.AST = ast.parse(code.strip(), mode="eval")
-        return eval(_compiled(ast.Expression(tree.body), code, "eval"), space)  # type: ignore[attr-defined]
+        return eval(_compile(ast.Expression(tree.body), code, "eval"), namespace)  # type: ignore[attr-defined]
     shell = shell_of_kernel()
     code = shell.transform_cell(code) if shell is not None else code
     body = ast.parse(code).body
@@ -203,20 +203,22 @@ def execute(code: str, space: Variables, mode: str) -> Any:
     value = None
     if isinstance(last, ast.Expr):
         del body[-1]
-        value = _compiled(ast.Expression(last.value), code, "eval")
-    first = _compiled(ast.Module(body, []), code, "exec")
+        value = _compile(ast.Expression(last.value), code, "eval")
+    first = _compile(ast.Module(body, []), code, "exec")
     if _awaits(first) or (value is not None and _awaits(value)):
-        return _execute_later(first, value, space)
-    exec(first, space)
-    return None if value is None else eval(value, space)
+        return _execute_later(first, value, namespace)
+    exec(first, namespace)
+    return None if value is None else eval(value, namespace)
 
 
-async def _execute_later(first: types.CodeType, value: types.CodeType | None, space: Any) -> Any:
+async def _execute_later(
+    first: types.CodeType, value: types.CodeType | None, namespace: Any
+) -> Any:
     """Execute code with a top-level ``await``."""
     for code in (first, value):
         if code is None:
             return None
-        result = eval(code, space)
+        result = eval(code, namespace)
         if _awaits(code):
             result = await result
     return result
@@ -231,7 +233,7 @@ def _is_quiet(code: str) -> bool:
     return code.rstrip().endswith(";")
 
 
-def _compiled(tree: Any, code: str, mode: str) -> types.CodeType:
+def _compile(tree: Any, code: str, mode: str) -> types.CodeType:
     """Compile a tree, so that tracebacks show its lines."""
     filename = f"<call {abs(hash(code)) % 10**8}>"
     linecache.cache[filename] = (len(code), None, code.splitlines(keepends=True), filename)

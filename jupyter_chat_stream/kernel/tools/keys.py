@@ -16,5 +16,5 @@ class Concealer(SecretTexts):
     """Replaces the environment's secrets in texts, also in a stream that comes in pieces."""
 
     def __init__(self, environment: Mapping[str, str] | None = None) -> None:
-        found = secrets_of(environment)
-        super().__init__({secret: f"[value of {name}]" for secret, name in found.items()})
+        secrets = secrets_of(environment)
+        super().__init__({secret: f"[value of {name}]" for secret, name in secrets.items()})

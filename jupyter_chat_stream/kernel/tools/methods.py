@@ -50,8 +50,8 @@ class OfferedTools(Mapping[str, KernelTool]):
         return len(self._functions())
 
     def __repr__(self) -> str:
-        shown = (f"{name} ({tool.effect})" for name, tool in self.items())
-        return f"<tools: {', '.join(shown) or 'none'}>"
+        functions = (f"{name} ({tool.effect})" for name, tool in self.items())
+        return f"<tools: {', '.join(functions) or 'none'}>"
 
     def remove(self, name: str) -> None:
         """Stop offering a function. Its open calls then wait for another kernel.
@@ -140,9 +140,9 @@ class ToolMethods:
         path = f"threads/{path_of(self._thread_id)}"
         thread: ThreadRecord = await link.request("GET", path)
         if not names_kernel(thread):
-            before: ThreadTools = thread.get("tools") or {"mode": "ask", "names": None}
-            after: ThreadTools = {**before, "names": [*(before["names"] or ()), KERNEL]}
-            await link.request("PATCH", path, {"tools": after})
+            old_tools: ThreadTools = thread.get("tools") or {"mode": "ask", "names": None}
+            new_tools: ThreadTools = {**old_tools, "names": [*(old_tools["names"] or ()), KERNEL]}
+            await link.request("PATCH", path, {"tools": new_tools})
 
     def _toolbox(self) -> Toolbox:
         return toolbox_of(current(), self._thread_id, self._inbox)
@@ -155,18 +155,18 @@ class ToolMethods:
         if shell_of_kernel() is None:
             return
         watch_cells()
-        current().command(_offered_soon(self._toolbox(), OFFERED_WITHIN_S if is_used else 0))
+        current().command(_offer_soon(self._toolbox(), OFFERED_WITHIN_S if is_used else 0))
 
 
-async def _offered_soon(toolbox: Toolbox, within_s: float) -> None:
+async def _offer_soon(toolbox: Toolbox, within_s: float) -> None:
     """Begin to offer the tool ``kernel``, and wait ``within_s`` for the server's answer."""
-    offering = asyncio.ensure_future(toolbox.change([kernel_tool()], may_be_late=True))
-    offering.add_done_callback(_note_refusal)
-    await asyncio.wait([offering], timeout=within_s)
+    task = asyncio.ensure_future(toolbox.change([kernel_tool()], may_be_late=True))
+    task.add_done_callback(_note_refusal)
+    await asyncio.wait([task], timeout=within_s)
 
 
-def _note_refusal(offering: asyncio.Future[None]) -> None:
-    error = None if offering.cancelled() else offering.exception()
+def _note_refusal(task: asyncio.Future[None]) -> None:
+    error = None if task.cancelled() else task.exception()
     if error is not None:
         code = error.code if isinstance(error, ChatStreamError) else type(error).__name__
         LOG.info(Line("tool.kernel_not_offered", code=code))

@@ -27,10 +27,10 @@ class KernelOffer:
         self._label = label
         self._tools: Sequence[ToolRecord] = ()
         self._version = 0
-        self._sent: deque[int] = deque()  # versions of the frames without an answer
-        self._answered = 0
+        self._pending_versions: deque[int] = deque()  # versions of the frames without an answer
+        self._answered_version = 0
         self._error: ChatStreamError | None = None
-        self._waiting: set[asyncio.Future[None]] = set()
+        self._wakeups: set[asyncio.Future[None]] = set()
 
     def replace(self, tools: Sequence[ToolRecord]) -> None:
         self._tools = tools
@@ -40,18 +40,18 @@ class KernelOffer:
     def is_empty(self) -> bool:
         return not self._tools
 
-    def opened(self) -> None:
+    def note_new_socket(self) -> None:
         """Note that the socket is new, so that frames of the old socket get no answer any more."""
-        self._sent.clear()
+        self._pending_versions.clear()
 
     def request(self) -> WireFrame:
         """Return the frame that makes the offer."""
-        self._sent.append(self._version)
+        self._pending_versions.append(self._version)
         return self._frame(self._tools)
 
     def withdrawal(self) -> WireFrame:
         """Return the frame that withdraws the offer. Nobody waits for its answer."""
-        self._sent.append(0)
+        self._pending_versions.append(0)
         return self._frame(())
 
     def _frame(self, tools: Sequence[ToolRecord]) -> WireFrame:
@@ -64,18 +64,18 @@ class KernelOffer:
             "tools": list(tools),
         }
 
-    def answered(self, frame: WireFrame) -> None:
+    def take_answer(self, frame: WireFrame) -> None:
         """Take the server's answer to the oldest unanswered frame."""
-        if not self._sent:
+        if not self._pending_versions:
             return
-        self._answered = max(self._answered, self._sent.popleft())
+        self._answered_version = max(self._answered_version, self._pending_versions.popleft())
         is_refused = frame.get("op") == "error"
         self._error = error_from_wire(frame.get("error") or {}) if is_refused else None
-        for wakeup in self._waiting:
+        for wakeup in self._wakeups:
             if not wakeup.done():
                 wakeup.set_result(None)
 
-    async def known(self) -> None:
+    async def wait_for_answer(self) -> None:
         """Wait until the server has answered the current offer.
 
         Raises:
@@ -84,13 +84,13 @@ class KernelOffer:
         """
         version = self._version
         async with asyncio.timeout(ANSWERED_WITHIN_S):
-            while self._answered < version:
+            while self._answered_version < version:
                 wakeup = asyncio.get_running_loop().create_future()
-                self._waiting.add(wakeup)
+                self._wakeups.add(wakeup)
                 try:
                     await wakeup
                 finally:
-                    self._waiting.discard(wakeup)
+                    self._wakeups.discard(wakeup)
         if self._error is not None:
             raise self._error
 

@@ -64,33 +64,33 @@ def _with_whole(output: Any, value: Any, conceal: Callable[[str], str], files: C
     """Keep the complete value of a cut output as a file; a text output names the file."""
     whole = _ValueWriter(MAX_WHOLE_CHARS, conceal, files).write(value)
     if isinstance(whole, str):
-        name = files.add(Content(name="output.txt", type="text/plain", data=_encoded(whole)))
+        name = files.add(Content(name="output.txt", type="text/plain", data=_encode(whole)))
     else:
         text = json.dumps(whole, ensure_ascii=False, indent=1)
-        name = files.add(Content(name="output.json", type="application/json", data=_encoded(text)))
+        name = files.add(Content(name="output.json", type="application/json", data=_encode(text)))
     if name is None or not isinstance(output, str):
         return output
     return f"{output}\n[The whole is the file {name!r} of this result.]"
 
 
-def _encoded(text: str) -> bytes:
+def _encode(text: str) -> bytes:
     return text.encode(errors="replace")
 
 
-def own_repr(value: Any, most: int = MAX_REPR_CHARS) -> str:
+def own_repr(value: Any, max_chars: int = MAX_REPR_CHARS) -> str:
     """Return the beginning of ``repr(value)``; if ``repr`` raises, the class's name."""
     try:
         text = repr(value)
     except Exception as error:  # noqa: BLE001 - a user's own __repr__ may raise anything
         return f"<{type(value).__name__} whose repr raised {type(error).__name__}>"
-    return cut_text(text, most)
+    return cut_text(text, max_chars)
 
 
-def cut_text(text: str, most: int) -> str:
+def cut_text(text: str, max_chars: int) -> str:
     """Return the beginning of a text, with the number of omitted characters."""
-    if len(text) <= most:
+    if len(text) <= max_chars:
         return text
-    return f"{text[:most]}… ({len(text) - most:,} more characters are left out)"
+    return f"{text[:max_chars]}… ({len(text) - max_chars:,} more characters are left out)"
 
 
 def table_text(value: Any) -> str | None:
@@ -116,14 +116,14 @@ class _ValueWriter:
         self, budget: int, conceal: Callable[[str], str], files: CallFiles | None = None
     ) -> None:
         self.is_cut = False
-        self._left = budget
-        self._most = max(budget, MAX_BYTES)
+        self._remaining_chars = budget
+        self._max_chars = max(budget, MAX_BYTES)
         self._conceal = conceal
         self._files = files
-        self._inside: set[int] = set()  # ids of the open containers, to stop at a cycle
+        self._open_ids: set[int] = set()  # ids of the open containers, to stop at a cycle
 
     def write(self, value: Any) -> Any:
-        self._left -= 2
+        self._remaining_chars -= 2
         if value is None or isinstance(value, bool):
             return value
         if isinstance(value, enum.Enum):
@@ -131,12 +131,12 @@ class _ValueWriter:
         if isinstance(value, int):
             return self._integer(int(value))
         if isinstance(value, float):
-            self._left -= 16
+            self._remaining_chars -= 16
             return float(value) if math.isfinite(value) else str(float(value))
         if isinstance(value, str):
             return self._text(value)
         if isinstance(value, bytes | bytearray | memoryview):
-            return self._text(self._kept(value) or f"<{len(value):,} bytes>")
+            return self._text(self._file_text(value) or f"<{len(value):,} bytes>")
         if isinstance(value, _WORDS):
             return self._text(value.isoformat() if hasattr(value, "isoformat") else str(value))
         return self._object(value)
@@ -144,30 +144,34 @@ class _ValueWriter:
     def _integer(self, value: int) -> int | str:
         if value.bit_length() > 4_000:
             return self._text(f"<an integer of {value.bit_length():,} bits>")
-        self._left -= value.bit_length() // 3
+        self._remaining_chars -= value.bit_length() // 3
         return value
 
     def _text(self, text: str) -> str:
         # A text may be huge, so only its beginning is concealed. The margin is then cut off,
         # because a secret may begin in the margin.
-        rest = max(0, len(text) - self._most - MARGIN_CHARS)
-        piece = self._conceal(text[: self._most + MARGIN_CHARS])
+        rest = max(0, len(text) - self._max_chars - MARGIN_CHARS)
+        piece = self._conceal(text[: self._max_chars + MARGIN_CHARS])
         piece = piece[:-MARGIN_CHARS] if rest else piece
-        more = MARGIN_CHARS + rest if rest else 0
-        kept = piece[: max(0, self._left)]
-        more += len(piece) - len(kept)
-        kept = kept.encode(errors="replace").decode().replace("\0", "\ufffd")
-        kept = f"{kept}… ({more:,} more characters are left out)" if more else kept
-        self.is_cut = self.is_cut or more > 0
-        self._left -= len(kept) + 2
-        return kept
+        omitted_chars = MARGIN_CHARS + rest if rest else 0
+        beginning = piece[: max(0, self._remaining_chars)]
+        omitted_chars += len(piece) - len(beginning)
+        beginning = beginning.encode(errors="replace").decode().replace("\0", "\ufffd")
+        beginning = (
+            f"{beginning}… ({omitted_chars:,} more characters are left out)"
+            if omitted_chars
+            else beginning
+        )
+        self.is_cut = self.is_cut or omitted_chars > 0
+        self._remaining_chars -= len(beginning) + 2
+        return beginning
 
     def _object(self, value: Any) -> Any:
         if isinstance(value, Mapping | list | tuple | Set):
             return self._container(value)
-        described = self._kept(value)
-        if described is not None:
-            return self._text(described)
+        file_text = self._file_text(value)
+        if file_text is not None:
+            return self._text(file_text)
         if dataclasses.is_dataclass(value) and not isinstance(value, type):
             names = [field.name for field in dataclasses.fields(value) if field.repr]
             return self._container({name: getattr(value, name, None) for name in names}, value)
@@ -177,13 +181,13 @@ class _ValueWriter:
         plain = _scalar(value)
         return self.write(plain) if plain is not None else self._text(own_repr(value))
 
-    def _kept(self, value: Any) -> str | None:
+    def _file_text(self, value: Any) -> str | None:
         """Keep a picture or a table, and return its text; None for any other value."""
         failure = None
         try:
-            kept = None if self._files is None else self._files.text_of(value)
-            if kept is not None:
-                return kept
+            text = None if self._files is None else self._files.text_of(value)
+            if text is not None:
+                return text
         except ChatStreamError as error:  # no picture, but perhaps a summary
             failure = f"<{type(value).__name__}: {error}>"
         except Exception as error:  # noqa: BLE001 - of a library, about the user's own object
@@ -193,36 +197,36 @@ class _ValueWriter:
         except Exception as error:  # noqa: BLE001 - of a library, about the user's own object
             return f"<{type(value).__name__}; its summary raised {type(error).__name__}>"
 
-    def _container(self, value: Any, whose: Any = None) -> Any:
-        identity = id(value if whose is None else whose)
-        if identity in self._inside or len(self._inside) >= MAX_DEPTH:
+    def _container(self, value: Any, owner: Any = None) -> Any:
+        identity = id(value if owner is None else owner)
+        if identity in self._open_ids or len(self._open_ids) >= MAX_DEPTH:
             return self._text("<more levels are left out>")
-        self._inside.add(identity)
+        self._open_ids.add(identity)
         try:
             return self._dict(value) if isinstance(value, Mapping) else self._list(value)
         finally:
-            self._inside.discard(identity)
+            self._open_ids.discard(identity)
 
     def _dict(self, value: Mapping[Any, Any]) -> JsonObject:
-        made: JsonObject = {}
+        output: JsonObject = {}
         for n, (key, item) in enumerate(value.items()):
-            if self._left <= 0:
-                made["…"] = f"{len(value) - n:,} more entries are left out"
+            if self._remaining_chars <= 0:
+                output["…"] = f"{len(value) - n:,} more entries are left out"
                 self.is_cut = True
                 break
             name = self._text(key if isinstance(key, str) else own_repr(key, 200))
-            made[name] = self.write(item)
-        return made
+            output[name] = self.write(item)
+        return output
 
     def _list(self, value: Any) -> list[Any]:
-        made: list[Any] = []
+        output: list[Any] = []
         for n, item in enumerate(value):
-            if self._left <= 0:
-                made.append(f"… {len(value) - n:,} more items are left out")
+            if self._remaining_chars <= 0:
+                output.append(f"… {len(value) - n:,} more items are left out")
                 self.is_cut = True
                 break
-            made.append(self.write(item))
-        return made
+            output.append(self.write(item))
+        return output
 
 
 def _scalar(value: Any) -> Any:

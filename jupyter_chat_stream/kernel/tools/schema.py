@@ -18,11 +18,11 @@ from .docstrings import read_docstring
 MAX_NAMED_ERRORS = 8
 MAX_VALUE_CHARS = 120
 PLAIN_DEFAULTS = (str, int, float, bool, type(None))
-TAKEN = (
+PARAMETER_TYPES = (
     "str, int, float, bool, None, list, dict, Literal, Optional, datetime, Enum, dataclasses and "
     "pydantic's models"
 )
-_REFUSED: Mapping[Any, str] = {
+_STARS: Mapping[Any, str] = {
     inspect.Parameter.VAR_POSITIONAL: "*",
     inspect.Parameter.VAR_KEYWORD: "**",
 }
@@ -38,12 +38,12 @@ class FunctionSchema:
     def __init__(self, function: Callable[..., Any], name: str) -> None:
         self._name = name
         self._parameters = _parameters_of(function, name)
-        documented = read_docstring(inspect.getdoc(function))
-        self.description = documented.description
-        self._model = _model_of(self._parameters, documented.parameters, name)
+        docstring = read_docstring(inspect.getdoc(function))
+        self.description = docstring.description
+        self._model = _model_of(self._parameters, docstring.parameters, name)
         self.json = _json_schema(self._model, name)
 
-    def arguments(self, given: Any) -> inspect.BoundArguments:
+    def arguments(self, call_input: Any) -> inspect.BoundArguments:
         """Return the arguments of a call. A missing parameter keeps its own default.
 
         Raises:
@@ -52,13 +52,13 @@ class FunctionSchema:
         from pydantic import ValidationError
 
         try:
-            made = self._model.model_validate(given)
+            model = self._model.model_validate(call_input)
         except ValidationError as error:
-            raise InputRefused(_told(error, self._name, self.json)) from None
+            raise InputRefused(_describe_errors(error, self._name, self.json)) from None
         bound = inspect.BoundArguments(inspect.Signature(self._parameters), {})
         for n, parameter in enumerate(self._parameters):
-            if _field(n) in made.model_fields_set:
-                bound.arguments[parameter.name] = getattr(made, _field(n))
+            if _field(n) in model.model_fields_set:
+                bound.arguments[parameter.name] = getattr(model, _field(n))
             elif parameter.kind is inspect.Parameter.POSITIONAL_ONLY:
                 bound.arguments[parameter.name] = parameter.default  # later parameters may be set
         return bound
@@ -85,7 +85,7 @@ def _parameters_of(function: Callable[..., Any], name: str) -> list[inspect.Para
             option="function",
         ) from None
     for parameter in signature.parameters.values():
-        stars = _REFUSED.get(parameter.kind)
+        stars = _STARS.get(parameter.kind)
         if stars:
             raise WrongCall(
                 f"chat.tool(): {name!r} has the parameter {stars}{parameter.name}, and a model "
@@ -96,7 +96,9 @@ def _parameters_of(function: Callable[..., Any], name: str) -> list[inspect.Para
     return list(signature.parameters.values())
 
 
-def _model_of(parameters: Sequence[inspect.Parameter], said: Mapping[str, str], name: str) -> Any:
+def _model_of(
+    parameters: Sequence[inspect.Parameter], descriptions: Mapping[str, str], name: str
+) -> Any:
     """Make pydantic's model of the parameters."""
     from pydantic import ConfigDict, PydanticUserError, create_model
 
@@ -104,15 +106,15 @@ def _model_of(parameters: Sequence[inspect.Parameter], said: Mapping[str, str], 
     for n, parameter in enumerate(parameters):
         is_free = parameter.annotation is inspect.Parameter.empty
         annotation = Any if is_free else parameter.annotation
-        fields[_field(n)] = (annotation, _field_info(parameter, said.get(parameter.name)))
+        fields[_field(n)] = (annotation, _field_info(parameter, descriptions.get(parameter.name)))
         try:
             create_model(name, **{_field(n): fields[_field(n)]})
         except (PydanticUserError, TypeError) as error:
-            shown = getattr(annotation, "__name__", None) or str(annotation)
+            type_name = getattr(annotation, "__name__", None) or str(annotation)
             raise WrongCall(
-                f"chat.tool(): the parameter {parameter.name!r} of {name!r} is a {shown}, which "
-                f"a model cannot write as JSON. A parameter can be: {TAKEN}. To let the model "
-                "choose an object of the notebook, take its name as a str.",
+                f"chat.tool(): the parameter {parameter.name!r} of {name!r} is a {type_name}, "
+                f"which a model cannot write as JSON. A parameter can be: {PARAMETER_TYPES}. "
+                "To let the model choose an object of the notebook, take its name as a str.",
                 option="function",
             ) from error
     config = ConfigDict(extra="forbid", title=name)
@@ -147,31 +149,31 @@ def _json_schema(model: Any, name: str) -> JsonObject:
     except (PydanticUserError, TypeError, ValueError) as error:
         raise WrongCall(
             f"chat.tool(): the parameters of {name!r} have no schema in JSON "
-            f"({str(error).splitlines()[0][:200]}). A parameter can be: {TAKEN}.",
+            f"({str(error).splitlines()[0][:200]}). A parameter can be: {PARAMETER_TYPES}.",
             option="function",
         ) from error
     schema.pop("title", None)
     for part in (schema, *schema.get("$defs", {}).values()):
-        for described in part.get("properties", {}).values():
-            if isinstance(described, dict):
-                described.pop("title", None)  # it only repeats the name
+        for property_schema in part.get("properties", {}).values():
+            if isinstance(property_schema, dict):
+                property_schema.pop("title", None)  # it only repeats the name
     schema.setdefault("properties", {})
     return schema
 
 
-def _told(error: Any, name: str, schema: JsonView) -> str:
+def _describe_errors(error: Any, name: str, schema: JsonView) -> str:
     """Tell the model which input does not fit, and which parameters the tool takes."""
     lines = [f"The input does not fit the tool {name!r}, which was not called:"]
-    found = error.errors(include_url=False, include_context=False)
-    for each in found[:MAX_NAMED_ERRORS]:
-        where = ".".join(map(str, each["loc"])) or "input"
-        given = "" if each["type"] == "missing" else f" (given: {_short(each['input'])})"
-        lines.append(f"- {where}: {each['msg']}{given}")
-    if len(found) > MAX_NAMED_ERRORS:
-        lines.append(f"- and {len(found) - MAX_NAMED_ERRORS} more")
+    errors = error.errors(include_url=False, include_context=False)
+    for each in errors[:MAX_NAMED_ERRORS]:
+        place = ".".join(map(str, each["loc"])) or "input"
+        value_text = "" if each["type"] == "missing" else f" (given: {_short(each['input'])})"
+        lines.append(f"- {place}: {each['msg']}{value_text}")
+    if len(errors) > MAX_NAMED_ERRORS:
+        lines.append(f"- and {len(errors) - MAX_NAMED_ERRORS} more")
     required = set(schema.get("required", ()))
-    taken = [each if each in required else f"{each} (optional)" for each in schema["properties"]]
-    lines.append(f"It takes: {', '.join(taken) or 'no parameters'}.")
+    names = [each if each in required else f"{each} (optional)" for each in schema["properties"]]
+    lines.append(f"It takes: {', '.join(names) or 'no parameters'}.")
     return "\n".join(lines)
 
 

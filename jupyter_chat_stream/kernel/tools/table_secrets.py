@@ -23,20 +23,20 @@ def _texts(data: bytes) -> Iterator[str]:
             for name, column in zip(batch.schema.names, batch.columns, strict=True):
                 yield name
                 if types.is_string(column.type) or types.is_large_string(column.type):
-                    yield _joined(column.unique().to_pylist())
+                    yield _join(column.unique().to_pylist())
                 elif not types.is_primitive(column.type):
-                    yield _joined(map(_plain, column.to_pylist()))
+                    yield _join(map(_plain, column.to_pylist()))
         return
     polars: Any = importlib.import_module("polars")
     for column in polars.read_parquet(io.BytesIO(data)).get_columns():
         yield column.name
         if column.dtype == polars.String:
-            yield _joined(column.unique().to_list())
+            yield _join(column.unique().to_list())
         elif not column.dtype.is_numeric():
-            yield _joined(map(_plain, column.to_list()))
+            yield _join(map(_plain, column.to_list()))
 
 
-def _joined(values: Any) -> str:
+def _join(values: Any) -> str:
     return "\n".join(str(value) for value in values if value is not None)
 
 

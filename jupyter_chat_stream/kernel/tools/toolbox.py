@@ -31,7 +31,7 @@ from ..link import Hold, Link
 from .busy import shown_busy
 from .claims import AGAIN, KernelCall, OpenCall, claim, is_over, open_calls
 from .execution import CallExecution
-from .failures import BY_PERSON, BY_WAIT, LEFT, failure_text
+from .failures import BY_EXIT, BY_PERSON, BY_WAIT, failure_text
 from .function import KernelTool
 from .labels import label_of_process
 from .offers import KernelOffer
@@ -58,9 +58,9 @@ class Toolbox:
         self._follower: weakref.ref[Follower] | None = None
         self._offer = KernelOffer(thread_id, f"{_EXECUTOR}-{os.getpid()}", self.label)
         self.under_way: set[str] = set()  # calls that have a job here
-        self.seen: dict[str, int] = {}  # the seq before the claim of a call
+        self.claim_seqs: dict[str, int] = {}  # the seq before the claim of a call
         self._tries: dict[str, int] = {}  # failed claims of open calls
-        self._changing = asyncio.Lock()
+        self._change_lock = asyncio.Lock()
 
     # ------------------------------------------------------------------ the offer
 
@@ -79,14 +79,14 @@ class Toolbox:
         Raises:
             ChatStreamError: the server refused the tools. The old offer stays.
         """
-        async with self._changing:
+        async with self._change_lock:
             await self._change(add, remove, may_be_late)
         self.look()
 
     async def _change(
         self, add: Iterable[KernelTool], remove: Iterable[str], may_be_late: bool
     ) -> None:
-        before = dict(self.tools)
+        old_tools = dict(self.tools)
         self.tools.update({tool.name: tool for tool in add})
         for name in remove:
             self.tools.pop(name, None)
@@ -94,10 +94,10 @@ class Toolbox:
         try:
             self.use(hold.follower)
             self._announce()
-            await self._known()
+            await self._wait_for_server()
         except ChatStreamError as error:
             if not (may_be_late and isinstance(error, ServerUnavailable)):
-                self.tools = before
+                self.tools = old_tools
                 self._announce()
             raise
         finally:
@@ -106,16 +106,16 @@ class Toolbox:
     def _keep(self, hold: Hold) -> None:
         """Keep ``hold`` if there are functions, and release the earlier hold."""
         has_functions = any(tool.is_function for tool in self.tools.values())
-        before, self.hold = self.hold, hold if has_functions else None
-        for released in (before, None if has_functions else hold):
-            if released is not None:
-                released.leave()
+        old_hold, self.hold = self.hold, hold if has_functions else None
+        for unused_hold in (old_hold, None if has_functions else hold):
+            if unused_hold is not None:
+                unused_hold.leave()
 
     def use(self, follower: Follower) -> None:
         """Watch the calls of a follower; called again when the thread gets a new follower."""
         if self._follower is None or self._follower() is not follower:
             self._follower = weakref.ref(follower)
-            follower.listen(self._changed)  # the follower keeps the toolbox alive
+            follower.listen(self._note_change)  # the follower keeps the toolbox alive
             follower.offer = self._offer
 
     def _announce(self) -> None:
@@ -124,9 +124,9 @@ class Toolbox:
         if follower is not None:
             self._link.offer(follower)
 
-    async def _known(self) -> None:
+    async def _wait_for_server(self) -> None:
         try:
-            await self._offer.known()
+            await self._offer.wait_for_answer()
         except TimeoutError:
             raise ServerUnavailable(
                 "The chat's server does not take the tools of this kernel. Is JupyterLab running, "
@@ -136,7 +136,7 @@ class Toolbox:
 
     # ------------------------------------------------------------------ the calls
 
-    def _changed(self, urgent: bool) -> None:
+    def _note_change(self, urgent: bool) -> None:
         if urgent:
             self.look()
 
@@ -145,12 +145,12 @@ class Toolbox:
         follower = self._follower() if self._follower is not None else None
         if follower is None or follower.offer is not self._offer:
             return
-        found = list(open_calls(follower, self.tools))
-        open_ids = {call.tool_call_id for call in found}
-        self.seen = {id_: seq for id_, seq in self.seen.items() if id_ in open_ids}
+        calls = list(open_calls(follower, self.tools))
+        open_ids = {call.tool_call_id for call in calls}
+        self.claim_seqs = {id_: seq for id_, seq in self.claim_seqs.items() if id_ in open_ids}
         self._tries = {id_: n for id_, n in self._tries.items() if id_ in open_ids}
-        for call in found:
-            is_new = self.seen.get(call.tool_call_id, -1) < follower.seq
+        for call in calls:
+            is_new = self.claim_seqs.get(call.tool_call_id, -1) < follower.seq
             if is_new and call.tool_call_id not in self.under_way:
                 self.under_way.add(call.tool_call_id)
                 self._inbox.add(CallJob(self, call))
@@ -166,7 +166,7 @@ class Toolbox:
         if follower is None or tool is None or is_over(follower, call):
             self.under_way.discard(call.tool_call_id)
             return None
-        self.seen[call.tool_call_id] = follower.seq
+        self.claim_seqs[call.tool_call_id] = follower.seq
         try:
             claimed = await claim(self._link, self.thread_id, call, self.label)
         except Exception as error:  # noqa: BLE001 - whatever it was, the call may still be open
@@ -181,12 +181,12 @@ class Toolbox:
     def _try_again(self, call: OpenCall) -> None:
         """Make another job for the call after a pause, if the call is still open."""
         self.under_way.discard(call.tool_call_id)
-        self.seen.pop(call.tool_call_id, None)
+        self.claim_seqs.pop(call.tool_call_id, None)
         tries = self._tries.get(call.tool_call_id, 0)
         self._tries[call.tool_call_id] = tries + 1
         asyncio.get_running_loop().call_later(AGAIN.pause_s(tries), self.look)
 
-    def ended(self, call: OpenCall) -> None:
+    def allow_again(self, call: OpenCall) -> None:
         """Allow another job for the call, if the log opens it again. Any thread may call this."""
         self._link.call_soon(self._note_end, call)
 
@@ -202,21 +202,21 @@ class CallJob:
     def __init__(self, toolbox: Toolbox, call: OpenCall) -> None:
         self._toolbox = toolbox
         self._call = call
-        self._claiming: Future[ClaimedTool | None] | None = None
+        self._claim_future: Future[ClaimedTool | None] | None = None
         self._is_taken_over = False  # whether `take_over` has replaced `arun`
         self._in_loop: tuple[KernelCall, CallExecution] | None = None  # set by `arun`
 
     def run(self) -> None:
         """Claim and execute the call while the thread waits in ``watch``."""
-        claiming = self._claim()
+        future = self._claim()
         try:
-            found = wait(claiming)
+            result = wait(future)
         except KeyboardInterrupt:
-            claiming.add_done_callback(self._give_up)
+            future.add_done_callback(self._give_up)
             raise
-        if found is None:
+        if result is None:
             return
-        tool, claimed = found
+        tool, claimed = result
         with self._ending(claimed):
             execution = self._execution(tool, claimed)
             outcome = execution.run()
@@ -228,16 +228,16 @@ class CallJob:
         """Claim and execute the call on the thread's running loop."""
         if self._is_taken_over:
             return
-        claiming = self._claim()
+        future = self._claim()
         try:
-            found = await asyncio.shield(asyncio.wrap_future(claiming))
+            result = await asyncio.shield(asyncio.wrap_future(future))
         except asyncio.CancelledError:
             if not self._is_taken_over:
-                claiming.add_done_callback(self._give_up)
+                future.add_done_callback(self._give_up)
             return
-        if found is None or self._is_taken_over:
+        if result is None or self._is_taken_over:
             return
-        tool, claimed = found
+        tool, claimed = result
         try:
             with self._ending(claimed):
                 await self._execute_in_loop(tool, claimed)
@@ -258,9 +258,9 @@ class CallJob:
             execution.stop()  # the function is cancelled when the loop is free
 
     def _claim(self) -> Future[ClaimedTool | None]:
-        if self._claiming is None:
-            self._claiming = self._toolbox.start(self._toolbox.begin(self._call))
-        return self._claiming
+        if self._claim_future is None:
+            self._claim_future = self._toolbox.start(self._toolbox.begin(self._call))
+        return self._claim_future
 
     async def _execute_in_loop(self, tool: KernelTool, claimed: KernelCall) -> None:
         with shown_busy():
@@ -276,33 +276,33 @@ class CallJob:
             yield
         except (KeyboardInterrupt, asyncio.CancelledError, SystemExit) as error:
             is_person = isinstance(error, KeyboardInterrupt)
-            claimed.finish(False, BY_PERSON if is_person else LEFT)
+            claimed.finish(False, BY_PERSON if is_person else BY_EXIT)
             raise
         except BaseException as error:
             claimed.finish(False, failure_text(error, claimed.conceal))
             raise
         finally:
-            self._toolbox.ended(self._call)
+            self._toolbox.allow_again(self._call)
 
     def _execution(self, tool: KernelTool, claimed: KernelCall) -> CallExecution:
         is_same = claimed.digest in (None, tool.digest)
         if not is_same or tool.effect_of(self._call.input) != self._call.effect:
             tool = replace(tool, prepare=_refuse_changed)
         execution = CallExecution(tool, self._call.input, claimed.write, claimed.conceal)
-        claimed.lost = execution.stop
+        claimed.on_lost = execution.stop
         if claimed.is_lost:
             execution.stop()
         return execution
 
-    def _give_up(self, claiming: Future[ClaimedTool | None]) -> None:
+    def _give_up(self, future: Future[ClaimedTool | None]) -> None:
         """Tell the model that the person interrupted a call before it began."""
-        found = None if claiming.cancelled() or claiming.exception() else claiming.result()
-        if found is not None:
-            found[1].finish(False, BY_PERSON)
-            self._toolbox.ended(self._call)
+        result = None if future.cancelled() or future.exception() else future.result()
+        if result is not None:
+            result[1].finish(False, BY_PERSON)
+            self._toolbox.allow_again(self._call)
 
 
-def _refuse_changed(given: Any) -> NoReturn:
+def _refuse_changed(call_input: Any) -> NoReturn:
     """Refuse a call whose function has changed since the consent (L13)."""
     raise InputRefused(
         "The function was registered again with another effect or definition after this call was "
@@ -318,8 +318,8 @@ _guard = threading.RLock()
 def toolbox_of(link: Link, thread_id: str, inbox: Inbox) -> Toolbox:
     """Return the toolbox of a thread, which exists while this process follows the thread."""
     with _guard:
-        known = _toolboxes.setdefault(link, weakref.WeakValueDictionary())
-        box = known.get(thread_id)
+        boxes = _toolboxes.setdefault(link, weakref.WeakValueDictionary())
+        box = boxes.get(thread_id)
         if box is None:
-            box = known[thread_id] = Toolbox(link, thread_id, inbox)
+            box = boxes[thread_id] = Toolbox(link, thread_id, inbox)
         return box

@@ -131,7 +131,7 @@ async def test_a_claim_of_a_call_that_is_not_open_is_not_tried_again_l12(
     box = await offered(link, lambda: 7)
     await reached(lambda: not box.under_way)
     box.look()
-    assert (link.count("claim"), box.under_way, list(box.seen)) == (1, set(), ["c"])
+    assert (link.count("claim"), box.under_way, list(box.claim_seqs)) == (1, set(), ["c"])
 
 
 async def test_a_call_that_the_log_opens_again_while_it_is_made_is_made_again_l14(

@@ -68,7 +68,7 @@ class WrittenLink(Link):
             self.result.set_result((body["success"], body["output"]))
         return {"claim": "k", "until": None, **(answer or {})}
 
-    async def retried(self, exchange: Any, **options: Any) -> Any:
+    async def retry(self, exchange: Any, **options: Any) -> Any:
         """Take an upload."""
         self.asked.append(("upload", {}))
         answer = self.answer("upload", {})

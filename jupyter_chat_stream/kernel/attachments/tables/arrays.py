@@ -39,12 +39,12 @@ class ArrayTable:
     def section(
         self, start: int, stop: int, step: int = 1, columns: int | None = None
     ) -> ArraySection:
-        rows, most = self._array[start:stop:step], len(self.names) if columns is None else columns
+        rows, count = self._array[start:stop:step], len(self.names) if columns is None else columns
         if self._fields:
-            found = [rows[field] for field in self._fields[:most]]
+            cells = [rows[field] for field in self._fields[:count]]
         else:
-            found = [rows[:, n] for n in range(min(most, rows.shape[1]))]
-        return ArraySection(self.names, found, len(rows))
+            cells = [rows[:, n] for n in range(min(count, rows.shape[1]))]
+        return ArraySection(self.names, cells, len(rows))
 
 
 class ArraySection:
@@ -56,10 +56,10 @@ class ArraySection:
         self._rows = rows
 
     def facts(self) -> list[ColumnFacts]:
-        named = zip(self._names, self._columns, strict=False)
+        pairs = zip(self._names, self._columns, strict=False)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # numpy's, of infinities
-            return [_facts(name, column) for name, column in named]
+            return [_facts(name, column) for name, column in pairs]
 
     def rows(self) -> Iterator[Sequence[Any]]:
         if not self._columns:

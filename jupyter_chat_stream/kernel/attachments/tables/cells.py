@@ -59,9 +59,9 @@ def exact_text(value: Any) -> str:
     return own_text(value)
 
 
-def cut(text: str, most: int = MAX_CELL_CHARS) -> str:
+def cut(text: str, max_chars: int = MAX_CELL_CHARS) -> str:
     """Shorten a text; an ellipsis stands for the rest."""
-    return text if len(text) <= most else text[: most - 1] + "…"
+    return text if len(text) <= max_chars else text[: max_chars - 1] + "…"
 
 
 def _is_container(value: Any) -> bool:

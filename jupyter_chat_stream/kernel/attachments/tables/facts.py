@@ -34,7 +34,7 @@ def column_facts(column: nw.Series[Any], native_type: str) -> ColumnFacts:
             missing = int(column.null_count())
             words = _words(column)
         except Exception:  # noqa: BLE001 - libraries raise their own errors for odd types
-            words = words or _described(column)
+            words = words or _describe(column)
     return ColumnFacts(
         name=column.name, type=cut(native_type, MAX_TYPE_CHARS), missing=missing, values=words
     )
@@ -61,19 +61,19 @@ def _words(column: nw.Series[Any]) -> str:
         counts = present.value_counts(sort=True)
         common = [(value, int(count)) for value, count in counts.head(COMMON).iter_rows()]
         return commonest(common, counts.shape[0], present.len())
-    return _described(column)
+    return _describe(column)
 
 
-def _described(column: nw.Series[Any]) -> str:
+def _describe(column: nw.Series[Any]) -> str:
     try:
         return python_facts(column.head(MAX_LOOKED_AT).to_list(), column.len())[1]
     except Exception:  # noqa: BLE001 - a column that cannot even be listed
         return ""
 
 
-def numbers(least: Any, mean: Any, median: Any, most: Any) -> str:
-    named = {"min": least, "mean": mean, "median": median, "max": most}
-    return ", ".join(f"{name} {short_text(_plain(value))}" for name, value in named.items())
+def numbers(minimum: Any, mean: Any, median: Any, maximum: Any) -> str:
+    statistics = {"min": minimum, "mean": mean, "median": median, "max": maximum}
+    return ", ".join(f"{name} {short_text(_plain(value))}" for name, value in statistics.items())
 
 
 def span(first: Any, last: Any) -> str:
@@ -82,9 +82,9 @@ def span(first: Any, last: Any) -> str:
 
 def commonest(common: Sequence[tuple[Any, int]], distinct: int, present: int) -> str:
     if distinct == present and present > 1:
-        return f"all {distinct:,} distinct, such as {_quoted(common[0][0])}"
-    listed = ", ".join(f"{_quoted(value)} {count:,}" for value, count in common)
-    return f"{distinct:,} distinct; most frequent {listed}"
+        return f"all {distinct:,} distinct, such as {_quote(common[0][0])}"
+    frequent_values = ", ".join(f"{_quote(value)} {count:,}" for value, count in common)
+    return f"{distinct:,} distinct; most frequent {frequent_values}"
 
 
 def python_facts(values: Iterable[Any], count: int) -> tuple[int, str]:
@@ -94,8 +94,8 @@ def python_facts(values: Iterable[Any], count: int) -> tuple[int, str]:
         values: at most ``MAX_LOOKED_AT`` values.
         count: the number of all values.
     """
-    looked_at = list(values)
-    present = [value for value in looked_at if not is_missing(value)]
+    sample = list(values)
+    present = [value for value in sample if not is_missing(value)]
     classes = Counter(type(value).__name__ for value in present)
     words = ", ".join(f"{cut(name, 30)} {n:,}" for name, n in classes.most_common(COMMON))
     if len(classes) > COMMON:
@@ -103,9 +103,9 @@ def python_facts(values: Iterable[Any], count: int) -> tuple[int, str]:
     lengths = [len(value) for value in present if _is_sized(value)]
     if lengths and len(lengths) == len(present):
         words += f"; lengths {min(lengths):,} to {max(lengths):,}"
-    if len(looked_at) < count:
-        words = f"of the first {len(looked_at):,}: {words}"
-    return len(looked_at) - len(present), words or "no values"
+    if len(sample) < count:
+        words = f"of the first {len(sample):,}: {words}"
+    return len(sample) - len(present), words or "no values"
 
 
 def _is_sized(value: Any) -> bool:
@@ -116,7 +116,7 @@ def _is_sized(value: Any) -> bool:
     return True
 
 
-def _quoted(value: Any) -> str:
+def _quote(value: Any) -> str:
     return f"“{cut(short_text(value), MAX_COMMON_CHARS)}”"
 
 

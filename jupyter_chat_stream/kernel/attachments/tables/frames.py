@@ -32,8 +32,10 @@ def is_frame(value: object) -> bool:
     if "pyarrow" in roots:
         return hasattr(type(value), "column_names") or hasattr(type(value), "chunks")
     if roots & set(LIBRARIES):
-        return any(hasattr(type(value), known) for known in ("columns", "to_frame", "schema"))
-    return any(hasattr(type(value), known) for known in _PROTOCOL)
+        return any(
+            hasattr(type(value), attribute) for attribute in ("columns", "to_frame", "schema")
+        )
+    return any(hasattr(type(value), attribute) for attribute in _PROTOCOL)
 
 
 def frame_table(value: Any) -> Table:
@@ -45,20 +47,20 @@ def frame_table(value: Any) -> Table:
 
     if root == "pyarrow" and hasattr(value, "rename_columns"):
         value = value.rename_columns(unique(value.column_names))
-    opened: Any = nw.from_native(value, allow_series=True)
-    if isinstance(opened, nw.Series):
-        return NarwhalsTable(opened.to_frame(), f"{root} Series")
-    if isinstance(opened, nw.LazyFrame):
-        return _first_rows(opened, root)
-    return NarwhalsTable(opened, f"{root} {type(value).__name__}")
+    frame: Any = nw.from_native(value, allow_series=True)
+    if isinstance(frame, nw.Series):
+        return NarwhalsTable(frame.to_frame(), f"{root} Series")
+    if isinstance(frame, nw.LazyFrame):
+        return _first_rows(frame, root)
+    return NarwhalsTable(frame, f"{root} {type(value).__name__}")
 
 
 def _first_rows(lazy: nw.LazyFrame[Any], root: str) -> Table:
     columns = len(lazy.collect_schema().names())
-    most = max(1, MAX_READ_CELLS // max(1, columns))
-    rows = lazy.head(most + 1).collect()
-    has_more = len(rows) > most
-    return NarwhalsTable(rows.head(most), f"lazy frame of {root}", has_more=has_more)
+    max_rows = max(1, MAX_READ_CELLS // max(1, columns))
+    rows = lazy.head(max_rows + 1).collect()
+    has_more = len(rows) > max_rows
+    return NarwhalsTable(rows.head(max_rows), f"lazy frame of {root}", has_more=has_more)
 
 
 class NarwhalsTable:
@@ -74,10 +76,10 @@ class NarwhalsTable:
     def section(
         self, start: int, stop: int, step: int = 1, columns: int | None = None
     ) -> FrameSection:
-        found = self.frame[start:stop]
+        frame = self.frame[start:stop]
         if columns is not None and columns < len(self.names):
-            found = found.select(*self.names[:columns])
-        return FrameSection(found.gather_every(step) if step > 1 else found)
+            frame = frame.select(*self.names[:columns])
+        return FrameSection(frame.gather_every(step) if step > 1 else frame)
 
 
 class PandasTable:
@@ -101,24 +103,26 @@ class PandasTable:
         labels = len(self._labels)
         columns = len(self.names) if columns is None else columns
         # The rows first: pandas 2 would copy the whole frame for both at once.
-        found = self.frame.iloc[start:stop:step]
-        found = found.iloc[:, : max(0, columns - labels)].copy(deep=False)
-        found.columns = self.names[labels : labels + found.shape[1]]
-        index = found.index
-        found = found.reset_index(drop=True)
+        frame = self.frame.iloc[start:stop:step]
+        frame = frame.iloc[:, : max(0, columns - labels)].copy(deep=False)
+        frame.columns = self.names[labels : labels + frame.shape[1]]
+        index = frame.index
+        frame = frame.reset_index(drop=True)
         for n in range(labels):
-            found.insert(n, self.names[n], index.get_level_values(n))
-        return FrameSection(nw.from_native(found, eager_only=True))
+            frame.insert(n, self.names[n], index.get_level_values(n))
+        return FrameSection(nw.from_native(frame, eager_only=True))
 
     def exact(self, start: int, stop: int, step: int = 1) -> Any:
         """Return some rows of the frame with its index, under names that a file can have."""
-        found = self.frame.iloc[start:stop:step].copy(deep=False)
+        frame = self.frame.iloc[start:stop:step].copy(deep=False)
         labels = len(self._labels)
-        found.columns = self.names[labels:]
-        own = zip(found.index.names, self.names, strict=False)
-        names = [None if before is None else name for before, name in own] if labels else [None]
-        found.index = found.index.set_names(names)
-        return found
+        frame.columns = self.names[labels:]
+        pairs = zip(frame.index.names, self.names, strict=False)
+        names = (
+            [None if old_name is None else name for old_name, name in pairs] if labels else [None]
+        )
+        frame.index = frame.index.set_names(names)
+        return frame
 
 
 class FrameSection:

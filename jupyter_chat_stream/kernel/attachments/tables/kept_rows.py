@@ -42,25 +42,25 @@ class KeptRows:
     ending: str
 
 
-def keep_rows(table: Table, most_bytes: int) -> KeptRows:
-    """Write the table, or its first rows, into a file of at most ``most_bytes``."""
+def keep_rows(table: Table, max_bytes: int) -> KeptRows:
+    """Write the table, or its first rows, into a file of at most ``max_bytes``."""
     rows = min(table.rows, max(1, MAX_CELLS // max(1, len(table.names))))
     for write in (_parquet, _polars_parquet):
         try:
-            written = write(table, rows, most_bytes)
+            result = write(table, rows, max_bytes)
         except Exception:  # noqa: BLE001 - whatever Parquet does not take, CSV does
-            written = None
-        if written is not None:
-            data, count = written
+            result = None
+        if result is not None:
+            data, count = result
             return KeptRows(data=data, rows=count, type=PARQUET, ending=".parquet")
-    data, count = _csv(table, rows, most_bytes)
+    data, count = _csv(table, rows, max_bytes)
     return KeptRows(data=data, rows=count, type=CSV, ending=".csv")
 
 
 # ------------------------------------------------------------------ Parquet
 
 
-def _parquet(table: Table, rows: int, most_bytes: int) -> tuple[bytes, int] | None:
+def _parquet(table: Table, rows: int, max_bytes: int) -> tuple[bytes, int] | None:
     """Write by pyarrow; None if pyarrow is not loaded, or if the rows do not fit."""
     if "pyarrow" not in sys.modules or not 0 < len(table.names) <= MAX_PARQUET_COLUMNS:
         return None
@@ -69,40 +69,42 @@ def _parquet(table: Table, rows: int, most_bytes: int) -> tuple[bytes, int] | No
         return None
     for _ in range(TRIES):
         buffer = io.BytesIO()
-        written, fitting = _write_chunks(chunk_of, buffer, rows, most_bytes)
-        if buffer.tell() <= most_bytes:
-            return buffer.getvalue(), written
-        rows = fitting if fitting < written else written * 9 // 10
+        written_rows, fitting_rows = _write_chunks(chunk_of, buffer, rows, max_bytes)
+        if buffer.tell() <= max_bytes:
+            return buffer.getvalue(), written_rows
+        rows = fitting_rows if fitting_rows < written_rows else written_rows * 9 // 10
     return None
 
 
 def _write_chunks(
-    chunk_of: Callable[[int, int], Any], buffer: io.BytesIO, rows: int, most_bytes: int
+    chunk_of: Callable[[int, int], Any], buffer: io.BytesIO, rows: int, max_bytes: int
 ) -> tuple[int, int]:
     """Write rows until the file is full; return how many were written, and how many fitted.
 
     The size of the next chunk is guessed from the last one, so they seldom differ.
     """
     parquet: Any = importlib.import_module("pyarrow.parquet")
-    start, size, before, chunks = 0, FIRST_CHUNK_ROWS, 0, 0
+    start, size, previous_end, chunks = 0, FIRST_CHUNK_ROWS, 0, 0
     chunk = chunk_of(0, min(size, rows))
     with parquet.ParquetWriter(buffer, chunk.schema, compression="zstd") as writer:
         while True:
             writer.write_table(chunk)
             chunks += 1
             end, after = buffer.tell(), start + len(chunk)
-            if end > most_bytes:
+            if end > max_bytes:
                 return after, start
             if after >= rows:
                 return after, after
-            if end - before < GROWING_BYTES:
+            if end - previous_end < GROWING_BYTES:
                 size = min(2 * size, LAST_CHUNK_ROWS)
             footer = FOOTER_BYTES * len(chunk.schema) * (chunks + 1)
-            room = (most_bytes - end - footer) / max(1, end - before) * len(chunk) * 0.95
-            if room < FIRST_CHUNK_ROWS:
+            fitting_rows = (
+                (max_bytes - end - footer) / max(1, end - previous_end) * len(chunk) * 0.95
+            )
+            if fitting_rows < FIRST_CHUNK_ROWS:
                 return after, after
-            start, before = after, end
-            chunk = chunk_of(start, min(start + min(size, int(room)), rows))
+            start, previous_end = after, end
+            chunk = chunk_of(start, min(start + min(size, int(fitting_rows)), rows))
 
 
 def _arrow_chunks(table: Table, rows: int) -> Callable[[int, int], Any] | None:
@@ -122,7 +124,7 @@ def _arrow_chunks(table: Table, rows: int) -> Callable[[int, int], Any] | None:
     return None
 
 
-def _polars_parquet(table: Table, rows: int, most_bytes: int) -> tuple[bytes, int] | None:
+def _polars_parquet(table: Table, rows: int, max_bytes: int) -> tuple[bytes, int] | None:
     if not isinstance(table, NarwhalsTable) or not table.frame.implementation.is_polars():
         return None
     frame: Any = table.frame.to_native()
@@ -130,13 +132,13 @@ def _polars_parquet(table: Table, rows: int, most_bytes: int) -> tuple[bytes, in
         return None
     head = frame.head(rows)
     # Parquet is seldom four times smaller than polars' own memory: that much is tried first.
-    rows = min(rows, int(rows * min(1.0, 4 * most_bytes / max(1, head.estimated_size()))))
+    rows = min(rows, int(rows * min(1.0, 4 * max_bytes / max(1, head.estimated_size()))))
     for _ in range(TRIES):
         buffer = io.BytesIO()
         head.head(rows).write_parquet(buffer)
-        if buffer.tell() <= most_bytes:
+        if buffer.tell() <= max_bytes:
             return buffer.getvalue(), rows
-        rows = int(rows * 0.9 * most_bytes / buffer.tell())
+        rows = int(rows * 0.9 * max_bytes / buffer.tell())
     return None
 
 
@@ -148,32 +150,32 @@ class _Full(Exception):
 
 
 class _Lines:
-    """The lines of a file of at most ``most`` bytes."""
+    """The lines of a file of at most ``max_bytes`` bytes."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, max_bytes: int) -> None:
         self.buffer = io.BytesIO()
-        self._most = most
+        self._max_bytes = max_bytes
 
     def write(self, line: str) -> None:
         # The server takes texts without U+0000, and UTF-8 has no lone surrogates.
         data = line.replace("\0", "\ufffd").encode(errors="replace")
-        if self.buffer.tell() + len(data) > self._most:
+        if self.buffer.tell() + len(data) > self._max_bytes:
             raise _Full
         self.buffer.write(data)
 
 
-def _csv(table: Table, rows: int, most_bytes: int) -> tuple[bytes, int]:
-    lines = _Lines(most_bytes)
+def _csv(table: Table, rows: int, max_bytes: int) -> tuple[bytes, int]:
+    lines = _Lines(max_bytes)
     writer = csv.writer(lines, lineterminator="\n")
-    written = 0
+    row_count = 0
     try:
         writer.writerow(table.names)
         for row in _all_rows(table, rows):
             writer.writerow(map(exact_text, row))
-            written += 1
+            row_count += 1
     except _Full:
         pass
-    return lines.buffer.getvalue(), written
+    return lines.buffer.getvalue(), row_count
 
 
 def _all_rows(table: Table, rows: int) -> Iterator[Any]:

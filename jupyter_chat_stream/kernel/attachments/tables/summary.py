@@ -23,44 +23,50 @@ ENDS_ROWS = 5  # rows shown of each end of a longer table
 TextRow = Sequence[str]
 
 
-def summary(table: Table, kept: str = "") -> str:
+def summary(table: Table, file_note: str = "") -> str:
     """Describe a table.
 
     Args:
-        kept: a sentence about the file that keeps its rows.
+        file_note: a sentence about the file that keeps the rows.
     """
     columns = min(len(table.names), MAX_COLUMNS)
     step = step_for(table.rows, columns)
     facts = table.section(0, table.rows, step, columns).facts()
-    blocks = [_head(table, step, kept), _columns(facts, len(table.names)), *_rows(table, columns)]
+    blocks = [
+        _head(table, step, file_note),
+        _columns(facts, len(table.names)),
+        *_rows(table, columns),
+    ]
     return "\n\n".join(block for block in blocks if block)
 
 
-def counted(number: int, noun: str) -> str:
+def quantity(number: int, noun: str) -> str:
     """Write a number with its noun."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def _head(table: Table, step: int, kept: str) -> str:
-    rows = counted(table.rows, "row")
-    lines = [f"{table.library}: {rows} × {counted(len(table.names), 'column')}."]
+def _head(table: Table, step: int, file_note: str) -> str:
+    rows = quantity(table.rows, "row")
+    lines = [f"{table.library}: {rows} × {quantity(len(table.names), 'column')}."]
     if table.has_more:
         lines = [
-            f"{table.library}: {counted(len(table.names), 'column')}. Only the first {rows} were "
+            f"{table.library}: {quantity(len(table.names), 'column')}. Only the first {rows} were "
             "read; there are more, and all that follows is about the rows that were read."
         ]
     if step > 1:
-        read = counted(-(-table.rows // step), "row")
-        lines.append(f"Missing values and statistics are of {read} that lie evenly over the table.")
-    return " ".join([*lines, kept] if kept else lines)
+        sample = quantity(-(-table.rows // step), "row")
+        lines.append(
+            f"Missing values and statistics are of {sample} that lie evenly over the table."
+        )
+    return " ".join([*lines, file_note] if file_note else lines)
 
 
 def _columns(facts: Sequence[ColumnFacts], count: int) -> str:
     if not facts:
         return ""
     head = ("column", "type", "missing", "values")
-    shown = _within([*map(_fact_cells, facts)], COLUMN_CHARS)
-    return "\n".join([*_grid(head, shown), *_left_out(count - len(shown))])
+    lines = _within([*map(_fact_cells, facts)], COLUMN_CHARS)
+    return "\n".join([*_grid(head, lines), *_left_out_note(count - len(lines))])
 
 
 def _fact_cells(facts: ColumnFacts) -> TextRow:
@@ -75,33 +81,33 @@ def _rows(table: Table, columns: int) -> list[str]:
     is_small = table.rows <= ALL_ROWS and table.rows * columns <= ALL_CELLS
     if is_small or table.rows <= 2 * ENDS_ROWS:
         title = "The only row:" if table.rows == 1 else f"All {table.rows} rows:"
-        return [title, _shown(table, columns, [(0, table.rows)])]
+        return [title, _row_table(table, columns, [(0, table.rows)])]
     ends = [(0, ENDS_ROWS), (table.rows - ENDS_ROWS, table.rows)]
     title = f"The first and the last {ENDS_ROWS} rows:"
     if table.has_more:
         ends, title = ends[:1], f"The first {ENDS_ROWS} rows:"
-    return [title, _shown(table, columns, ends)]
+    return [title, _row_table(table, columns, ends)]
 
 
-def _shown(table: Table, columns: int, ranges: Iterable[tuple[int, int]]) -> str:
-    numbered: list[tuple[int, Sequence[Any]]] = []
+def _row_table(table: Table, columns: int, ranges: Iterable[tuple[int, int]]) -> str:
+    numbered_rows: list[tuple[int, Sequence[Any]]] = []
     for start, stop in ranges:
-        numbered += enumerate(table.section(start, stop, 1, columns).rows(), start)
-    by_row = [[str(number), *map(short_text, row)] for number, row in numbered]
+        numbered_rows += enumerate(table.section(start, stop, 1, columns).rows(), start)
+    by_row = [[str(number), *map(short_text, row)] for number, row in numbered_rows]
     head = ["row", *map(short_text, table.names[:columns])]
     by_column = [[name, *cells] for name, *cells in zip(head, *by_row, strict=True)]
-    shown = _within(by_column, ROW_CHARS)
-    head, *lines = map(list, zip(*shown, strict=True))
-    left_out = len(table.names) - (len(shown) - 1)
-    return "\n".join([*_grid(head, lines), *_left_out(left_out)])
+    fitting_columns = _within(by_column, ROW_CHARS)
+    head, *lines = map(list, zip(*fitting_columns, strict=True))
+    left_out_count = len(table.names) - (len(fitting_columns) - 1)
+    return "\n".join([*_grid(head, lines), *_left_out_note(left_out_count)])
 
 
-def _within(lines: Sequence[TextRow], most: int) -> Sequence[TextRow]:
-    """Return the first lines that have at most ``most`` characters with their borders."""
-    room = most
+def _within(lines: Sequence[TextRow], max_chars: int) -> Sequence[TextRow]:
+    """Return the first lines that have at most ``max_chars`` characters with their borders."""
+    remaining_chars = max_chars
     for n, line in enumerate(lines):
-        room -= sum(len(_escaped(cell)) + 3 for cell in line)
-        if room < 0:
+        remaining_chars -= sum(len(_escape(cell)) + 3 for cell in line)
+        if remaining_chars < 0:
             return lines[: max(n, 1)]
     return lines
 
@@ -111,12 +117,12 @@ def _grid(head: TextRow, lines: Iterable[TextRow]) -> list[str]:
 
 
 def _line(cells: TextRow) -> str:
-    return f"| {' | '.join(map(_escaped, cells))} |"
+    return f"| {' | '.join(map(_escape, cells))} |"
 
 
-def _escaped(cell: str) -> str:
+def _escape(cell: str) -> str:
     return cell.replace("\\", "\\\\").replace("|", "\\|")
 
 
-def _left_out(columns: int) -> list[str]:
-    return ["", f"{counted(columns, 'more column')} left out here."] if columns > 0 else []
+def _left_out_note(columns: int) -> list[str]:
+    return ["", f"{quantity(columns, 'more column')} left out here."] if columns > 0 else []

@@ -53,21 +53,21 @@ class Table(Protocol):
 
 def step_for(rows: int, columns: int, cells: int = MAX_READ_CELLS) -> int:
     """Return which rows are read for statistics: every so many, so that all cells are ``cells``."""
-    most = max(1, cells // max(1, columns))
-    return max(1, -(-rows // most))
+    max_rows = max(1, cells // max(1, columns))
+    return max(1, -(-rows // max_rows))
 
 
 def unique(names: Iterable[object]) -> list[str]:
     """Return the names as texts, with a number after those that come again."""
-    found: list[str] = []
-    seen: Counter[str] = Counter()
-    taken: set[str] = set()
+    texts: list[str] = []
+    repeats: Counter[str] = Counter()
+    used_texts: set[str] = set()
     for name in names:
         text = " / ".join(map(own_text, name)) if isinstance(name, tuple) else own_text(name)
-        shown = text
-        while shown in taken:
-            seen[text] += 1
-            shown = f"{text} ({seen[text] + 1})"
-        taken.add(shown)
-        found.append(shown)
-    return found
+        unique_text = text
+        while unique_text in used_texts:
+            repeats[text] += 1
+            unique_text = f"{text} ({repeats[text] + 1})"
+        used_texts.add(unique_text)
+        texts.append(unique_text)
+    return texts
