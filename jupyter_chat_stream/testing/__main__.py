@@ -26,15 +26,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--script", type=Path, help='JSON: {"default": {…}, "queue": [{…}, …]}')
     apis = {"anthropic": from_script, "openai": from_chat_script}
     parser.add_argument("--api", choices=apis, default="anthropic")
-    given = parser.parse_args(arguments)
-    script = json.loads(given.script.read_text("utf-8")) if given.script else {}
-    ended = threading.Event()
+    options = parser.parse_args(arguments)
+    script = json.loads(options.script.read_text("utf-8")) if options.script else {}
+    stop_event = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: ended.set())
-    with apis[given.api](script, given.port) as fake:
+        signal.signal(number, lambda *_: stop_event.set())
+    with apis[options.api](script, options.port) as fake:
         sys.stdout.write(fake.url + "\n")
         sys.stdout.flush()
-        ended.wait()
+        stop_event.wait()
     return 0
 
 

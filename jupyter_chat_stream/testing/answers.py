@@ -78,20 +78,20 @@ class Answer:
     hold_after_chunks: int | None = None  # after this many chunks, wait for `FakeAnthropic.release`
 
     @classmethod
-    def from_json(cls, given: JsonObject) -> Answer:
+    def from_json(cls, values: JsonObject) -> Answer:
         """Read an answer from a script file.
 
         Raises:
             InvalidInput: a field or a fault is unknown.
         """
-        known = {f.name for f in fields(cls)}
-        unknown = sorted(set(given) - known)
+        names = {f.name for f in fields(cls)}
+        unknown = sorted(set(values) - names)
         if unknown:
             raise InvalidInput(f"An answer has no field {unknown[0]!r}.")
-        if given.get("fault") not in (None, *FAULTS):
+        if values.get("fault") not in (None, *FAULTS):
             raise InvalidInput(f"The fault must be one of: {', '.join(FAULTS)}.")
-        tools = tuple(ToolUse(**tool) for tool in given.get("tools", ()))
-        return cls(**{**given, "tools": tools})
+        tools = tuple(ToolUse(**tool) for tool in values.get("tools", ()))
+        return cls(**{**values, "tools": tools})
 
 
 def reply_to(user_text: str, chars: int | None = None) -> str:
@@ -149,9 +149,9 @@ def rest_of(answer: Answer, body: JsonObject) -> str:
     whole = answer.text if answer.text is not None else reply_to(user_text(body), answer.chars)
     messages = messages_of(body)
     if is_continuation(body) and len(messages) > 1:
-        kept = text_of(messages[-2])
-        if whole.startswith(kept):
-            return whole[len(kept) :]
+        beginning = text_of(messages[-2])
+        if whole.startswith(beginning):
+            return whole[len(beginning) :]
     return whole
 
 
@@ -209,8 +209,8 @@ def _blocks(answer: Answer, text: str) -> Iterator[JsonObject]:
         yield from _block(index, start, "thinking_delta", "thinking", answer.thinking, answer)
         index += 1
     if answer.redacted:
-        hidden = {"type": "redacted_thinking", "data": redacted_data_of(answer.redacted)}
-        yield {"type": "content_block_start", "index": index, "content_block": hidden}
+        block = {"type": "redacted_thinking", "data": redacted_data_of(answer.redacted)}
+        yield {"type": "content_block_start", "index": index, "content_block": block}
         yield {"type": "content_block_stop", "index": index}
         index += 1
     if text:
@@ -219,8 +219,8 @@ def _blocks(answer: Answer, text: str) -> Iterator[JsonObject]:
         index += 1
     for tool in answer.tools:
         start = {"type": "tool_use", "id": tool.id, "name": tool.name, "input": {}}
-        given = "" if tool.json == "{}" else tool.json
-        yield from _block(index, start, "input_json_delta", "partial_json", given, answer)
+        input_json = "" if tool.json == "{}" else tool.json
+        yield from _block(index, start, "input_json_delta", "partial_json", input_json, answer)
         index += 1
 
 

@@ -37,8 +37,8 @@ def signature_of(thinking: str) -> str:
 
 def redacted_data_of(thinking: str) -> str:
     """Return thinking in encrypted form, with a signature."""
-    hidden = base64.b64encode(thinking.encode()).decode()
-    return f"{hidden}.{_digest(f'data of {hidden}')}"
+    payload = base64.b64encode(thinking.encode()).decode()
+    return f"{payload}.{_digest(f'data of {payload}')}"
 
 
 def wrongs_of(messages: list[JsonView]) -> Iterator[str]:
@@ -48,52 +48,52 @@ def wrongs_of(messages: list[JsonView]) -> Iterator[str]:
         content = message.get("content")
         blocks = content if isinstance(content, list) else []
         for index, block in enumerate(blocks):
-            where = f"messages.{number}.content.{index}"
+            place = f"messages.{number}.content.{index}"
             kind = block.get("type")
             if kind in ("image", "document"):
                 if message.get("role") != "user":
-                    yield f"{where}: `{kind}` blocks are only permitted in `user` messages"
-                yield from _wrong_file(where, block)
+                    yield f"{place}: `{kind}` blocks are only permitted in `user` messages"
+                yield from _wrong_file(place, block)
                 if kind == "document":
                     pages += len(_PAGE.findall(_bytes_of(block) or b""))
             elif kind in _THINKING:
-                yield from _wrong_thinking(where, message, block)
+                yield from _wrong_thinking(place, message, block)
             elif kind == "tool_result":
-                yield from _wrong_result_content(where, block)
+                yield from _wrong_result_content(place, block)
         if blocks and blocks[-1].get("type") in _THINKING:
-            where = f"messages.{number}"
-            yield f"{where}: The final block in an assistant message cannot be `thinking`."
+            place = f"messages.{number}"
+            yield f"{place}: The final block in an assistant message cannot be `thinking`."
     if pages > MAX_PAGES:
         yield f"A maximum of {MAX_PAGES} PDF pages may be provided."
 
 
-def _wrong_result_content(where: str, block: JsonView) -> Iterator[str]:
+def _wrong_result_content(place: str, block: JsonView) -> Iterator[str]:
     content = block.get("content")
     for index, inner in enumerate(content if isinstance(content, list) else ()):
         if block.get("is_error") and inner.get("type") != "text":
-            yield f"{where}: all content must be type `text` if `is_error` is true"
+            yield f"{place}: all content must be type `text` if `is_error` is true"
         if inner.get("type") in ("image", "document"):
-            yield from _wrong_file(f"{where}.content.{index}", inner)
+            yield from _wrong_file(f"{place}.content.{index}", inner)
 
 
-def _wrong_thinking(where: str, message: JsonView, block: JsonView) -> Iterator[str]:
+def _wrong_thinking(place: str, message: JsonView, block: JsonView) -> Iterator[str]:
     kind = block["type"]
     if message.get("role") != "assistant":
-        yield f"{where}: `{kind}` blocks are only permitted in `assistant` messages"
+        yield f"{place}: `{kind}` blocks are only permitted in `assistant` messages"
     if "cache_control" in block:
-        yield f"{where}.cache_control: Extra inputs are not permitted"
+        yield f"{place}.cache_control: Extra inputs are not permitted"
     if kind == "thinking":
         is_ours = block.get("signature") == signature_of(str(block.get("thinking")))
     else:
-        hidden = str(block.get("data")).partition(".")[0]
-        is_ours = block.get("data") == f"{hidden}.{_digest(f'data of {hidden}')}"
+        payload = str(block.get("data")).partition(".")[0]
+        is_ours = block.get("data") == f"{payload}.{_digest(f'data of {payload}')}"
     if not is_ours:
         field = "signature" if kind == "thinking" else "data"
-        yield f"{where}: Invalid `{field}` in `{kind}` block"
+        yield f"{place}: Invalid `{field}` in `{kind}` block"
 
 
-def _wrong_file(where: str, block: JsonView) -> Iterator[str]:
-    source = f"{where}.{block['type']}.source.base64"
+def _wrong_file(place: str, block: JsonView) -> Iterator[str]:
+    source = f"{place}.{block['type']}.source.base64"
     data = _bytes_of(block)
     if not data:
         yield f"{source}.data: Invalid base64 data"
@@ -103,7 +103,7 @@ def _wrong_file(where: str, block: JsonView) -> Iterator[str]:
         elif b"/Encrypt" in data:
             yield f"{source}.data: The PDF specified is password protected."
         if not 1 <= len(block.get("title", "x")) <= 500:
-            yield f"{where}.document.title: String should have 1 to 500 characters"
+            yield f"{place}.document.title: String should have 1 to 500 characters"
     else:
         yield from _wrong_image(source, block["source"].get("media_type"), data)
 

@@ -29,8 +29,8 @@ class FakeAnthropic(FakeServer):
     def refusal_of(self, request: Request) -> Answer | None:
         """Refuse invalid requests like the real API."""
         if request.size_bytes > MAX_BODY_BYTES:
-            said = "Request exceeds the maximum size"
-            return Answer(status=413, error_type="request_too_large", error_message=said)
+            message = "Request exceeds the maximum size"
+            return Answer(status=413, error_type="request_too_large", error_message=message)
         refusal = answers.refusal_of(request.body, has_key=request.has_key)
         return refusal or refusal_of_tools(request.body)
 
@@ -48,5 +48,5 @@ def from_script(script: JsonObject, port: int = 0) -> FakeAnthropic:
 
     ``{"default": {…}, "queue": [{…}, …]}``, or ``"rounds": [{…}, …]`` instead of the default.
     """
-    queue = [Answer.from_json(given) for given in script.get("queue", ())]
+    queue = [Answer.from_json(entry) for entry in script.get("queue", ())]
     return FakeAnthropic(*queue, default=default_of(script), port=port)

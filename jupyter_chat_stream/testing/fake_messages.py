@@ -28,8 +28,8 @@ class FakeMessages(FakeAnthropic):
         needs_key: whether a request without a key is refused.
 
     Attributes:
-        asked: the requests that do not ask for a model's answer.
-        asked_paths: the paths of these requests, with the query.
+        other_requests: the requests that do not ask for a model's answer.
+        other_paths: the paths of these requests, with the query.
     """
 
     def __init__(
@@ -42,25 +42,25 @@ class FakeMessages(FakeAnthropic):
         needs_key: bool = False,
     ) -> None:
         super().__init__(*queue, default=default, port=port)
-        self.models = [{"id": it} if isinstance(it, str) else it for it in models]
+        self.models = [{"id": entry} if isinstance(entry, str) else entry for entry in models]
         self.pages = {"/v1/models": {"data": self.models, "has_more": False}, **(pages or {})}
         self.needs_key = needs_key
-        self.asked: list[Request] = []
-        self.asked_paths: list[str] = []
+        self.other_requests: list[Request] = []
+        self.other_paths: list[str] = []
 
     def refusal_of(self, request: Request) -> Answer | None:
         """Refuse invalid requests like real servers."""
         if self.needs_key and not request.has_key:
-            said = "authentication_error"
-            return Answer(status=401, error_type=said, error_message="Invalid API Key")
-        refusal = answers.refusal_elsewhere(request.body, [it["id"] for it in self.models])
+            error_type = "authentication_error"
+            return Answer(status=401, error_type=error_type, error_message="Invalid API Key")
+        refusal = answers.refusal_elsewhere(request.body, [entry["id"] for entry in self.models])
         return refusal or refusal_of_tools(request.body)
 
     async def answer_other(self, http: HttpRequest, connection: HttpConnection) -> None:
         """List the models, or answer with a page."""
-        request = Request(len(self.asked) + 1, http, http.json())
-        self.asked.append(request)
-        self.asked_paths.append(http.path)
+        request = Request(len(self.other_requests) + 1, http, http.json())
+        self.other_requests.append(request)
+        self.other_paths.append(http.path)
         path = http.path.split("?")[0]
         if self.needs_key and not request.has_key:
             error = self.error_of("authentication_error", "Invalid API Key")

@@ -45,7 +45,7 @@ class FakeOpenAI(FakeServer):
     Attributes:
         responses: the Responses API: its responses, and the requests to join them.
         base_url: the value for the endpoint's ``base_url``.
-        asked: method, path and whether there was a key, of requests for no model's answer.
+        other_requests: method, path and whether there was a key, of requests for no model's answer.
     """
 
     path = "/v1/chat/completions"
@@ -68,7 +68,7 @@ class FakeOpenAI(FakeServer):
         self.needs_key = needs_key
         self.refuses = refuses
         self.responses = FakeResponses(self)
-        self.asked: list[tuple[str, str, bool]] = []
+        self.other_requests: list[tuple[str, str, bool]] = []
 
     @property
     def base_url(self) -> str:
@@ -96,7 +96,7 @@ class FakeOpenAI(FakeServer):
         """List the models, continue a response, or answer with a page."""
         has_key = "authorization" in http.headers
         path = http.path.split("?")[0]
-        self.asked.append((http.method, path, has_key))
+        self.other_requests.append((http.method, path, has_key))
         if path == "/v1/models":
             await self._list(connection, has_key=has_key)
         elif path.startswith(f"{RESPONSES_PATH}/"):
@@ -121,8 +121,8 @@ class FakeOpenAI(FakeServer):
         elif self.list_answer.fault is not None:
             await self.fail(self.list_answer, Request(0, _NOTHING, None), connection)
         else:
-            given = self.list_answer
-            await connection.send_json(given.status, given.body, given.headers)
+            answer = self.list_answer
+            await connection.send_json(answer.status, answer.body, answer.headers)
 
     def pieces(self, answer: Answer, request: Request) -> Iterator[Piece]:
         """Yield the events of a reply."""
@@ -151,8 +151,8 @@ class FakeOpenAI(FakeServer):
         if self.needs_key and not request.has_key:
             return Answer(status=401, error_type="invalid_api_key", error_message="No key")
         if body.get("model") not in [entry["id"] for entry in self.models]:
-            said = f"model {body.get('model')!r} not found"
-            return Answer(status=404, error_type="model_not_found", error_message=said)
+            message = f"model {body.get('model')!r} not found"
+            return Answer(status=404, error_type="model_not_found", error_message=message)
         for name in self.refuses:
             if _has(body, name):
                 return Answer(status=400, body=_unsupported(name))
@@ -177,8 +177,8 @@ def _has(body: JsonView, name: str) -> bool:
 
 
 def _unsupported(name: str) -> JsonObject:
-    said = f"Unsupported parameter: '{name}' is not supported with this model."
-    error = {"message": said, "type": "invalid_request_error", "param": name, "code": None}
+    message = f"Unsupported parameter: '{name}' is not supported with this model."
+    error = {"message": message, "type": "invalid_request_error", "param": name, "code": None}
     return {"error": error}
 
 
@@ -191,15 +191,15 @@ def from_chat_script(script: JsonObject, port: int = 0) -> FakeOpenAI:
     ``{"default": {…}, "queue": [{…}, …], "models": […], "refuses": […]}``; or ``"rounds": […]``
     instead of the default.
     """
-    queue = [Answer.from_json(given) for given in script.get("queue", ())]
+    queue = [Answer.from_json(entry) for entry in script.get("queue", ())]
     default = default_of(script)
     models, refuses = script.get("models", (DEFAULT_MODEL,)), script.get("refuses", ())
     return FakeOpenAI(*queue, default=default, port=port, models=models, refuses=refuses)
 
 
 def _entry(model: str | Mapping[str, object]) -> dict[str, object]:
-    given = {"id": model} if isinstance(model, str) else model
-    return {"object": "model", "created": 1_800_000_000, "owned_by": "fake", **given}
+    fields = {"id": model} if isinstance(model, str) else model
+    return {"object": "model", "created": 1_800_000_000, "owned_by": "fake", **fields}
 
 
 def _sse(value: Any) -> bytes:
@@ -252,8 +252,14 @@ def _wrongs(body: JsonObject) -> Iterator[str]:
         yield "System message must be at the beginning."
     if messages[-1].get("role") not in ("user", "tool"):
         yield "The last message must be the user's."
-    said = [it for it in messages if it.get("role") != "tool" and not it.get("tool_calls")]
-    if any(isinstance(it["content"], str) and not it["content"].strip() for it in said):
+    texts = [
+        message
+        for message in messages
+        if message.get("role") != "tool" and not message.get("tool_calls")
+    ]
+    if any(
+        isinstance(message["content"], str) and not message["content"].strip() for message in texts
+    ):
         yield "A message must not be empty."
     yield from wrongs_of_openai(body)
     if not body.get("stream") and "stream_options" in body:

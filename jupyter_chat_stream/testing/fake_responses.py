@@ -45,7 +45,7 @@ class FakeResponse:
         self.replays_all = False
         self.is_over = False
         self.task: asyncio.Task[None] | None = None
-        self._moved = asyncio.Event()
+        self._change = asyncio.Event()
 
     @property
     def text(self) -> str:
@@ -66,13 +66,13 @@ class FakeResponse:
         self.value["status"] = status or self.value["status"]
         self._wake()
 
-    async def moved(self) -> None:
+    async def wait_for_change(self) -> None:
         """Wait for the next event, or for the response's end."""
-        await self._moved.wait()
+        await self._change.wait()
 
     def _wake(self) -> None:
-        moved, self._moved = self._moved, asyncio.Event()
-        moved.set()
+        change, self._change = self._change, asyncio.Event()
+        change.set()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,9 +120,9 @@ class FakeResponses:
         if response.value["store"]:
             self.all[response.id] = response
         response.task = asyncio.ensure_future(self._run(response))
-        how = replace(answer, fault=None) if answer.fault == "error" else answer
+        wire_answer = replace(answer, fault=None) if answer.fault == "error" else answer
         try:
-            await self._follow(response, -1, how, request, connection, headers)
+            await self._follow(response, -1, wire_answer, request, connection, headers)
         finally:
             if not response.value["background"]:
                 response.task.cancel()
@@ -134,8 +134,8 @@ class FakeResponses:
         query = parse_qs(parts.query)
         response = self.all.get(id_)
         if response is None:
-            said = f"Response with id '{id_}' not found."
-            await connection.send_json(404, _error(said, "id"))
+            message = f"Response with id '{id_}' not found."
+            await connection.send_json(404, _error(message, "id"))
         elif verb == "cancel" and http.method == "POST":
             self._cancel(response)
             await connection.send_json(200, response.value)
@@ -173,17 +173,17 @@ class FakeResponses:
         answer, server = response.answer, self._server
         for event in responses_events.events_of(answer, response.request.body, response.value):
             kind = event[0]
-            fails = answer.fault == "error" and kind != "other"
-            if fails and (kind == "last" or response.chunks >= answer.after_chunks):
+            has_fault = answer.fault == "error" and kind != "other"
+            if has_fault and (kind == "last" or response.chunks >= answer.after_chunks):
                 error = server.error_of(answer.error_type, answer.error_message)
                 response.add(("other", {"type": "error", **error}))
-                code, said = answer.error_type, answer.error_message
-                response.add(("last", responses_events.failed(response.value, code, said)))
+                code, message = answer.error_type, answer.error_message
+                response.add(("last", responses_events.failed_event(response.value, code, message)))
                 break
             if kind == "chunk":
                 await server.pause(answer)
                 if answer.hold_after_chunks == response.chunks:
-                    await response.request.released.wait()
+                    await response.request.release_event.wait()
             response.add(event)
             server.note(response.request)
 
@@ -193,24 +193,28 @@ class FakeResponses:
         request = Request(0, http, None)
         self.joins.append(Join(response_id=response.id, after=after, request=request))
         self._server.note(request)
-        how = self.join_answers.popleft() if self.join_answers else Answer()
+        answer = self.join_answers.popleft() if self.join_answers else Answer()
         if not response.value["background"]:
-            how = Answer(
+            answer = Answer(
                 status=400, body=_error("This response was not created in the background.")
             )
         elif after + 1 < response.kept_from:
-            how = Answer(status=400, body=_error("'starting_after' is too old.", "starting_after"))
-        if how.status != 200 or how.body is not None:
-            await connection.send_json(how.status, how.body or _error("scripted"), how.headers)
+            answer = Answer(
+                status=400, body=_error("'starting_after' is too old.", "starting_after")
+            )
+        if answer.status != 200 or answer.body is not None:
+            await connection.send_json(
+                answer.status, answer.body or _error("scripted"), answer.headers
+            )
         else:
             after = -1 if response.replays_all else after
-            await self._follow(response, after, how, request, connection, {})
+            await self._follow(response, after, answer, request, connection, {})
 
     async def _follow(
         self,
         response: FakeResponse,
         after: int,
-        how: Answer,
+        answer: Answer,
         request: Request,
         connection: HttpConnection,
         headers: Mapping[str, str],
@@ -218,27 +222,27 @@ class FakeResponses:
         """Stream the events after a number, until the end or the connection's fault."""
         await connection.begin_stream({"content-type": "text/event-stream", **headers})
         await connection.send_chunk(KEEP_ALIVE)
-        at = after + 1
-        while at < len(response.events) or not response.is_over:
-            if at >= len(response.events):
-                await response.moved()
+        number = after + 1
+        while number < len(response.events) or not response.is_over:
+            if number >= len(response.events):
+                await response.wait_for_change()
                 continue
-            kind, event = response.events[at]
-            is_full = kind == "chunk" and request.chunks_sent >= how.after_chunks
-            if how.fault is not None and (is_full or kind == "last"):
+            kind, event = response.events[number]
+            is_full = kind == "chunk" and request.chunks_sent >= answer.after_chunks
+            if answer.fault is not None and (is_full or kind == "last"):
                 break
             if kind == "last":
                 self._server.note(request, state="done")
             elif kind == "chunk":
                 self._server.note(request, chunks_sent=request.chunks_sent + 1)
-            for data in cut(_sse(event), how.cut_bytes):
+            for data in cut(_sse(event), answer.cut_bytes):
                 await connection.send_chunk(data)
-            at += 1
-        if how.fault is not None:
-            await self._server.fail(how, request, connection)
+            number += 1
+        if answer.fault is not None:
+            await self._server.fail(answer, request, connection)
         else:
             self._server.note(request, state="done")
-            await asyncio.sleep(how.end_delay_s)
+            await asyncio.sleep(answer.end_delay_s)
             await connection.end_stream()
 
     def _cancel(self, response: FakeResponse) -> None:

@@ -19,7 +19,7 @@ from typing import Any, Literal, TypeVar
 
 from . import answers
 from .answers import Answer, JsonObject
-from .http_server import HttpConnection, HttpRequest, Left
+from .http_server import ClientLeft, HttpConnection, HttpRequest
 
 MAX_RECORDS = 10_000
 KEY_HEADERS = ("authorization", "x-api-key")
@@ -69,7 +69,7 @@ class Request:
         self.body: JsonObject = body if isinstance(body, dict) else {}
         self.state = "open"
         self.chunks_sent = 0
-        self.released = asyncio.Event()
+        self.release_event = asyncio.Event()
 
     @property
     def user_text(self) -> str:
@@ -123,13 +123,13 @@ class FakeServer:
         self._queue = deque(queue)
         self._default: Answer | Rule = default if default is not None else Answer()
         self._port = port
-        self._changed = threading.Condition()
+        self._change = threading.Condition()
         self._requests: deque[Request] = deque(maxlen=MAX_RECORDS)
         self._count = 0
         self._connections: set[HttpConnection] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
-        self._failed: BaseException | None = None
+        self._start_error: BaseException | None = None
         self.url = ""
         self.connection_count = 0
         self._is_hurried = False
@@ -150,11 +150,11 @@ class FakeServer:
 
     def start(self) -> None:
         """Start the server; afterwards `url` is known."""
-        started = threading.Event()
-        self._thread = threading.Thread(target=self._run, args=(started,), daemon=True)
+        ready = threading.Event()
+        self._thread = threading.Thread(target=self._run, args=(ready,), daemon=True)
         self._thread.start()
-        if not started.wait(START_TIMEOUT_S) or self._failed is not None:
-            raise RuntimeError("the fake API did not start") from self._failed
+        if not ready.wait(START_TIMEOUT_S) or self._start_error is not None:
+            raise RuntimeError("the fake API did not start") from self._start_error
 
     def stop(self) -> None:
         """Close all connections and end the thread."""
@@ -166,23 +166,23 @@ class FakeServer:
     @property
     def requests(self) -> list[Request]:
         """The requests so far, the oldest first."""
-        with self._changed:
+        with self._change:
             return list(self._requests)
 
     def add(self, *more: Answer) -> None:
         """Append answers for the next requests."""
-        with self._changed:
+        with self._change:
             self._queue.extend(more)
 
     def set_default(self, default: Answer | Rule) -> None:
         """Set the answer for an empty queue."""
-        with self._changed:
+        with self._change:
             self._default = default
 
     def release(self) -> None:
         """Continue every held answer."""
         for request in self.requests:
-            self._in_loop(request.released.set)
+            self._in_loop(request.release_event.set)
 
     def hurry(self) -> None:
         """Send the rest of all answers without delays."""
@@ -201,9 +201,9 @@ class FakeServer:
         Raises:
             TimeoutError: the condition was not true within ``timeout_s``.
         """
-        with self._changed:
-            if not self._changed.wait_for(lambda: is_true(list(self._requests)), timeout_s):
-                states = [(r.number, r.state, r.chunks_sent) for r in self._requests]
+        with self._change:
+            if not self._change.wait_for(lambda: is_true(list(self._requests)), timeout_s):
+                states = [(each.number, each.state, each.chunks_sent) for each in self._requests]
                 raise TimeoutError(f"the condition was not true within {timeout_s} s: {states}")
             return list(self._requests)
 
@@ -235,20 +235,20 @@ class FakeServer:
 
     # --------------------------------------------------------------------- the server's thread
 
-    def _run(self, started: threading.Event) -> None:
+    def _run(self, ready: threading.Event) -> None:
         try:
-            asyncio.run(self._serve(started))
+            asyncio.run(self._serve(ready))
         except BaseException as error:  # noqa: BLE001  handed to the thread that waits for it
-            self._failed = error
-            started.set()
+            self._start_error = error
+            ready.set()
 
-    async def _serve(self, started: threading.Event) -> None:
+    async def _serve(self, ready: threading.Event) -> None:
         self._loop = asyncio.get_running_loop()
         self._stopping = asyncio.Event()
         server = await self._loop.create_server(self._connect, "127.0.0.1", self._port)
         host, port = server.sockets[0].getsockname()[:2]
         self.url = f"http://{host}:{port}"
-        started.set()
+        ready.set()
         await self._stopping.wait()
         # A connection that asyncio accepts while its server closes would stay open for ever.
         with suppress(NotImplementedError):  # Windows
@@ -277,7 +277,7 @@ class FakeServer:
             self.hurry()
             await connection.send_json(200, {})
         elif http.method == "POST" and http.path == "/_queue":
-            self.add(*(Answer.from_json(given) for given in http.json()))
+            self.add(*(Answer.from_json(entry) for entry in http.json()))
             await connection.send_json(200, {"queued": len(self._queue)})
         elif http.method == "POST" and self.is_prompt(http.path.split("?")[0]):
             await self._answer_prompt(http, connection)
@@ -285,14 +285,14 @@ class FakeServer:
             await self.answer_other(http, connection)
 
     async def _answer_prompt(self, http: HttpRequest, connection: HttpConnection) -> None:
-        with self._changed:
+        with self._change:
             self._count += 1
             request = Request(self._count, http, http.json())
             self._requests.append(request)
-            self._changed.notify_all()
+            self._change.notify_all()
         try:
             await self._send(self._choose(request), request, connection)
-        except (Left, asyncio.CancelledError):
+        except (ClientLeft, asyncio.CancelledError):
             if request.state == "open":
                 self.note(request, state="left")
             raise
@@ -301,7 +301,7 @@ class FakeServer:
         refusal = self.refusal_of(request)
         if refusal is not None:
             return refusal
-        with self._changed:
+        with self._change:
             if self._queue:
                 return self._queue.popleft()
             default = self._default
@@ -313,7 +313,7 @@ class FakeServer:
             await self.fail(answer, request, connection)
             return
         if answer.before_headers:
-            await request.released.wait()
+            await request.release_event.wait()
         headers = {"request-id": f"req_fake_{request.number}", **answer.headers}
         if not await self._send_whole(answer, request, connection, headers):
             await self.send_stream(answer, request, connection, headers)
@@ -367,7 +367,7 @@ class FakeServer:
         """Wait for the answer's delay, and while the answer is held."""
         await self.pause(answer)
         if answer.hold_after_chunks == request.chunks_sent:
-            await request.released.wait()
+            await request.release_event.wait()
 
     async def fail(self, answer: Answer, request: Request, connection: HttpConnection) -> None:
         """End a stream with the answer's fault."""
@@ -388,10 +388,10 @@ class FakeServer:
 
     def note(self, request: Request, **changes: Any) -> None:
         """Change the record of a request, and wake `wait_until`."""
-        with self._changed:
+        with self._change:
             for name, value in changes.items():
                 setattr(request, name, value)
-            self._changed.notify_all()
+            self._change.notify_all()
 
 
 def cut(data: bytes, size: int | None) -> Iterator[bytes]:

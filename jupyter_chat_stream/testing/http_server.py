@@ -19,7 +19,7 @@ MAX_HEAD_BYTES = 64 * 1024
 MAX_BODY_BYTES = 64 * 1024 * 1024
 
 
-class Left(Exception):
+class ClientLeft(Exception):
     """The client closed the connection."""
 
 
@@ -55,7 +55,7 @@ class HttpConnection(asyncio.Protocol):
         self._handler = handler
         self._register = register
         self._buffer = bytearray()
-        self._answering: asyncio.Task[None] | None = None
+        self._answer_task: asyncio.Task[None] | None = None
         self._may_write = asyncio.Event()
         self._may_write.set()
         self._is_closed = False
@@ -73,8 +73,8 @@ class HttpConnection(asyncio.Protocol):
         self._is_closed = True
         self._register.discard(self)
         self._may_write.set()
-        if self._answering is not None:
-            self._answering.cancel()
+        if self._answer_task is not None:
+            self._answer_task.cancel()
 
     def pause_writing(self) -> None:
         """Make the response wait for a slow client."""
@@ -85,7 +85,7 @@ class HttpConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
-        if self._answering is None:
+        if self._answer_task is None:
             self._next_request()
 
     # ------------------------------------------------------------------------- reading
@@ -108,15 +108,15 @@ class HttpConnection(asyncio.Protocol):
             body = bytes(self._buffer[start : start + length])
             del self._buffer[: start + length]
             request = HttpRequest(method=method, path=path, headers=headers, body=body)
-            self._answering = asyncio.get_running_loop().create_task(self._answer(request))
+            self._answer_task = asyncio.get_running_loop().create_task(self._answer(request))
 
     async def _answer(self, request: HttpRequest) -> None:
         try:
             await self._handler(request, self)
-        except Left:
+        except ClientLeft:
             return
         finally:
-            self._answering = None
+            self._answer_task = None
         if not self._is_closed and self._buffer:
             self._next_request()
 
@@ -160,7 +160,7 @@ class HttpConnection(asyncio.Protocol):
 
     async def _write(self, data: bytes) -> None:
         if self._is_closed:
-            raise Left
+            raise ClientLeft
         self._transport.write(data)
         await self._may_write.wait()
 

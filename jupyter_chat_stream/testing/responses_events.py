@@ -56,7 +56,7 @@ def events_of(answer: Answer, body: JsonObject, response: JsonObject) -> Iterato
     yield from _ending(answer, response)
 
 
-def failed(response: JsonObject, code: str, message: str) -> JsonObject:
+def failed_event(response: JsonObject, code: str, message: str) -> JsonObject:
     """Return the event of a response that has failed."""
     response |= {"status": "failed", "error": {"code": code, "message": message}}
     return {"type": "response.failed", "response": dict(response)}
@@ -79,7 +79,7 @@ def _ending(answer: Answer, response: JsonObject) -> Iterator[ResponsesEvent]:
         response["status"] = "completed"
         yield "last", {"type": "response.completed", "response": dict(response)}
     elif reason == "failed":
-        yield "last", failed(response, answer.error_type, answer.error_message)
+        yield "last", failed_event(response, answer.error_type, answer.error_message)
     else:
         response |= {"status": "incomplete", "incomplete_details": {"reason": reason}}
         yield "last", {"type": "response.incomplete", "response": dict(response)}
@@ -102,58 +102,61 @@ def _output(answer: Answer, body: JsonObject, output: list[JsonObject]) -> Itera
         whole = {**item, "status": "completed", "content": content}
         yield from _item(output, item, _message(answer, content, len(output)), whole)
     for tool in answer.tools:
-        given = tool.json
+        arguments = tool.json
         call = {"type": "function_call", "id": f"fc_{tool.id}", "call_id": tool.id}
         item = {**call, "name": tool.name, "arguments": "", "status": "in_progress"}
-        whole = {**item, "arguments": given, "status": "completed"}
-        where = {"item_id": item["id"], "output_index": len(output)}
-        yield from _item(output, item, _arguments(given, where, answer), whole)
+        whole = {**item, "arguments": arguments, "status": "completed"}
+        address = {"item_id": item["id"], "output_index": len(output)}
+        yield from _item(output, item, _arguments(arguments, address, answer), whole)
 
 
 def _item(
     output: list[JsonObject], item: JsonObject, inner: Iterator[ResponsesEvent], whole: JsonObject
 ) -> Iterator[ResponsesEvent]:
     index = len(output)
-    added = {"type": "response.output_item.added", "output_index": index, "item": item}
-    yield "other", added
+    event = {"type": "response.output_item.added", "output_index": index, "item": item}
+    yield "other", event
     yield from inner
     output.append(whole)
     yield "other", {"type": "response.output_item.done", "output_index": index, "item": whole}
 
 
 def _summary(answer: Answer) -> Iterator[ResponsesEvent]:
-    where = {"item_id": "rs_fake", "output_index": 0, "summary_index": 0}
+    address = {"item_id": "rs_fake", "output_index": 0, "summary_index": 0}
     part = {"type": "summary_text", "text": ""}
-    yield "other", {"type": "response.reasoning_summary_part.added", **where, "part": part}
+    yield "other", {"type": "response.reasoning_summary_part.added", **address, "part": part}
     kind = "response.reasoning_summary_text.delta"
     yield from (
-        ("chunk", {"type": kind, **where, "delta": it}) for it in _cut(answer.thinking, answer)
+        ("chunk", {"type": kind, **address, "delta": piece})
+        for piece in _cut(answer.thinking, answer)
     )
-    done = {"type": "response.reasoning_summary_text.done", **where, "text": answer.thinking}
-    yield "other", done
+    event = {"type": "response.reasoning_summary_text.done", **address, "text": answer.thinking}
+    yield "other", event
 
 
 def _message(
     answer: Answer, content: list[JsonObject], output_index: int
 ) -> Iterator[ResponsesEvent]:
     for index, part in enumerate(content):
-        where = {"item_id": "msg_fake", "output_index": output_index, "content_index": index}
+        address = {"item_id": "msg_fake", "output_index": output_index, "content_index": index}
         field = "refusal" if part["type"] == "refusal" else "text"
         kind = f"response.{part['type']}"
         empty = {**part, field: ""}
-        yield "other", {"type": "response.content_part.added", **where, "part": empty}
-        yield "other", {"type": f"{kind}.delta", **where, "delta": ""}
+        yield "other", {"type": "response.content_part.added", **address, "part": empty}
+        yield "other", {"type": f"{kind}.delta", **address, "delta": ""}
         for piece in _cut(part[field], answer):
-            yield "chunk", {"type": f"{kind}.delta", **where, "delta": piece}
-        yield "other", {"type": f"{kind}.done", **where, field: part[field]}
-        yield "other", {"type": "response.content_part.done", **where, "part": part}
+            yield "chunk", {"type": f"{kind}.delta", **address, "delta": piece}
+        yield "other", {"type": f"{kind}.done", **address, field: part[field]}
+        yield "other", {"type": "response.content_part.done", **address, "part": part}
 
 
-def _arguments(given: str, where: Mapping[str, object], answer: Answer) -> Iterator[ResponsesEvent]:
+def _arguments(
+    text: str, address: Mapping[str, object], answer: Answer
+) -> Iterator[ResponsesEvent]:
     kind = "response.function_call_arguments"
-    for piece in _cut(given, answer):
-        yield "chunk", {"type": f"{kind}.delta", **where, "delta": piece}
-    yield "other", {"type": f"{kind}.done", **where, "arguments": given}
+    for piece in _cut(text, answer):
+        yield "chunk", {"type": f"{kind}.delta", **address, "delta": piece}
+    yield "other", {"type": f"{kind}.done", **address, "arguments": text}
 
 
 def _cut(text: str, answer: Answer) -> Iterator[str]:
@@ -174,8 +177,8 @@ def wrongs(body: JsonObject) -> Iterator[str]:
     if body.get("background") and not body.get("store", True):
         yield "'background' needs 'store'."
     yield from wrongs_of_openai(body)
-    for item, following in pairwise(items):
-        is_apart = following.get("role") == "user" or results_in(following)
+    for item, next_item in pairwise(items):
+        is_apart = next_item.get("role") == "user" or results_in(next_item)
         if item.get("type") == "reasoning" and is_apart:
             yield "Item of type 'reasoning' was provided without its required following item."
     for tool in body.get("tools", ()):

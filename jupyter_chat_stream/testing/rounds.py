@@ -52,20 +52,20 @@ def rounds_of(body: JsonObject) -> int:
 
 def results_of(body: JsonObject) -> dict[str, tuple[bool, Any]]:
     """Return the results in a request by call id: the success, and the output."""
-    return {id_: said for item in items_of(body) for id_, said in results_in(item)}
+    return {id_: result for item in items_of(body) for id_, result in results_in(item)}
 
 
 def items_of(body: JsonObject) -> list[JsonObject]:
     """Return the messages of a request, or the items of the Responses API."""
-    found: list[JsonObject] = body.get("input") or body.get("messages") or []
-    return found
+    items: list[JsonObject] = body.get("input") or body.get("messages") or []
+    return items
 
 
 def is_persons(item: JsonView) -> bool:
     """Whether a person has written a message: no request to continue, no files of results."""
     text = text_of(dict(item))
-    is_said = bool(text) and not text.startswith((CONTINUE_MARK, RESULT_FILES))
-    return item.get("role") == "user" and is_said
+    has_text = bool(text) and not text.startswith((CONTINUE_MARK, RESULT_FILES))
+    return item.get("role") == "user" and has_text
 
 
 def results_in(item: JsonView) -> list[tuple[str, tuple[bool, Any]]]:
@@ -83,17 +83,17 @@ def calls_in(item: JsonView) -> list[str]:
 
 def _results(item: JsonView) -> Iterator[tuple[str, tuple[bool, Any]]]:
     if item.get("type") == "function_call_output":
-        yield item["call_id"], _told(item["output"])
+        yield item["call_id"], _read_output(item["output"])
     elif item.get("role") == "tool":
-        yield item["tool_call_id"], _told(item["content"])
+        yield item["tool_call_id"], _read_output(item["content"])
     for block in _blocks(item):
         if block.get("type") == "tool_result":
             yield block["tool_use_id"], (not block.get("is_error"), block.get("content"))
 
 
-def _told(output: str | list[JsonObject]) -> tuple[bool, str]:
+def _read_output(output: str | list[JsonObject]) -> tuple[bool, str]:
     """Return success and text of an output; OpenAI's dialects mark a failure only in the text."""
-    text = output if isinstance(output, str) else "".join(it.get("text", "") for it in output)
+    text = output if isinstance(output, str) else "".join(block.get("text", "") for block in output)
     return not text.startswith("Error: "), text
 
 

@@ -21,38 +21,38 @@ class Gate:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._opened = threading.Event()
-        self._reached = threading.Event()
-        self._waiting: list[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = []
-        self._watching: list[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = []
+        self._open_event = threading.Event()
+        self._reached_event = threading.Event()
+        self._waiters: list[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = []
+        self._watchers: list[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = []
 
     def open(self) -> None:
         """Open the gate for all current and later streams."""
         with self._lock:
-            self._opened.set()
-            waiting, self._waiting = self._waiting, []
-        _wake(waiting)
+            self._open_event.set()
+            waiters, self._waiters = self._waiters, []
+        _wake(waiters)
 
     async def pass_through(self) -> None:
         """Wait until the gate is open."""
         with self._lock:
-            self._reached.set()
-            watching, self._watching = self._watching, []
-            future = _join(None if self._opened.is_set() else self._waiting)
-        _wake(watching)
+            self._reached_event.set()
+            watchers, self._watchers = self._watchers, []
+            future = _join(None if self._open_event.is_set() else self._waiters)
+        _wake(watchers)
         if future is not None:
             await future
 
     async def reached(self) -> None:
         """Wait until a stream has reached the gate."""
         with self._lock:
-            future = _join(None if self._reached.is_set() else self._watching)
+            future = _join(None if self._reached_event.is_set() else self._watchers)
         if future is not None:
             await future
 
     def wait_reached(self, timeout_s: float = 10.0) -> None:
         """Wait until a stream has reached the gate, in a thread without a loop."""
-        if not self._reached.wait(timeout_s):
+        if not self._reached_event.wait(timeout_s):
             raise TimeoutError(f"no stream reached the gate within {timeout_s} s")
 
 
@@ -76,7 +76,7 @@ class ScriptedProvider(Provider):
     Attributes:
         prompts: every prompt so far, in order.
         active: the number of running streams.
-        left: the number of streams that were closed before their end.
+        unfinished: the number of streams that were closed before their end.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class ScriptedProvider(Provider):
         self.name = name
         self.prompts: list[Prompt] = []
         self.active = 0
-        self.left = 0
+        self.unfinished = 0
         self.is_closed = False
         self._scripts = deque(scripts)
         self._default = default or answering("Hello from a script.")
@@ -139,7 +139,7 @@ class ScriptedProvider(Provider):
             raise
         finally:
             self.active -= 1
-            self.left += not is_through
+            self.unfinished += not is_through
 
 
 def answering(
@@ -178,18 +178,18 @@ async def _do(step: ScriptStep) -> Chunk | None:
 
 
 def _join(
-    crowd: list[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] | None,
+    waiters: list[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] | None,
 ) -> asyncio.Future[None] | None:
-    if crowd is None:
+    if waiters is None:
         return None
     loop = asyncio.get_running_loop()
     future: asyncio.Future[None] = loop.create_future()
-    crowd.append((loop, future))
+    waiters.append((loop, future))
     return future
 
 
-def _wake(crowd: list[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]]) -> None:
-    for loop, future in crowd:
+def _wake(waiters: list[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]]) -> None:
+    for loop, future in waiters:
         if not loop.is_closed():
             loop.call_soon_threadsafe(_resolve, future)
 

@@ -30,24 +30,24 @@ def refusal_of_tools(body: JsonObject) -> Answer | None:
 def wrongs_of_messages(body: JsonObject) -> Iterator[str]:
     """Yield each refusal of the Messages API for calls and results."""
     messages = body["messages"]
-    seen: set[str] = set()
+    call_ids: set[str] = set()
     for number, message in enumerate(messages):
-        before = calls_in(messages[number - 1]) if number else []
-        yield from _wrong_results(number, message, before)
+        expected_ids = calls_in(messages[number - 1]) if number else []
+        yield from _wrong_results(number, message, expected_ids)
         for block in _blocks(message):
             if block.get("type") == "tool_use":
-                yield from _wrong_call(number, block, seen)
+                yield from _wrong_call(number, block, call_ids)
         if calls_in(message) and number == len(messages) - 1:
             yield f"messages.{number}: `tool_use` blocks must have `tool_result` blocks after them"
-    if seen and not body.get("tools"):
+    if call_ids and not body.get("tools"):
         yield "Requests which include `tool_use` or `tool_result` blocks must define tools"
     yield from _wrong_loop(body)
 
 
-def _wrong_results(number: int, message: JsonObject, before: list[str]) -> Iterator[str]:
+def _wrong_results(number: int, message: JsonObject, expected_ids: list[str]) -> Iterator[str]:
     blocks = _blocks(message)
     ids = [id_ for id_, _ in results_in(message)]
-    if sorted(ids) != sorted(before):
+    if sorted(ids) != sorted(expected_ids):
         yield (
             f"messages.{number}: `tool_use` ids were found without `tool_result` blocks "
             "immediately after, or the other way round"
@@ -59,22 +59,22 @@ def _wrong_results(number: int, message: JsonObject, before: list[str]) -> Itera
         yield f"messages.{number}: `tool_result` blocks are only permitted in `user` messages"
 
 
-def _wrong_call(number: int, block: JsonView, seen: set[str]) -> Iterator[str]:
-    where = f"messages.{number}.content.tool_use"
+def _wrong_call(number: int, block: JsonView, call_ids: set[str]) -> Iterator[str]:
+    place = f"messages.{number}.content.tool_use"
     if not _ID.fullmatch(str(block.get("id"))) or not _ID.fullmatch(str(block.get("name"))):
-        yield f"{where}: String should match pattern '^[a-zA-Z0-9_-]+$'"
+        yield f"{place}: String should match pattern '^[a-zA-Z0-9_-]+$'"
     if not isinstance(block.get("input"), dict):
-        yield f"{where}.input: Input should be a valid dictionary"
-    if block.get("id") in seen:
-        yield f"{where}: `tool_use` ids must be unique"
-    seen.add(str(block.get("id")))
+        yield f"{place}.input: Input should be a valid dictionary"
+    if block.get("id") in call_ids:
+        yield f"{place}: `tool_use` ids must be unique"
+    call_ids.add(str(block.get("id")))
 
 
 def _wrong_loop(body: JsonObject) -> Iterator[str]:
     """Refuse a loop of calls without the thinking of a model that thinks within a budget."""
     messages = body["messages"]
-    thinks = (body.get("thinking") or {}).get("type") == "enabled"
-    if not thinks or len(messages) < 2 or not results_in(messages[-1]):
+    does_think = (body.get("thinking") or {}).get("type") == "enabled"
+    if not does_think or len(messages) < 2 or not results_in(messages[-1]):
         return
     answer = _blocks(messages[-2])
     if answer[0].get("type") not in _THINKING:

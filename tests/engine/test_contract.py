@@ -135,7 +135,7 @@ async def test_stop_keeps_the_text_and_lets_the_provider_go(make_harness: MakeHa
     assert await harness.engine.abort(run.id)
     assert (await harness.ended(run))["status"] == "cancelled"
     assert (await harness.reply(run))["content"] == "Prices "
-    await harness.until(lambda: harness.provider.left == 1)
+    await harness.until(lambda: harness.provider.unfinished == 1)
     assert not await harness.engine.abort(run.id)
 
 
@@ -149,7 +149,7 @@ async def test_stop_from_another_process_is_heard_of_at_once(make_harness: MakeH
         await harness.engine.sweep.sweep()
     await harness.bounded(gate.reached())
     await other.cancel(run)
-    await harness.until(lambda: harness.provider.left == 1)
+    await harness.until(lambda: harness.provider.unfinished == 1)
     assert (await harness.run(run))["status"] == "cancelled"
 
 

@@ -141,7 +141,7 @@ async def test_a_parameter_that_cannot_be_meant_is_refused_by_name(
 
 
 def sent(server: FakeMessages) -> list[Request]:
-    return [*server.asked, *server.requests]
+    return [*server.other_requests, *server.requests]
 
 
 async def test_the_key_is_sent_in_both_headers_that_servers_read(
@@ -239,7 +239,7 @@ async def test_a_list_in_openais_form_tells_what_its_server_tells() -> None:
 async def test_a_list_is_asked_for_as_a_whole(lab: MessagesProvider, server: FakeMessages) -> None:
     """Anthropic's list has 20 models on a page."""
     await lab.refresh()
-    assert server.asked_paths == ["/v1/models?limit=1000"]
+    assert server.other_paths == ["/v1/models?limit=1000"]
 
 
 async def test_a_claude_model_behind_a_gateway_gets_images_and_documents() -> None:

@@ -235,7 +235,7 @@ async def test_a_redirection_is_not_followed(
         server.set_default(Answer(status=status, body="", headers=where))
         _, error = await fail(lab, make_prompt())
         assert not other.requests
-        assert not other.asked
+        assert not other.other_requests
     assert type(error) is errors.NotTheProvider
     assert "redirected to" in error.message
 

@@ -92,7 +92,7 @@ async def test_ollama_tells_what_it_has_loaded_and_not_what_the_model_could_read
     }
     assert found["loaded:8b"].can == ("tools", "reasoning")
     assert found["hf.co/org/M-GGUF:Q4"].can == ("images",)
-    shows = [path for _, path, _ in server.asked if path == "/api/show"]
+    shows = [path for _, path, _ in server.other_requests if path == "/api/show"]
     assert len(shows) == len(names), "what has not changed is not asked for again"
 
 
@@ -218,16 +218,16 @@ async def test_a_list_is_asked_for_again_only_when_it_is_old_or_somebody_wants_i
         async with provider_of(server) as lab:
             await asyncio.gather(*(lab.refresh() for _ in range(5)))
             await lab.refresh()
-            assert len(server.asked) == 1
+            assert len(server.other_requests) == 1
             await lab.refresh(force=True)
-            assert len(server.asked) == 2
+            assert len(server.other_requests) == 2
 
 
 async def test_the_sizes_of_a_model_are_asked_for_before_its_first_prompt() -> None:
     """A worker is never asked for its list of models."""
     with FakeOpenAI(models=[{"id": "m", "max_model_len": 1234}]) as server:
         registry = Registry(endpoints={"lab": {"base_url": server.base_url}})
-        assert not server.asked, "nobody is asked at the start"
+        assert not server.other_requests, "nobody is asked at the start"
         provider, model = await registry.look_up("lab/m")
         await registry.close()
     assert (provider.name, model.context_tokens) == ("lab", 1234)
@@ -327,7 +327,7 @@ async def test_a_local_server_stands_in_the_list_without_any_setting(usual: Any)
         await registry.close()
     assert [model["id"] for model in found] == ["ollama/llama3:8b", "ollama/hf.co/a/b:Q4"]
     assert all(model["ready"] and model["error"] is None for model in found)
-    assert not any(has_key for _, _, has_key in server.asked)
+    assert not any(has_key for _, _, has_key in server.other_requests)
 
 
 async def test_a_local_server_that_has_stopped_leaves_the_list(usual: Any) -> None:
@@ -384,7 +384,7 @@ async def test_a_list_is_asked_for_through_the_proxy_without_a_password_of_netrc
         lab = make_provider("http://models.example/v1", key_env=key_env, headers={})
         await lab.refresh()
         assert [model.name for model in lab.models()] == ["m"]
-        assert proxy.asked == [("GET", url, key_env is not None)]
+        assert proxy.other_requests == [("GET", url, key_env is not None)]
         await lab.close()
 
 
@@ -398,7 +398,7 @@ async def test_a_hosted_endpoint_without_its_key_is_not_asked(usual: Any) -> Non
         (entry,) = [model for model in registry.models() if model["provider"] == "lab"]
         await registry.close()
     assert "CHAT_STREAM_NO_SUCH_KEY" in str(entry["error"])
-    assert not server.asked
+    assert not server.other_requests
 
 
 async def test_a_dead_endpoint_does_not_hold_up_the_list_for_long(

@@ -300,7 +300,7 @@ async def test_stop_before_the_first_token(make_harness: MakeHarness) -> None:
     await harness.bounded(task)
     reply = await harness.reply(run)
     assert (reply["status"], reply["parts"], reply["error"]) == ("cancelled", [], None)
-    assert harness.provider.left == 1
+    assert harness.provider.unfinished == 1
     assert harness.provider.active == 0
 
 

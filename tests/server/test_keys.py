@@ -82,7 +82,7 @@ async def test_a_new_key_replaces_the_old_one_and_lists_the_models_of_its_endpoi
             assert (await put(server, "lab", {"key": key})).status == 204
             lab_now = await endpoint_of(server, "lab")
             assert (lab_now["has_key"], lab_now["error"]) == (True, None)
-            assert fake.asked[-1] == ("GET", "/v1/models", True)
+            assert fake.other_requests[-1] == ("GET", "/v1/models", True)
         models = (await server.ask("GET", "models")).json["models"]
         assert [m["id"] for m in models if m["endpoint"] == "lab"] == ["lab/gpt-5.5"]
     assert (data_dir / "lab.key").read_text() == f"{KEY}\n"

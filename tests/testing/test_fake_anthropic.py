@@ -248,7 +248,7 @@ async def test_scripts_are_done_in_order_and_end_well_by_themselves() -> None:
     assert isinstance(first[2], EndChunk)
     assert (await collect(provider, prompt("two")))[-1] is own_end
     assert [asked.turns[0].text for asked in provider.prompts] == ["one", "two"]
-    assert (provider.active, provider.left) == (0, 0)
+    assert (provider.active, provider.unfinished) == (0, 0)
 
 
 async def test_the_default_goes_on_after_a_partial_text() -> None:
@@ -258,7 +258,7 @@ async def test_the_default_goes_on_after_a_partial_text() -> None:
         async for chunk in provider.stream(prompt(partial="abc")):
             got.append(chunk)
     assert got == [TextChunk(text="def"), TextChunk(text="gh")]
-    assert provider.left == 0
+    assert provider.unfinished == 0
 
 
 async def test_a_gate_holds_the_stream_until_another_thread_opens_it() -> None:
@@ -293,7 +293,7 @@ async def test_a_stream_that_is_left_is_counted() -> None:
     await stream.__anext__()
     assert provider.active == 1
     await stream.aclose()
-    assert (provider.active, provider.left) == (0, 1)
+    assert (provider.active, provider.unfinished) == (0, 1)
 
 
 def test_a_stop_while_clients_connect_leaves_no_socket_open() -> None:
