@@ -68,7 +68,7 @@ class Inbox:
         self.thread = threading.get_ident()
         self.wake = threading.Event()
         self.lock = threading.RLock()
-        self._pending: dict[int, Callable[[], None]] = {}
+        self._changes: dict[int, Callable[[], None]] = {}
         self._is_draining = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._jobs: deque[Job] = deque()
@@ -93,8 +93,8 @@ class Inbox:
     def put(self, owner_id: int, change: Callable[[], None]) -> None:
         """Add a change, replacing an earlier one of ``owner_id``. Any thread may call this."""
         with self.lock:
-            is_first = not self._pending
-            self._pending[owner_id] = change
+            is_first = not self._changes
+            self._changes[owner_id] = change
         self.wake.set()
         if is_first:
             self._call()
@@ -119,11 +119,11 @@ class Inbox:
         Changes that arrive meanwhile are left for the next call, so that a waiting caller goes on.
         An interrupt leaves the changes that were not applied in the inbox.
         """
-        if self._is_draining or not self._pending:
+        if self._is_draining or not self._changes:
             return
         self._is_draining = True
         with self.lock:
-            batch, self._pending = self._pending, {}
+            batch, self._changes = self._changes, {}
         try:
             while batch:
                 owner_id = next(iter(batch))
@@ -132,9 +132,9 @@ class Inbox:
                 del batch[owner_id]
         finally:
             with self.lock:
-                self._pending = {**batch, **self._pending}
+                self._changes = {**batch, **self._changes}
             self._is_draining = False
-            if self._pending:
+            if self._changes:
                 self._call()
 
     def add(self, job: Job) -> None:

@@ -62,8 +62,10 @@ def check_kinds(call: str, options: Mapping[str, object]) -> None:
         if isinstance(value, kinds) and not is_text_for_a_list:
             continue
         expected = " or ".join(_WORDS[kind] for kind in kinds)
-        raise WrongCall(f"{call}: {option} must be {expected}, not {_of(value)}.", option=option)
+        raise WrongCall(
+            f"{call}: {option} must be {expected}, not {_kind_of(value)}.", option=option
+        )
 
 
-def _of(value: Any) -> str:
+def _kind_of(value: Any) -> str:
     return "None" if value is None else f"a value of type {type(value).__name__}"

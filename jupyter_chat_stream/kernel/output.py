@@ -133,7 +133,7 @@ def _files_line(message: MessageRecord, *, markdown: bool) -> str:
     """Return the line that names the files of a message; empty if it is only text."""
     names = [part["name"] for part in message["parts"] if part["kind"] == "attachment"]
     tool_files = [file["name"] for file in files_of_results(message["parts"])]
-    whose = "from tools" if tool_files else "attached"
+    origin = "from tools" if tool_files else "attached"
     names += tool_files
     if not names:
         return ""
@@ -141,7 +141,7 @@ def _files_line(message: MessageRecord, *, markdown: bool) -> str:
         _short_line(name, MAX_NAME_CHARS, markdown=markdown) for name in names[:MAX_NAMES]
     )
     more = f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
-    return f"*({whose}: {', '.join(short_names)}{more})*"
+    return f"*({origin}: {', '.join(short_names)}{more})*"
 
 
 def _notes(message: MessageRecord, *, markdown: bool) -> list[str]:

@@ -130,7 +130,7 @@ def _fetch_both(mine: PagedList[Any], other: Any) -> Any:
     return other
 
 
-def _with_all_of_it(name: str) -> Callable[..., Any]:
+def _whole_list_method(name: str) -> Callable[..., Any]:
     """Make a list's method that fetches the whole list first."""
     original = getattr(list, name)
 
@@ -146,4 +146,4 @@ def _with_all_of_it(name: str) -> Callable[..., Any]:
 _NEED_ALL = ("clear", "count", "index", "insert", "pop", "remove", "reverse", "sort")
 _OPERATORS = ("delitem", "imul", "mul", "rmul", "setitem", "reduce_ex")
 for _name in (*_NEED_ALL, *(f"__{name}__" for name in _OPERATORS)):
-    setattr(PagedList, _name, _with_all_of_it(_name))
+    setattr(PagedList, _name, _whole_list_method(_name))

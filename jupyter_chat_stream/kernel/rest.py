@@ -213,21 +213,21 @@ async def close_socket(websocket: WebSocketClientConnection) -> None:
 
 def _json_text(body: RequestBody) -> str:
     def refuse(value: Any) -> NoReturn:
-        raise _not_plain(f"a value of type {type(value).__name__}")
+        raise _not_json_error(f"a value of type {type(value).__name__}")
 
     try:
         return json.dumps(body, allow_nan=False, default=refuse)
     except WrongCall:
         raise
     except TypeError:
-        raise _not_plain("a dict whose keys are no texts") from None
+        raise _not_json_error("a dict whose keys are no texts") from None
     except ValueError:
-        raise _not_plain("a number that is not finite, or a list or dict in itself") from None
+        raise _not_json_error("a number that is not finite, or a list or dict in itself") from None
     except RecursionError:
-        raise _not_plain("lists or dicts nested too deeply") from None
+        raise _not_json_error("lists or dicts nested too deeply") from None
 
 
-def _not_plain(content: str) -> WrongCall:
+def _not_json_error(content: str) -> WrongCall:
     return WrongCall(
         f"The request cannot be sent: it holds {content}. It may hold only texts, finite numbers, "
         "True, False, None, and lists and dicts of them."

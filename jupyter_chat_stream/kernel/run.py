@@ -108,7 +108,7 @@ class Run(ThreadMember):
         )
         # The last event of the question: its sending or its delivery. All events of its answers
         # come later. The seq of a reply is no bound, because it grows.
-        self._before = self._user_message["seq"] - 1 if self._user_message else 0
+        self._start_cursor = self._user_message["seq"] - 1 if self._user_message else 0
         self._follow_with(hold)
 
     # ------------------------------------------------------------------ state
@@ -308,7 +308,7 @@ class Run(ThreadMember):
 
     def events(self, after: int = 0) -> Iterator[Event]:
         """Iterate over this run's events after a cursor, then over new ones, to the end."""
-        pages = EventPages(self._follower, max(after, self._before), self)
+        pages = EventPages(self._follower, max(after, self._start_cursor), self)
         while (events := current().watch(pages.next())) is not None:
             yield from events
             if events and events[-1].type == "finalized":
@@ -316,7 +316,7 @@ class Run(ThreadMember):
 
     async def aevents(self, after: int = 0) -> AsyncIterator[Event]:
         """Iterate over this run's events after a cursor, then over new ones, to the end."""
-        pages = EventPages(self._follower, max(after, self._before), self)
+        pages = EventPages(self._follower, max(after, self._start_cursor), self)
         while (events := await current().arun(pages.next())) is not None:
             for event in events:
                 yield event

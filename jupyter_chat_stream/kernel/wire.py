@@ -67,11 +67,11 @@ def read_answer(status: int, body: bytes, url: str = "") -> Any:
     if status >= 400 and isinstance(wire, dict):
         raise error_from_wire(wire, status)
     if status >= 300 or is_page:
-        raise _of_another(status, url)
+        raise _foreign_error(status, url)
     return content
 
 
-def _of_another(status: int, url: str) -> ChatStreamError:
+def _foreign_error(status: int, url: str) -> ChatStreamError:
     """Build the error for a response of another program: a proxy, a login page, a bare Jupyter."""
     if 300 <= status < 400 or status in (401, 403):
         return Forbidden(

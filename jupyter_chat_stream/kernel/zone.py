@@ -64,7 +64,7 @@ def find_name(tz: str | None, today: datetime, _: tuple[str, str]) -> str | None
     zone_name = next((name for name in names if _is_clock(name, today)), None)
     may_have_rules = tz is None or _RULES.fullmatch(tz) is not None
     if zone_name is None and (may_have_rules or _is_file(tz)):
-        zone_name = next((name for name in _like_the_clock() if _is_clock(name, today)), None)
+        zone_name = next((name for name in _similar_zones() if _is_clock(name, today)), None)
     return zone_name
 
 
@@ -102,7 +102,7 @@ def _is_file(tz: str | None) -> bool:
         return False
 
 
-def _like_the_clock() -> Iterator[str]:
+def _similar_zones() -> Iterator[str]:
     """List the names of zones that may follow the clock's rules, the best-known first."""
     from zoneinfo import available_timezones
 

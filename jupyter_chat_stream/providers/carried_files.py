@@ -54,7 +54,7 @@ def carrying() -> Iterator[None]:
         _current_files.reset(token)
 
 
-def carried() -> CarriedFiles | None:
+def current_files() -> CarriedFiles | None:
     """Return the files of the request that is being sent; None outside of ``carrying``."""
     return _current_files.get()
 

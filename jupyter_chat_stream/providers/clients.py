@@ -60,8 +60,8 @@ class SharedClients(Generic[Access, Client]):
                 for other, candidate in self._by_access.items()
                 if other != access and not candidate.streams
             ]
-            for unused in [self._by_access.pop(other) for other in idle]:
-                await unused.client.close()
+            for idle_entry in [self._by_access.pop(other) for other in idle]:
+                await idle_entry.client.close()
 
     async def close(self) -> None:
         """Close all clients; streams that still run are cut."""

@@ -39,7 +39,7 @@ class EndpointKey(KeySource):
         """
         return super().read() if self._endpoint.needs_key else ""
 
-    def _missing(self) -> MissingKey:
+    def _missing_key(self) -> MissingKey:
         by_variable = f"set {self.env_key} where JupyterLab is started (or the worker), or "
         return MissingKey(
             f"There is no key for the endpoint {self._endpoint.name!r} where the answer is made: "

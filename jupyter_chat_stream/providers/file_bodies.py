@@ -86,7 +86,7 @@ def carrying_client(base: type[httpx2.AsyncClient]) -> type[httpx2.AsyncClient]:
 
 
 def with_files(request: httpx2.Request) -> httpx2.Request:
-    files = carried_files.carried()
+    files = carried_files.current_files()
     if files is None:
         return request
     pieces = files.split(request.content)

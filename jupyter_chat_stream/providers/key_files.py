@@ -61,7 +61,7 @@ class KeySource(ABC):
             key = self._read_file()
             source = f"the key file {str(self.path)!r}"
         if not key:
-            raise self._missing()
+            raise self._missing_key()
         if not _can_be_key(key):
             raise BadKey(
                 f"The text in {source} cannot be a key: it holds blanks, line breaks or "
@@ -169,7 +169,7 @@ class KeySource(ABC):
             )
 
     @abstractmethod
-    def _missing(self) -> MissingKey:
+    def _missing_key(self) -> MissingKey:
         """Make the error that tells where to put the key."""
 
 

@@ -77,7 +77,7 @@ class Lister:
                 entries = _entries(await self._get(round_, self.endpoint.list_url))
                 entries = await self._with_details(round_, entries)
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
-            raise self._unreachable(error) from None
+            raise self._unreachable_error(error) from None
         chat_models = [
             entry for entry in entries if sizes.is_chat_model(self.endpoint, entry["id"])
         ]
@@ -178,7 +178,7 @@ class Lister:
                     raise ValueError
                 return json.loads(content)
             except (ValueError, RecursionError):
-                raise _no_list(self.endpoint, response.status) from None
+                raise _no_list_error(self.endpoint, response.status) from None
 
     def _proxy(self) -> str | None:
         """Return the proxy that the environment names for the endpoint; None for a local one.
@@ -190,7 +190,7 @@ class Lister:
             return None
         return getproxies().get(parts.scheme)
 
-    def _unreachable(self, error: BaseException) -> ProviderDown:
+    def _unreachable_error(self, error: BaseException) -> ProviderDown:
         if isinstance(error, asyncio.TimeoutError):
             return late(self.endpoint)
         return unreachable(self.endpoint, type(error).__name__)
@@ -216,7 +216,7 @@ def unreachable(endpoint: Endpoint, reason: str) -> ProviderDown:
     )
 
 
-def _no_list(endpoint: Endpoint, status: int) -> NotTheProvider:
+def _no_list_error(endpoint: Endpoint, status: int) -> NotTheProvider:
     return NotTheProvider(
         f"What answers at {endpoint.place} does not list models (status {status}). Look at the "
         f"'base_url' of the endpoint {endpoint.name!r}: it often ends with /v1.",

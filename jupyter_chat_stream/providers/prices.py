@@ -74,7 +74,7 @@ async def warm() -> None:
     await in_own_thread(read_table)
 
 
-async def priced(provider: Provider, end: EndChunk) -> JsonObject:
+async def usage_with_cost(provider: Provider, end: EndChunk) -> JsonObject:
     """Return the usage of an answer, with its cost in ``cost_usd`` if that is known."""
     usage = dict(end.usage)
     if cost_nanos_of(usage) is not None or not isinstance(provider, HasAddress):

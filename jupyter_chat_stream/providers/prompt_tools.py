@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from ..shared.json_objects import JsonView
 from ..shared.records import ToolDefinition
 
-# The fields of our own definitions; a model is told the first three.
+# Of a definition, a model reads these fields; the others of our own are for executors.
 _MODEL_FIELDS = ("name", "description", "input_schema")
 
 

@@ -18,13 +18,13 @@ def retry_after_s(headers: Mapping[str, str], now: Callable[[], float] = time.ti
         try:
             wait_s = float(value) * unit_s
         except ValueError:
-            wait_s = _until(value, now)
+            wait_s = _seconds_until(value, now)
         if 0 <= wait_s < float("inf"):  # false for NaN, too
             return min(wait_s, MAX_RETRY_AFTER_S)
     return None
 
 
-def _until(date: str, now: Callable[[], float]) -> float:
+def _seconds_until(date: str, now: Callable[[], float]) -> float:
     try:
         return max(0.0, parsedate_to_datetime(date).timestamp() - now())
     except (ValueError, TypeError, OverflowError):

@@ -25,7 +25,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeVar, cast
 
 from ..providers.base import EndChunk
-from ..providers.prices import priced
+from ..providers.prices import usage_with_cost
 from ..providers.registry import Registry
 from ..shared.backoff import Backoff
 from ..shared.config import ChatStream
@@ -220,7 +220,7 @@ class Execution:
 
     async def _end(self, gathered: Gathered, appender: Appender, end: EndChunk) -> bool:
         """End the answer or its round; True if the round has calls to review."""
-        usage = await priced(self._services.registry.get(self._claimed.model)[0], end)
+        usage = await usage_with_cost(self._services.registry.get(self._claimed.model)[0], end)
         total = with_rounds(gathered.spent, usage)
         if self._build is not None:
             return await self._end_version(self._build, gathered, appender, total)

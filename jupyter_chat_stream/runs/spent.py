@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from functools import partial
 
 from ..providers.base import EndChunk, UsageChunk
-from ..providers.prices import priced
+from ..providers.prices import usage_with_cost
 from ..providers.registry import Registry
 from ..shared.events import Finalized
 from ..shared.records import EndStatus, Usage
@@ -59,7 +59,7 @@ class SpentTokens:
         total = _added([chunk.usage for chunk in counted])
         end = EndChunk(stop_reason="", model=counted[-1].model, usage=total)
         provider, _ = registry.get(model)
-        return with_rounds(self.rounds, await priced(provider, end))
+        return with_rounds(self.rounds, await usage_with_cost(provider, end))
 
 
 class TokensHere:

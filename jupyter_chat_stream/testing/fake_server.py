@@ -159,7 +159,7 @@ class FakeServer:
     def stop(self) -> None:
         """Close all connections and end the thread."""
         if self._loop is not None and self._thread is not None:
-            self._loop.call_soon_threadsafe(self._stopping.set)
+            self._loop.call_soon_threadsafe(self._stop_event.set)
             self._thread.join(START_TIMEOUT_S)
             self._loop = self._thread = None
 
@@ -244,12 +244,12 @@ class FakeServer:
 
     async def _serve(self, ready: threading.Event) -> None:
         self._loop = asyncio.get_running_loop()
-        self._stopping = asyncio.Event()
+        self._stop_event = asyncio.Event()
         server = await self._loop.create_server(self._connect, "127.0.0.1", self._port)
         host, port = server.sockets[0].getsockname()[:2]
         self.url = f"http://{host}:{port}"
         ready.set()
-        await self._stopping.wait()
+        await self._stop_event.wait()
         # A connection that asyncio accepts while its server closes would stay open for ever.
         with suppress(NotImplementedError):  # Windows
             self._loop.remove_reader(server.sockets[0].fileno())

@@ -119,7 +119,7 @@ def test_marks_of_one_request_mean_nothing_in_another() -> None:
         mark = carried_files.base64_of(b"secret")
     with carried_files.carrying():
         carried_files.base64_of(b"other")
-        held = carried_files.carried()
+        held = carried_files.current_files()
         assert held is not None
         assert held.split(mark.encode()) == [mark.encode()]
     assert carried_files.base64_of(b"plain") == base64.b64encode(b"plain").decode()

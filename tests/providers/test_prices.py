@@ -27,7 +27,7 @@ COUNTS = {
 
 async def cost(model: str, api_url: str = CLAUDE, **counts: int) -> Any:
     end = EndChunk(stop_reason="end_turn", model=model, usage={**COUNTS, **counts})
-    usage = await prices.priced(Hosted(api_url=api_url), end)
+    usage = await prices.usage_with_cost(Hosted(api_url=api_url), end)
     assert {name: usage[name] for name in COUNTS} == {**COUNTS, **counts}
     return usage.get("cost_usd")
 
@@ -71,13 +71,13 @@ async def test_a_usage_without_tokens_has_no_cost() -> None:
 
 async def test_a_provider_that_names_no_address_has_no_cost() -> None:
     end = EndChunk(stop_reason="end_turn", model="claude-haiku-4-5", usage=COUNTS)
-    assert await prices.priced(ScriptedProvider(), end) == COUNTS
+    assert await prices.usage_with_cost(ScriptedProvider(), end) == COUNTS
 
 
 async def test_a_cost_that_the_provider_tells_itself_is_kept() -> None:
     usage = {**COUNTS, "cost_usd": 0.25}
     end = EndChunk(stop_reason="end_turn", model="claude-haiku-4-5", usage=usage)
-    assert (await prices.priced(Hosted(), end))["cost_usd"] == 0.25
+    assert (await prices.usage_with_cost(Hosted(), end))["cost_usd"] == 0.25
 
 
 async def test_a_table_that_breaks_costs_no_answer(

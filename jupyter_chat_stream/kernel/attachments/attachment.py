@@ -48,7 +48,7 @@ class Attachment:
         self._fill(named_content(data, name, type, MOST_BYTES))
 
     @classmethod
-    def _of(cls, value: object, max_bytes: int = MAX_BYTES) -> Attachment:
+    def _from_value(cls, value: object, max_bytes: int = MAX_BYTES) -> Attachment:
         """Make one of what stands after the text of a message."""
         if isinstance(value, Attachment):
             return value

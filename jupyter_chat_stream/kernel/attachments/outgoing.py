@@ -71,7 +71,7 @@ class Outgoing:
     def uploads(self, link: Link, limit_bytes: int) -> Iterator[Coroutine[Any, Any, None]]:
         """Convert one thing after the other, and yield the upload of each."""
         for value in self._values:
-            attachment = Attachment._of(value, limit_bytes)
+            attachment = Attachment._from_value(value, limit_bytes)
             if attachment._content is None:
                 self._add(str(attachment.id), attachment.name, attachment.summary)
             else:

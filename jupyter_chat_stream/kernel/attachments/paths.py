@@ -37,7 +37,7 @@ def file_content(path: str | os.PathLike[str], max_bytes: int) -> Content:
     """
     path_text = os.fsdecode(path)
     if "\0" in path_text or "\n" in path_text or len(path_text) > 4096:
-        raise WrongCall(_not_a_file(path_text), option="attachments")
+        raise WrongCall(_no_file_sentence(path_text), option="attachments")
     place = Path(path_text).expanduser()
     try:
         with open_plain(place) as file:
@@ -46,7 +46,7 @@ def file_content(path: str | os.PathLike[str], max_bytes: int) -> Content:
             data = file.read(max_bytes + 1)  # it may grow meanwhile
     except FileNotFoundError:
         raise WrongCall(
-            _not_a_file(path_text, _names_beside(place)), option="attachments"
+            _no_file_sentence(path_text, _names_beside(place)), option="attachments"
         ) from None
     except OSError as error:
         reason = "it is a directory" if place.is_dir() else error.strerror or str(error)
@@ -97,7 +97,7 @@ def bytes_content(data: bytes, name: str | None, type: str | None = None) -> Con
     return Content(name=full_name, type=type, data=data, summary=description, warning=warning)
 
 
-def _not_a_file(path: str, names: Iterable[str] = ()) -> str:
+def _no_file_sentence(path: str, names: Iterable[str] = ()) -> str:
     name = os.path.basename(path)
     hint = did_you_mean(name, names)
     short = path if len(path) <= 100 else path[:99] + "…"

@@ -205,7 +205,7 @@ class KernelCall:
     async def _keep(self) -> None:
         """Renew the claim and send output until the call is finished, then send the result."""
         loop = asyncio.get_running_loop()
-        renewing = loop.create_task(self._renew())
+        renewal = loop.create_task(self._renew())
         try:
             while not self._is_finished.is_set():
                 try:
@@ -215,7 +215,7 @@ class KernelCall:
                 await self._send_output(is_last=self._is_finished.is_set())
             await self._send_result()
         finally:
-            renewing.cancel()
+            renewal.cancel()
 
     async def _renew(self) -> None:
         while not self.is_lost:
@@ -225,7 +225,7 @@ class KernelCall:
                 answer = await self._link.request("POST", f"{self.call.path}/claim", body)
                 self._every_s = _renewal_s(answer.get("until"))
             except ChatStreamError as error:
-                if _is_over_for(error):
+                if _is_claim_lost(error):
                     self._lose(error.code)
                 # Otherwise the claim stays valid until its lease ends.
 
@@ -239,7 +239,7 @@ class KernelCall:
                 await self._send("output", body)
                 self._output_count += 1
             except ChatStreamError as error:
-                if _is_over_for(error):
+                if _is_claim_lost(error):
                     self._lose(error.code)
                 else:
                     LOG.info(self.call.line("tool.output_refused", error.code))
@@ -321,7 +321,7 @@ class KernelCall:
                 LOG.info(self.call.line("tool.file_left", error.code))
 
 
-def _is_over_for(error: ChatStreamError) -> bool:
+def _is_claim_lost(error: ChatStreamError) -> bool:
     """Return whether a server's error means that the claim is lost."""
     return isinstance(error, ToolCallNotOpen | NotFound)
 

@@ -56,11 +56,11 @@ def output_of(
             break
         budget //= 2  # JSON or UTF-8 needs several bytes for some characters
     if files is not None and (writer.is_cut or budget < MAX_BYTES):
-        return _with_whole(output, value, conceal, files)
+        return _keep_whole(output, value, conceal, files)
     return output
 
 
-def _with_whole(output: Any, value: Any, conceal: Callable[[str], str], files: CallFiles) -> Any:
+def _keep_whole(output: Any, value: Any, conceal: Callable[[str], str], files: CallFiles) -> Any:
     """Keep the complete value of a cut output as a file; a text output names the file."""
     whole = _ValueWriter(MAX_WHOLE_CHARS, conceal, files).write(value)
     if isinstance(whole, str):

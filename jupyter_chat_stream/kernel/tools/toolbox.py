@@ -217,7 +217,7 @@ class CallJob:
         if result is None:
             return
         tool, claimed = result
-        with self._ending(claimed):
+        with self._ending_claim(claimed):
             execution = self._execution(tool, claimed)
             outcome = execution.run()
             claimed.finish(outcome.success, outcome.output, execution.files.contents)
@@ -239,7 +239,7 @@ class CallJob:
             return
         tool, claimed = result
         try:
-            with self._ending(claimed):
+            with self._ending_claim(claimed):
                 await self._execute_in_loop(tool, claimed)
         except BaseException as error:  # noqa: BLE001 - the model is told; the kernel's loop goes on
             LOG.warning(self._call.line("tool.failed", type(error).__name__))
@@ -270,7 +270,7 @@ class CallJob:
             claimed.finish(outcome.success, outcome.output, execution.files.contents)
 
     @contextmanager
-    def _ending(self, claimed: KernelCall) -> Iterator[None]:
+    def _ending_claim(self, claimed: KernelCall) -> Iterator[None]:
         """End the claim with the block; an error of the block becomes a failed result."""
         try:
             yield

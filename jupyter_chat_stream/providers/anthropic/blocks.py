@@ -63,8 +63,8 @@ class StreamedBlock:
             self._pieces.setdefault(field, []).append(getattr(delta, field) or "")
         elif delta.type == "citations_delta":
             citations = self.value.get("citations")
-            before = citations if isinstance(citations, list) else []
-            self.value["citations"] = [*before, plain(delta).get("citation")]
+            earlier_citations = citations if isinstance(citations, list) else []
+            self.value["citations"] = [*earlier_citations, plain(delta).get("citation")]
         else:
             for name, text in plain(delta).items():
                 if isinstance(text, str) and name != "type":

@@ -112,7 +112,7 @@ def from_status(
             return kind(f"A server in between answered for {request.whom}: {description}.", **facts)
     if kind is NoSuchModel:
         if not request.is_claude and status == 404 and not _MODEL.search(message):
-            return _no_messages(request, message, facts)
+            return _no_api_error(request, message, facts)
         facts["model"] = f"{request.endpoint.name}/{request.prompt.model}"
     is_too_large = status == 413 or type_ == "request_too_large"
     return kind(_sentence(kind, request, message, status, is_too_large=is_too_large), **facts)
@@ -144,7 +144,7 @@ def _sentence(
     return sentence
 
 
-def _no_messages(request: MessagesRequest, message: str, facts: JsonObject) -> NotTheProvider:
+def _no_api_error(request: MessagesRequest, message: str, facts: JsonObject) -> NotTheProvider:
     endpoint = request.endpoint
     return NotTheProvider(
         f"{endpoint.title} has no Messages API at {endpoint.place} (status 404). Look at the "

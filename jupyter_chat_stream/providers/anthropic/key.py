@@ -44,7 +44,7 @@ class ClaudeKey(KeySource):
             return Path(env_path).expanduser()
         return self._path or default_key_file("anthropic")
 
-    def _missing(self) -> MissingKey:
+    def _missing_key(self) -> MissingKey:
         return MissingKey(
             "The process that makes the answer (the Jupyter server, or a worker) has no key for "
             "the Claude API. %env or os.environ in a notebook sets a variable of the kernel, not "

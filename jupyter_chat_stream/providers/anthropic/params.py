@@ -92,43 +92,45 @@ def _thinking(value: object) -> tuple[bool | None, int | None]:
         if _is_whole(budget) and budget >= MIN_THINKING_BUDGET_TOKENS:
             return True, budget
     minimum = MIN_THINKING_BUDGET_TOKENS
-    raise _wrong("thinking", f'true, false or {{"budget_tokens": n}} with n of at least {minimum}')
+    raise _bad_value(
+        "thinking", f'true, false or {{"budget_tokens": n}} with n of at least {minimum}'
+    )
 
 
 def _effort(value: object) -> Effort:
     for effort in EFFORTS:
         if value == effort:
             return effort
-    raise _wrong("effort", f"one of {', '.join(EFFORTS)}")
+    raise _bad_value("effort", f"one of {', '.join(EFFORTS)}")
 
 
 def _stop_sequences(value: object) -> list[str]:
     if isinstance(value, (list, tuple)) and all(isinstance(v, str) and v for v in value):
         return list(value)
-    raise _wrong("stop_sequences", "a list of texts that are not empty")
+    raise _bad_value("stop_sequences", "a list of texts that are not empty")
 
 
 def _tool_choice(value: object) -> ToolChoiceParam:
     if isinstance(value, Mapping) and value.get("type") in TOOL_CHOICES:
         return cast("ToolChoiceParam", value)
-    raise _wrong("tool_choice", "an object whose 'type' is auto, any, tool or none")
+    raise _bad_value("tool_choice", "an object whose 'type' is auto, any, tool or none")
 
 
 def _sampling(name: str, value: object) -> float:
     if name == "top_k":
         if _is_whole(value) and value >= 0:
             return value
-        raise _wrong(name, "a whole number, at least 0")
+        raise _bad_value(name, "a whole number, at least 0")
     low, high = _BOUNDS[name]
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if isinstance(value, (int, float)) and is_number and low <= value <= high:
         return value
-    raise _wrong(name, f"a number from {low:g} to {high:g}")
+    raise _bad_value(name, f"a number from {low:g} to {high:g}")
 
 
 def _is_whole(value: object) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _wrong(name: str, expected: str) -> BadRequest:
+def _bad_value(name: str, expected: str) -> BadRequest:
     return BadRequest(f"The parameter {name!r} must be {expected}.", param=name)

@@ -172,11 +172,11 @@ class MessagesReading:
             return _thinking_data(block)
         if not block.is_call:
             return [block.result(self._names)]
-        before, call_input = self._take_unsure_call(), block.input()
+        earlier_chunks, call_input = self._take_unsure_call(), block.input()
         is_broken, is_hosted = isinstance(call_input, str), block.kind != "tool_use"
         if is_broken and is_hosted:
             self._broken_tool = block.call_id  # `_end` decides: max_tokens may have cut it
-            return before
+            return earlier_chunks
         call = ToolCallChunk(
             tool_call_id=block.call_id,
             name=block.name,
@@ -185,9 +185,9 @@ class MessagesReading:
             is_hosted=is_hosted,
         )
         if not is_broken and (call_input or block.text_of("partial_json")):
-            return [*before, call]
+            return [*earlier_chunks, call]
         self._unsure_call = call
-        return before
+        return earlier_chunks
 
     def _take_unsure_call(self) -> list[Chunk]:
         """Return the unsure call: the model ended it, because something came after it."""

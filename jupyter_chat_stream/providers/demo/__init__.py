@@ -34,7 +34,7 @@ from ..base import (
     TextChunk,
 )
 from . import answers, components, failures, files, joined, pausing, tools
-from .params import DemoParams, offered, parse
+from .params import DemoParams, parameters_of, parse
 
 CHARS_PER_TOKEN = 4
 # After this many chunks, a stream without a pace lets other tasks run.
@@ -68,7 +68,7 @@ def _model(name: str, label: str, *can: str) -> Model:
         max_output_tokens=500_000,
         can=can,
         canned=True,
-        parameters=offered(name),
+        parameters=parameters_of(name),
     )
 
 

@@ -45,8 +45,8 @@ def describe(prompt: Prompt) -> str:
         parts.append(f"From earlier messages I can read: {', '.join(map(_code, names))}.\n")
     own_text = _ATTACHMENT.sub("", last.text).strip()
     if own_text:
-        quoted = "\n".join(f"> {line}".rstrip() for line in own_text.splitlines())
-        parts.append(f"You wrote:\n\n{quoted}\n")
+        quote = "\n".join(f"> {line}".rstrip() for line in own_text.splitlines())
+        parts.append(f"You wrote:\n\n{quote}\n")
     return LABEL + "\n".join(parts)
 
 

@@ -50,7 +50,7 @@ _PARAMETERS = {
 }
 
 
-def offered(model: str) -> tuple[Parameter, ...]:
+def parameters_of(model: str) -> tuple[Parameter, ...]:
     """Return the parameters that the page offers for a model."""
     return (_PACE, *_PARAMETERS.get(model, ()))
 

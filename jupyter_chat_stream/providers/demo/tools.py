@@ -135,14 +135,14 @@ def _next_round(plan: list[PlannedCall], made_count: int) -> list[PlannedCall]:
 
 def _made_count(prompt: Prompt) -> int:
     """Count the calls that were made since the person's last message."""
-    return sum(isinstance(block, ToolUseBlock) for block in _since(prompt))
+    return sum(isinstance(block, ToolUseBlock) for block in _recent_blocks(prompt))
 
 
 def _results(prompt: Prompt) -> list[ToolResultBlock]:
-    return [block for block in _since(prompt) if isinstance(block, ToolResultBlock)]
+    return [block for block in _recent_blocks(prompt) if isinstance(block, ToolResultBlock)]
 
 
-def _since(prompt: Prompt) -> Iterator[object]:
+def _recent_blocks(prompt: Prompt) -> Iterator[object]:
     """Yield the blocks of the turns after the person's last message."""
     last = max((i for i, turn in enumerate(prompt.turns) if _is_persons(turn)), default=-1)
     for turn in prompt.turns[last + 1 :]:

@@ -33,7 +33,7 @@ from ..call_inputs import input_of
 from ..continuation import KnownBlanks
 from . import failures
 from .chat_request import REASONING_FIELDS, reasoning_data
-from .failures import OpenAIRequest, declined
+from .failures import OpenAIRequest, refusal_error
 from .usage import count, is_context_full
 
 _STOP_REASONS = {
@@ -244,7 +244,7 @@ class ChatReading:
 
     def _refusal_error(self) -> Refusal:
         is_filtered = self._finish_reason == "content_filter"
-        return declined("".join(self._refusal), is_filtered=is_filtered)
+        return refusal_error("".join(self._refusal), is_filtered=is_filtered)
 
 
 def _text(value: Any) -> str:

@@ -195,7 +195,7 @@ _SENTENCES: Mapping[type[ProviderError], str] = {
 }
 
 
-def declined(reason: str, *, is_filtered: bool) -> Refusal:
+def refusal_error(reason: str, *, is_filtered: bool) -> Refusal:
     """Return the error for an answer that is a refusal.
 
     Args:

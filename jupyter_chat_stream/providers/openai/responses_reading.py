@@ -34,7 +34,7 @@ from ..call_ids import CallIds
 from ..call_inputs import input_of
 from ..continuation import KnownBlanks
 from . import failures
-from .failures import OpenAIRequest, declined
+from .failures import OpenAIRequest, refusal_error
 from .responses_request import reasoning_data
 from .usage import count, is_context_full
 
@@ -187,8 +187,12 @@ class ResponsesReading:
     def _between(self, kind: str, event: Any, index: Any) -> str:
         """Return what separates a text from the last one: a blank line, if it is another's."""
         place = [kind, getattr(event, "output_index", None), index]
-        before, self._place = self._place, place
-        return "\n\n" if before is not None and before[0] == kind and before != place else ""
+        last_place, self._place = self._place, place
+        return (
+            "\n\n"
+            if last_place is not None and last_place[0] == kind and last_place != place
+            else ""
+        )
 
     def _refuse(self, event: Any) -> list[Chunk]:
         self._refusal.append(_string(getattr(event, "delta", None)))
@@ -218,8 +222,8 @@ class ResponsesReading:
         key, (id_, name) = self._call_of(event, item)
         call_input = input_of(_string(getattr(item, "arguments", None)))
         if isinstance(call_input, str):  # the end decides: the length may have cut it
-            broken = ToolCallChunk(tool_call_id=id_, name=name, input={}, error=call_input)
-            self._broken_calls[key] = broken
+            call = ToolCallChunk(tool_call_id=id_, name=name, input={}, error=call_input)
+            self._broken_calls[key] = call
             return []
         del self._calls[key]
         return [ToolCallChunk(tool_call_id=id_, name=name, input=call_input)]
@@ -247,7 +251,7 @@ class ResponsesReading:
         response = self._count_tokens(event)
         message = "".join(self._refusal) or _refusal_of(response)
         if message:
-            raise declined(message, is_filtered=False)
+            raise refusal_error(message, is_filtered=False)
         for key, (call_id, _) in self._calls.items():
             if key not in self._broken_calls:
                 message = f"The input of tool call {call_id!r} did not come whole."
@@ -261,7 +265,7 @@ class ResponsesReading:
         reason = _string(getattr(getattr(response, "incomplete_details", None), "reason", None))
         refusal = "".join(self._refusal) or _refusal_of(response)
         if refusal or reason == "content_filter":
-            raise declined(refusal, is_filtered=reason == "content_filter")
+            raise refusal_error(refusal, is_filtered=reason == "content_filter")
         return self._end("max_tokens" if reason in ("", _CUT_BY_LENGTH) else reason)
 
     def _count_tokens(self, event: Any) -> Any:
