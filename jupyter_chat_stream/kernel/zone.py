@@ -133,8 +133,8 @@ def _is_same(zone: ZoneInfo, at: datetime) -> bool:
         offset_s = time.localtime(at.timestamp()).tm_gmtoff
     except (OSError, OverflowError):
         return False
-    offset = at.astimezone(zone).utcoffset()
-    return offset is not None and offset.total_seconds() == offset_s
+    delta = at.astimezone(zone).utcoffset()
+    return delta is not None and delta.total_seconds() == offset_s
 
 
 def _zone(name: str) -> ZoneInfo | None:
