@@ -16,7 +16,7 @@ from tests.server.conftest import StartServer
 from tests.server.harness import ChatServer, Reply
 
 FIND = "import json; from jupyter_chat_stream.kernel.folder import find_folder; " + (
-    "print(json.dumps(find_folder().wanted()))"
+    "print(json.dumps(find_folder().fields()))"
 )
 
 
