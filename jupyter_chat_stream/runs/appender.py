@@ -28,7 +28,7 @@ from ..shared.events import (
 from ..shared.parts import PART_BY_KIND, text_part
 from ..shared.records import Part, Usage
 from ..store.front import PAGE_BYTES, Append, ChatStore, Claimed, ProviderData, UpstreamPlace
-from .coalesce import Coalescer, Taken
+from .coalesce import Coalescer, EventBatch
 from .toolset import ToolBook
 
 MAX_PENDING_CHARS = 256 * 1024  # at most 1 MB in UTF-8
@@ -96,7 +96,7 @@ class Appender:
         self._kept_chars = kept_chars  # text of earlier attempts in the row
         self._under_way = False
         self._timer: asyncio.TimerHandle | None = None
-        self._moved = asyncio.Event()
+        self._append_ended = asyncio.Event()
         self._failure: BaseException | None = None
         self._failures = 0
         self._chars = 0
@@ -153,7 +153,7 @@ class Appender:
         """Drop the chunks after the last cursor, which the next attempt gets again (L15)."""
         self._coalescer.drop_uncovered()
 
-    async def room(self) -> None:
+    async def wait_for_space(self) -> None:
         """Wait until few enough characters are pending to read the provider again.
 
         Raises:
@@ -169,27 +169,27 @@ class Appender:
         bodies: Sequence[Body] | Callable[[], Sequence[Body]],
         *,
         release: bool = True,
-        spent: Usage | None = None,
-        told: Mapping[str, Usage] | None = None,
+        rounds_usage: Usage | None = None,
+        usage_by_run: Mapping[str, Usage] | None = None,
     ) -> None:
         """Write all pending events and then ``bodies`` in one transaction; wait for the commit.
 
         If a body is a function, it is called when ``parts`` is complete.
 
         Args:
-            spent: the usage of all rounds, if these events end a round.
-            told: the tokens of the thread's runs that may end with this one, by the run's id.
+            rounds_usage: the usage of all rounds, if these events end a round.
+            usage_by_run: the tokens of the thread's runs that may end with this one, by run id.
 
         Raises:
             StaleAttempt: another attempt or an end came first.
         """
         await self._idle()
         self._cancel_timer()
-        taken = self._coalescer.finish()
-        self._count(taken.bodies)
-        last = bodies() if callable(bodies) else bodies
-        whole = replace(taken, bodies=[*taken.bodies, *last])
-        self._put(whole, release=release, spent=spent, told=told)
+        pending = self._coalescer.finish()
+        self._count(pending.bodies)
+        last_bodies = bodies() if callable(bodies) else bodies
+        batch = replace(pending, bodies=[*pending.bodies, *last_bodies])
+        self._append(batch, release=release, rounds_usage=rounds_usage, usage_by_run=usage_by_run)
         await self._idle()
 
     async def recover(self) -> None:
@@ -215,9 +215,9 @@ class Appender:
     def _flush(self) -> None:
         self._timer = None
         if not self._coalescer.is_empty:
-            taken = self._coalescer.take()
-            self._count(taken.bodies)
-            self._put(taken, release=False)
+            batch = self._coalescer.take()
+            self._count(batch.bodies)
+            self._append(batch, release=False)
 
     def _count(self, bodies: Sequence[Body]) -> None:
         for body in bodies:
@@ -228,28 +228,28 @@ class Appender:
                 self._has_tools = True
                 self._parts.append({"kind": "tool_call"})
 
-    def _put(
+    def _append(
         self,
-        taken: Taken,
+        batch: EventBatch,
         *,
         release: bool,
-        spent: Usage | None = None,
-        told: Mapping[str, Usage] | None = None,
+        rounds_usage: Usage | None = None,
+        usage_by_run: Mapping[str, Usage] | None = None,
     ) -> None:
         append = Append(
             run=self._claimed.run,
             attempt=self._claimed.attempt,
-            bodies=taken.bodies,
-            upstream=self._place_of(taken.upstream),
+            bodies=batch.bodies,
+            upstream=self._place_of(batch.upstream),
             provider_data=[
                 ProviderData(endpoint=self._endpoint, part=part, data=data)
-                for part, data in taken.data
+                for part, data in batch.data
             ],
             settle=self._saving.is_due(self._kept_chars + self._chars, self._loop.time()),
             release=release,
-            spent=spent,
-            live_usage=told,
-            on_outcome=self.received,
+            spent=rounds_usage,
+            live_usage=usage_by_run,
+            on_outcome=self.on_appended,
         )
         self._under_way = True
         self._send(append)
@@ -264,28 +264,28 @@ class Appender:
         self._timer = None
         try:
             self._store.events.append(append)
-        except StoreError as closed:
-            self._ended(closed)
+        except StoreError as error:
+            self._end_append(error)
 
-    def received(self, append: Append, _: list[Event], error: BaseException | None) -> None:
+    def on_appended(self, append: Append, _: list[Event], error: BaseException | None) -> None:
         # The writer has already waited minutes for the database. A file that was moved away and
         # back may already contain these events, so the next attempt reads it.
-        lasting = (DatabaseGone, DatabaseUnreachable)
-        is_final = not isinstance(error, StoreError) or isinstance(error, lasting)
+        lasting_errors = (DatabaseGone, DatabaseUnreachable)
+        is_final = not isinstance(error, StoreError) or isinstance(error, lasting_errors)
         if is_final or self._failures >= MAX_STORE_RETRIES:
-            self._ended(error)
+            self._end_append(error)
             return
         # The database has refused the append (full, locked) and written nothing, so try it again.
         delay_s = STORE_BACKOFF.pause_s(self._failures)
         self._failures += 1
-        again = replace(append, on_outcome=self.received)
-        self._timer = self._loop.call_later(delay_s, self._send, again)
+        retry = replace(append, on_outcome=self.on_appended)
+        self._timer = self._loop.call_later(delay_s, self._send, retry)
 
-    def _ended(self, failure: BaseException | None) -> None:
+    def _end_append(self, failure: BaseException | None) -> None:
         self._under_way = False
         self._failures = 0
         self._failure = failure
-        self._moved.set()
+        self._append_ended.set()
         if failure is None and not self._coalescer.is_empty:
             self._schedule()
 
@@ -295,8 +295,8 @@ class Appender:
         self._raise_failure()
 
     async def _wait(self) -> None:
-        self._moved.clear()
-        await self._moved.wait()
+        self._append_ended.clear()
+        await self._append_ended.wait()
 
     def _raise_failure(self) -> None:
         if self._failure is not None:

@@ -45,7 +45,7 @@ MAX_UNCOVERED_CHARS = 8_000_000  # in memory, of one answer
 
 
 @dataclass(frozen=True, kw_only=True)
-class Taken:
+class EventBatch:
     """Events that can be written now, with further data for the same transaction."""
 
     bodies: Sequence[Body] = ()
@@ -67,13 +67,13 @@ class Coalescer:
     ) -> None:
         self._parts = parts  # the number of the message's parts, including opened ones
         self._max_chars = max_chars
-        self._open: tuple[DeltaKind, str] | None = None  # kind and tool call
+        self._open_kind: tuple[DeltaKind, str] | None = None  # kind and tool call
         self._part: int | None = None  # the index of the open part, once it has text
         self._pieces: list[str] = []
-        self._held = ""  # the first half of a surrogate pair
+        self._half_pair = ""  # the first half of a surrogate pair
         self._ready: list[Body] = []
         self._tool_parts: dict[str, int] = {}
-        self._broken: list[ToolCallChunk] = []  # calls whose input is no JSON object
+        self._invalid_calls: list[ToolCallChunk] = []  # calls whose input is no JSON object
         self._facts_of = facts_of  # looks up executor, effect and expiry of a call
         self._upstream: UpstreamChunk | None = None
         self._data: list[tuple[int, JsonView]] = []
@@ -97,7 +97,7 @@ class Coalescer:
         if isinstance(chunk, UpstreamChunk):
             self._cover(chunk)
         elif self._is_joined:
-            self._bound(chunk)
+            self._count_uncovered(chunk)
             self._uncovered.append(partial(self._add, chunk))
             self._cuts_pair = isinstance(chunk, TextChunk | ReasoningChunk) and _ends_in_half(
                 chunk.text
@@ -105,7 +105,7 @@ class Coalescer:
         else:
             self._add(chunk)
 
-    def _bound(self, chunk: Chunk) -> None:
+    def _count_uncovered(self, chunk: Chunk) -> None:
         self._uncovered_chars += len(getattr(chunk, "text", ""))
         if self._uncovered_chars > MAX_UNCOVERED_CHARS:
             raise BadRequest(
@@ -157,35 +157,35 @@ class Coalescer:
             self._close_delta()
         self._ready.append(body)
 
-    def take(self) -> Taken:
+    def take(self) -> EventBatch:
         """Remove and return all events that can be written now."""
         self._close_delta()
-        taken = Taken(bodies=self._ready, upstream=self._upstream, data=self._data)
+        batch = EventBatch(bodies=self._ready, upstream=self._upstream, data=self._data)
         self._ready, self._data, self._upstream = [], [], None
-        self.pending_chars = len(self._held)
-        return taken
+        self.pending_chars = len(self._half_pair)
+        return batch
 
     def drop_uncovered(self) -> None:
         """Drop the chunks after the last cursor, which the upstream sends again."""
         self._uncovered, self._uncovered_chars, self._cuts_pair = [], 0, False
 
-    def finish(self) -> Taken:
+    def finish(self) -> EventBatch:
         """Remove and return all remaining events; half a surrogate pair becomes U+FFFD."""
         self._add_uncovered()
-        if self._held:
+        if self._half_pair:
             self._pieces.append("\ufffd")
-            self._held = ""
-        self._fail_broken()
+            self._half_pair = ""
+        self._fail_invalid_calls()
         return self.take()
 
     def _write(self, kind: DeltaKind, call: str, text: str) -> None:
-        if self._open != (kind, call):
+        if self._open_kind != (kind, call):
             self._end_part()
-            self._open = (kind, call)
-        text = self._held + text
-        self._held = ""
+            self._open_kind = (kind, call)
+        text = self._half_pair + text
+        self._half_pair = ""
         if _ends_in_half(text):
-            self._held, text = text[-1], text[:-1]
+            self._half_pair, text = text[-1], text[:-1]
         if text:
             self._pieces.append(text)
             self.pending_chars += len(text)
@@ -193,25 +193,25 @@ class Coalescer:
     def _start_tool(self, chunk: ToolCallChunk) -> None:
         self._end_part()
         if chunk.error:
-            self._broken.append(chunk)
+            self._invalid_calls.append(chunk)
             return
-        self._ready.append(self._started(chunk))
+        self._ready.append(self._started_event(chunk))
 
-    def _fail_broken(self) -> None:
+    def _fail_invalid_calls(self) -> None:
         """Add the calls with an invalid input, each with a failed result.
 
         They come last and in one append, so that no result stands between the calls of a round.
         """
-        broken, self._broken = self._broken, []
-        if broken:
+        invalid_calls, self._invalid_calls = self._invalid_calls, []
+        if invalid_calls:
             self._end_part()
-        self._ready += [self._started(chunk) for chunk in broken]
-        for chunk in broken:
+        self._ready += [self._started_event(chunk) for chunk in invalid_calls]
+        for chunk in invalid_calls:
             call = {"tool_call_id": chunk.tool_call_id, "name": chunk.name}
-            failed = ToolResultChunk(**call, success=False, output=chunk.error)
-            self._return_tool(failed, reason="denied")
+            result = ToolResultChunk(**call, success=False, output=chunk.error)
+            self._return_tool(result, reason="denied")
 
-    def _started(self, chunk: ToolCallChunk) -> ToolStarted:
+    def _started_event(self, chunk: ToolCallChunk) -> ToolStarted:
         part = self._tool_parts.get(chunk.tool_call_id)
         facts = self._facts_of(chunk)
         return ToolStarted(
@@ -240,18 +240,18 @@ class Coalescer:
         return self._parts - 1
 
     def _end_part(self) -> None:
-        if self._held:
+        if self._half_pair:
             self._pieces.append("\ufffd")
-            self._held = ""
+            self._half_pair = ""
         self._close_delta()
-        self._open = self._part = None
+        self._open_kind = self._part = None
 
     def _close_delta(self) -> None:
-        if not self._pieces or self._open is None:
+        if not self._pieces or self._open_kind is None:
             return
         text = clean_text("".join(self._pieces))
         self._pieces = []
-        kind, call = self._open
+        kind, call = self._open_kind
         if self._part is None:
             self._part = self._next_part()
             if kind == "tool_input":

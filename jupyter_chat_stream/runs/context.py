@@ -23,7 +23,7 @@ from ..shared.records import MessageRecord, Params, ToolDefinition, Usage
 from ..shared.tool_records import ThreadTools, ToolRecord
 from ..store.front import ChatStore, ProviderData, RunRef, UpstreamPlace
 from . import parameters
-from .reply_turns import MIN_RESULT_CHARS, unfinished
+from .reply_turns import MIN_RESULT_CHARS, end_of_rounds
 from .turns import Draft, FileBlock, TurnMaker
 
 CHARS_PER_TOKEN = 3.0
@@ -36,8 +36,8 @@ class Gathered:
     """The prompt's data from log and settings. ``begun_ms``: the time when work on the run began.
 
     ``provider_data``: by run id, the blocks that only their provider gets back. ``tools``: the
-    definitions that were resolved for the run; None before that. ``offers`` and ``chosen``: the
-    input of that resolution. ``spent``: the usage of the ended rounds.
+    definitions that were resolved for the run; None before that. ``offers`` and
+    ``thread_tools``: the input of that resolution. ``rounds_usage``: the usage of the ended rounds.
     """
 
     reply: MessageRecord
@@ -49,39 +49,39 @@ class Gathered:
     provider_data: Mapping[str, Sequence[ProviderData]] = field(default_factory=dict)
     tools: Sequence[ToolDefinition] | None = None
     offers: Sequence[ToolRecord] = ()
-    chosen: ThreadTools | None = None
-    spent: Usage | None = None
+    thread_tools: ThreadTools | None = None
+    rounds_usage: Usage | None = None
 
 
 async def gather(store: ChatStore, run: RunRef, system: str | None) -> Gathered:
     """Read the run's branch and the system prompts that apply, widest first."""
-    found = await store.runs.context(run, MAX_BRANCH, store.now_ms())
-    systems = (system, found.preferences["system"], found.thread["system"])
+    context = await store.runs.context(run, MAX_BRANCH, store.now_ms())
+    systems = (system, context.preferences["system"], context.thread["system"])
     return Gathered(
-        reply=found.reply,
-        branch=tuple(found.branch),
+        reply=context.reply,
+        branch=tuple(context.branch),
         systems=tuple(text for text in systems if text),
-        begun_ms=found.begun_ms,
-        owner=found.thread["owner"],
-        upstream=found.upstream,
-        provider_data=found.provider_data,
-        tools=found.tools,
-        offers=found.offers,
-        chosen=found.thread.get("tools"),
-        spent=found.spent,
+        begun_ms=context.begun_ms,
+        owner=context.thread["owner"],
+        upstream=context.upstream,
+        provider_data=context.provider_data,
+        tools=context.tools,
+        offers=context.offers,
+        thread_tools=context.thread.get("tools"),
+        rounds_usage=context.spent,
     )
 
 
 async def gather_round(store: ChatStore, run: RunRef, gathered: Gathered) -> Gathered:
     """Read the reply again after a round of tool calls; the messages before it stay."""
-    found = await store.runs.reply_context(run)
+    context = await store.runs.reply_context(run)
     return replace(
         gathered,
-        reply=found.reply,
-        upstream=found.upstream,
-        provider_data={**gathered.provider_data, **found.provider_data},
-        tools=gathered.tools if found.tools is None else found.tools,
-        spent=found.spent,
+        reply=context.reply,
+        upstream=context.upstream,
+        provider_data={**gathered.provider_data, **context.provider_data},
+        tools=gathered.tools if context.tools is None else context.tools,
+        rounds_usage=context.spent,
     )
 
 
@@ -101,8 +101,8 @@ class PromptDraft:
         for block in (block for draft in self.drafts for block in draft.blocks):
             if isinstance(block, FileBlock) and block.attachment_id not in files:
                 with suppress(AttachmentNotFound):
-                    found = await store.attachments.content(self.owner, block.attachment_id)
-                    files[block.attachment_id] = found
+                    content = await store.attachments.content(self.owner, block.attachment_id)
+                    files[block.attachment_id] = content
         return self.with_files(files)
 
     def with_files(self, files: Mapping[str, bytes]) -> Prompt:
@@ -124,10 +124,10 @@ def draft_prompt(
     """
     system = "\n\n".join(gathered.systems) or None
     options = _options(params, model, gathered.reply)
-    max_tokens = _max_tokens(options.pop("max_tokens", answer_room(model)), model)
-    partial = content_of(gathered.reply["parts"][unfinished(gathered.reply["parts"]) :])
-    given = params.get("tools") if gathered.tools is None else gathered.tools
-    tools = tuple(map(tool_of, given or ()))
+    max_tokens = _max_tokens(options.pop("max_tokens", answer_tokens(model)), model)
+    partial = content_of(gathered.reply["parts"][end_of_rounds(gathered.reply["parts"]) :])
+    definitions = params.get("tools") if gathered.tools is None else gathered.tools
+    tools = tuple(map(tool_of, definitions or ()))
     budget = (model.context_tokens - max_tokens) * CHARS_PER_TOKEN
     budget -= len(system or "") + len(partial) + sum(map(_chars_of, tools))
     data = gathered.provider_data
@@ -179,11 +179,11 @@ def _upstream(place: UpstreamPlace | None) -> Upstream | None:
     return None if place is None else Upstream(handle=place.handle, cursor=place.cursor)
 
 
-def answer_room(model: Model) -> int:
+def answer_tokens(model: Model) -> int:
     """Return how many tokens are reserved for an answer, unless the request sets a length."""
     # A canned answer has a fixed length, so a bound would gain nothing.
-    most = model.max_output_tokens
-    return most if model.canned else min(most, ANSWER_TOKENS)
+    max_tokens = model.max_output_tokens
+    return max_tokens if model.canned else min(max_tokens, ANSWER_TOKENS)
 
 
 def _answers(reply: MessageRecord) -> tuple[Answered, ...]:
@@ -206,10 +206,10 @@ def _chars_of(tool: Tool) -> int:
     return len(tool.name) + len(tool.description) + len(schema)
 
 
-def _max_tokens(wanted: Any, model: Model) -> int:
-    if not isinstance(wanted, int) or isinstance(wanted, bool) or wanted < 1:
+def _max_tokens(value: Any, model: Model) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise BadRequest("'max_tokens' must be a whole number, at least 1.", field="max_tokens")
-    return min(wanted, model.max_output_tokens)
+    return min(value, model.max_output_tokens)
 
 
 def _fitting(drafts: Sequence[Draft], budget: float) -> list[Draft]:
@@ -218,32 +218,32 @@ def _fitting(drafts: Sequence[Draft], budget: float) -> list[Draft]:
     Results of tools are shortened before a turn is left out: the oldest first. Results after the
     person's last turn are shortened only if that turn does not fit otherwise.
     """
-    last = max((index for index, draft in enumerate(drafts) if draft.is_persons), default=0)
-    newest = _shortened(drafts[last:], budget)
-    left = budget - _total(newest)
-    kept: list[Draft] = []
-    for draft in reversed([*_shortened(drafts[:last], left), *newest]):
+    newest_start = max((index for index, draft in enumerate(drafts) if draft.is_persons), default=0)
+    newest = _shortened(drafts[newest_start:], budget)
+    rest = budget - _total(newest)
+    fitting: list[Draft] = []
+    for draft in reversed([*_shortened(drafts[:newest_start], rest), *newest]):
         budget -= draft.chars()
         if budget < 0:
             break
-        kept.append(draft)
-    kept.reverse()
-    while kept and not kept[0].is_persons:  # a prompt begins with a person's turn
-        kept.pop(0)
+        fitting.append(draft)
+    fitting.reverse()
+    while fitting and not fitting[0].is_persons:  # a prompt begins with a person's turn
+        fitting.pop(0)
     # A prompt must not contain a result without its call.
-    return [kept[0].without_results(), *kept[1:]] if kept else []
+    return [fitting[0].without_results(), *fitting[1:]] if fitting else []
 
 
 def _shortened(drafts: Sequence[Draft], budget: float) -> list[Draft]:
     """Shorten results of tools and omit their files, oldest first, until the turns fit."""
-    made = list(drafts)
-    excess = _total(made) - budget
-    for index, draft in enumerate(made):
+    shorter = list(drafts)
+    excess = _total(shorter) - budget
+    for index, draft in enumerate(shorter):
         if excess <= 0:
             break
-        made[index] = draft.shortened(MIN_RESULT_CHARS).without_result_files()
-        excess -= draft.chars() - made[index].chars()
-    return made
+        shorter[index] = draft.shortened(MIN_RESULT_CHARS).without_result_files()
+        excess -= draft.chars() - shorter[index].chars()
+    return shorter
 
 
 def _total(drafts: Sequence[Draft]) -> int:
@@ -252,5 +252,5 @@ def _total(drafts: Sequence[Draft]) -> int:
 
 def _mark_for_caching(turns: Sequence[Turn]) -> tuple[Turn, ...]:
     """Mark the newest turn, and the last turn of the previous prompt."""
-    marked = {len(turns) - 1, len(turns) - 3}
-    return tuple(replace(turn, cache=index in marked) for index, turn in enumerate(turns))
+    marked_indexes = {len(turns) - 1, len(turns) - 3}
+    return tuple(replace(turn, cache=index in marked_indexes) for index, turn in enumerate(turns))

@@ -1,8 +1,8 @@
 """Turns of a prompt before the bytes of their files are read. Pure.
 
 A file of a tool's result stands right after the result, and is left out with it. When its bytes are
-read (``give``), the file becomes part of the result; if the model does not get the file, a remark
-in the result says so.
+read (``add_file``), the file becomes part of the result; if the model does not get the file, a
+remark in the result says so.
 """
 
 from __future__ import annotations
@@ -63,13 +63,13 @@ class Draft:
 
     def without_results(self) -> Draft:
         """Return a person's turn without results, because their calls are left out."""
-        kept = (block for block in self.blocks if not _is_of_result(block))
-        return Draft(role=self.role, blocks=tuple(kept))
+        blocks = (block for block in self.blocks if not _is_of_result(block))
+        return Draft(role=self.role, blocks=tuple(blocks))
 
-    def shortened(self, most: int) -> Draft:
-        """Return the turn with each result cut to about ``most`` characters."""
+    def shortened(self, max_chars: int) -> Draft:
+        """Return the turn with each result cut to about ``max_chars`` characters."""
         blocks = (
-            shortened(block, most) if isinstance(block, ToolResultBlock) else block
+            shortened(block, max_chars) if isinstance(block, ToolResultBlock) else block
             for block in self.blocks
         )
         return Draft(role=self.role, blocks=tuple(blocks))
@@ -79,13 +79,13 @@ class Draft:
         blocks: list[DraftBlock] = []
         for block in self.blocks:
             if isinstance(block, FileBlock) and block.result_of is not None:
-                remark(blocks, block.result_of, f"[The file {block.name!r} is left out here.]")
+                add_remark(blocks, block.result_of, f"[The file {block.name!r} is left out here.]")
             else:
                 blocks.append(block)
         return Draft(role=self.role, blocks=tuple(blocks))
 
 
-class FileRoom:
+class FileBudget:
     """Leaves out the files for which a prompt has no space. It gets the newest turn first.
 
     Args:
@@ -94,7 +94,7 @@ class FileRoom:
     """
 
     def __init__(self, size: int, of_results: int) -> None:
-        self.gone: list[str] = []
+        self.left_out_names: list[str] = []
         """The names of a person's attached files that were left out."""
         self._size = size
         self._of_results = of_results
@@ -108,18 +108,18 @@ class FileRoom:
             if not isinstance(block, FileBlock) or self._takes(block):
                 blocks.append(block)
                 continue
-            said = "left out: the files of this chat are too large together"
-            said = f"[The file {block.name!r} is {said}.]"
+            sentence = "left out: the files of this chat are too large together"
+            sentence = f"[The file {block.name!r} is {sentence}.]"
             if block.result_of is not None:
-                remarks.append((block.result_of, said))
+                remarks.append((block.result_of, sentence))
             else:
-                self.gone.append(block.name)
-                blocks.append(TextBlock(text=said))
+                self.left_out_names.append(block.name)
+                blocks.append(TextBlock(text=sentence))
         if newest_first:
             blocks.reverse()
-        for tool_call_id, said in reversed(remarks):
-            remark(blocks, tool_call_id, said)
-        return Draft(role=draft.role, blocks=tuple(joined(blocks)))
+        for tool_call_id, sentence in reversed(remarks):
+            add_remark(blocks, tool_call_id, sentence)
+        return Draft(role=draft.role, blocks=tuple(join_texts(blocks)))
 
     def _takes(self, block: FileBlock) -> bool:
         is_of_result = block.result_of is not None
@@ -130,22 +130,22 @@ class FileRoom:
         return True
 
 
-def remark(blocks: list[DraftBlock], tool_call_id: str, text: str) -> None:
+def add_remark(blocks: list[DraftBlock], tool_call_id: str, text: str) -> None:
     """Add a sentence to the result of a call among some blocks."""
-    for place, result in _results_of(blocks, tool_call_id):
-        blocks[place] = replace(result, remarks=(*result.remarks, text))
+    for index, result in _results_of(blocks, tool_call_id):
+        blocks[index] = replace(result, remarks=(*result.remarks, text))
 
 
-def give(blocks: list[DraftBlock], tool_call_id: str, made: Block) -> None:
+def add_file(blocks: list[DraftBlock], tool_call_id: str, block: Block) -> None:
     """Add a file, whose bytes were read, to the result of its call; a text becomes a remark."""
-    if isinstance(made, TextBlock):
-        remark(blocks, tool_call_id, made.text)
-    elif isinstance(made, (ImageBlock, DocumentBlock)):
-        for place, result in _results_of(blocks, tool_call_id):
-            blocks[place] = replace(result, files=(*result.files, made))
+    if isinstance(block, TextBlock):
+        add_remark(blocks, tool_call_id, block.text)
+    elif isinstance(block, (ImageBlock, DocumentBlock)):
+        for index, result in _results_of(blocks, tool_call_id):
+            blocks[index] = replace(result, files=(*result.files, block))
 
 
-def joined(blocks: Iterable[B | TextBlock]) -> Iterator[B | TextBlock]:
+def join_texts(blocks: Iterable[B | TextBlock]) -> Iterator[B | TextBlock]:
     """Join neighbouring texts into one, and leave out blank texts."""
     texts: list[str] = []
     for block in blocks:
@@ -165,15 +165,15 @@ def _results_of(
 ) -> list[tuple[int, ToolResultBlock]]:
     """Yield the result of a call with its index, if the blocks have it."""
     return [
-        (place, block)
-        for place, block in enumerate(blocks)
+        (index, block)
+        for index, block in enumerate(blocks)
         if isinstance(block, ToolResultBlock) and block.tool_call_id == tool_call_id
     ]
 
 
 def _text_of(block: DraftBlock) -> str | None:
-    told = (TextBlock, ToolUseBlock, ToolResultBlock)
-    return block.text if isinstance(block, told) else None
+    text_types = (TextBlock, ToolUseBlock, ToolResultBlock)
+    return block.text if isinstance(block, text_types) else None
 
 
 def _is_of_result(block: DraftBlock) -> bool:

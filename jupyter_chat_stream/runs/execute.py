@@ -165,7 +165,7 @@ class Execution:
         last, self._last_round = self._last_round, None
         work = gather(store, run, config.system) if last is None else gather_round(store, run, last)
         found = await work
-        self._spent.rounds = found.spent
+        self._spent.rounds = found.rounds_usage
         gathered = await self._unless_stopped(rounds.resolve(found))
         if gathered is None:
             await self._leave(self._append_to(found))
@@ -221,7 +221,7 @@ class Execution:
     async def _end(self, gathered: Gathered, appender: Appender, end: EndChunk) -> bool:
         """End the answer or its round; True if the round has calls to review."""
         usage = await usage_with_cost(self._services.registry.get(self._claimed.model)[0], end)
-        total = with_rounds(gathered.spent, usage)
+        total = with_rounds(gathered.rounds_usage, usage)
         if self._build is not None:
             return await self._end_version(self._build, gathered, appender, total)
         if not appender.has_calls and not any(open_calls(gathered.reply["parts"])):
@@ -233,7 +233,7 @@ class Execution:
             note = NoteAdded(text=TOO_MANY_ROUNDS.format(rounds=most))
             await appender.finish(lambda: (note, *_completion(gathered, appender, end, total)))
             return False
-        await appender.finish((), release=False, spent=total)
+        await appender.finish((), release=False, rounds_usage=total)
         self._spent.end_round(total)
         self._claimed = replace(self._claimed, retries=0)  # failures are counted per round
         self._last_round = gathered
@@ -245,7 +245,9 @@ class Execution:
         """Add the test call of a build's version, in the transaction of the version's last text."""
         book = self._rounds.book(gathered)
         await appender.finish(
-            lambda: build.after_version(gathered, appender, book, spent), release=False, spent=spent
+            lambda: build.after_version(gathered, appender, book, spent),
+            release=False,
+            rounds_usage=spent,
         )
         self._spent.end_round(spent)
         self._claimed = replace(self._claimed, retries=0)
@@ -296,8 +298,8 @@ class Execution:
 
     async def _leave(self, appender: Appender) -> None:
         if self._why == "cancelled":
-            told = await self._services.tokens.of_thread(self._claimed.run.thread.id)
-            await appender.finish((await self._finalized("cancelled"),), told=told)
+            usage_by_run = await self._services.tokens.of_thread(self._claimed.run.thread.id)
+            await appender.finish((await self._finalized("cancelled"),), usage_by_run=usage_by_run)
         else:  # the server stops, so the run is due again for another process
             appender.drop_uncovered()
             await appender.finish((StatusChanged(phase="queued", detail="the server stopped"),))

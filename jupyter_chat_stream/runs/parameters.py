@@ -15,33 +15,33 @@ from ..shared.json_objects import JsonObject, JsonView
 from ..shared.spelling import did_you_mean
 
 
-def taken_by(model: Model, given: JsonView) -> JsonObject:
+def taken_by(model: Model, params: JsonView) -> JsonObject:
     """Return the parameters that a model offers and whose values fit."""
     return {
-        parameter.name: given[parameter.name]
+        parameter.name: params[parameter.name]
         for parameter in model.parameters
-        if parameter.name in given and _fits(parameter, given[parameter.name])
+        if parameter.name in params and _fits(parameter, params[parameter.name])
     }
 
 
-def check(model: Model, given: JsonView) -> None:
+def check(model: Model, params: JsonView) -> None:
     """Check the parameters of a thread against its model.
 
     Raises:
         InvalidInput: the model does not offer a parameter, or a value does not fit.
     """
-    offered = {parameter.name: parameter for parameter in model.parameters}
-    for name, value in given.items():
-        known = offered.get(name)
-        if known is None:
+    parameters = {parameter.name: parameter for parameter in model.parameters}
+    for name, value in params.items():
+        parameter = parameters.get(name)
+        if parameter is None:
             raise InvalidInput(
                 f"The model {model.label!r} offers no parameter {name[:64]!r} for a thread."
-                f"{did_you_mean(name, offered)} It offers: {', '.join(offered) or 'none'}.",
+                f"{did_you_mean(name, parameters)} It offers: {', '.join(parameters) or 'none'}.",
                 field="params",
             )
-        if not _fits(known, value):
+        if not _fits(parameter, value):
             raise InvalidInput(
-                f"The parameter {name!r} of {model.label!r} must be {_wanted(known)}.",
+                f"The parameter {name!r} of {model.label!r} must be {_describe(parameter)}.",
                 field="params",
             )
 
@@ -56,9 +56,9 @@ def _fits(parameter: Parameter, value: Any) -> bool:
     return is_enough and (parameter.most is None or value <= parameter.most)
 
 
-def _wanted(parameter: Parameter) -> str:
+def _describe(parameter: Parameter) -> str:
     if parameter.kind == "choice":
         return f"one of {', '.join(parameter.choices)}"
-    least = "" if parameter.least is None else f" from {parameter.least:g}"
-    most = "" if parameter.most is None else f" up to {parameter.most:,.15g}"
-    return f"a {'whole ' if parameter.kind == 'whole' else ''}number{least}{most}"
+    lower_bound = "" if parameter.least is None else f" from {parameter.least:g}"
+    upper_bound = "" if parameter.most is None else f" up to {parameter.most:,.15g}"
+    return f"a {'whole ' if parameter.kind == 'whole' else ''}number{lower_bound}{upper_bound}"

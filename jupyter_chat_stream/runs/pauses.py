@@ -59,6 +59,6 @@ def _question(chunk: AskChunk, now_ms: int, request_id: str) -> InputRequested:
     )
 
 
-def _check(is_fine: bool, what: str) -> None:
+def _check(is_fine: bool, fault: str) -> None:
     if not is_fine:
-        raise BadRequest(f"The provider {what}; this is a fault of the provider.")
+        raise BadRequest(f"The provider {fault}; this is a fault of the provider.")

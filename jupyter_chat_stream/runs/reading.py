@@ -34,14 +34,14 @@ class StreamReading:
         appender: Appender,
         store: ChatStore,
         stall_timeout_s: float | None,
-        spent: SpentTokens,
+        spent_tokens: SpentTokens,
     ) -> None:
         self.end: EndChunk | None = None
         self.pause: Pause | None = None
         self._store = store
         self._chunks = chunks
         self._appender = appender
-        self._spent = spent
+        self._spent_tokens = spent_tokens
         self._stall_timeout_s = stall_timeout_s
         self._loop = asyncio.get_running_loop()
         self._heard_at = self._loop.time()
@@ -50,7 +50,7 @@ class StreamReading:
         self._placed_at: float | None = None  # since then, only cursors have come
 
     async def run(self) -> None:
-        reading = asyncio.ensure_future(self._read())
+        reading = asyncio.ensure_future(self._read_chunks())
         if self._stall_timeout_s is not None:
             self._watch(reading, self._stall_timeout_s)
         try:
@@ -65,7 +65,7 @@ class StreamReading:
             if self._timer is not None:
                 self._timer.cancel()
 
-    async def _read(self) -> None:
+    async def _read_chunks(self) -> None:
         is_building = False
         async with aclosing(self._chunks) as chunks:
             async for chunk in chunks:
@@ -74,7 +74,7 @@ class StreamReading:
                     self.end = chunk
                     continue
                 if isinstance(chunk, UsageChunk):
-                    self._spent.tell(chunk)
+                    self._spent_tokens.take_report(chunk)
                     continue
                 if isinstance(chunk, (AskChunk, SleepChunk)):
                     store = self._store
@@ -88,7 +88,7 @@ class StreamReading:
                 if isinstance(chunk, TextChunk) and not is_building:
                     is_building, status = True, StatusChanged(phase="building")
                 self._appender.add(chunk, status)
-                await self._appender.room()
+                await self._appender.wait_for_space()
 
     def _is_news(self, chunk: Chunk) -> bool:
         """Return whether to commit a chunk: a cursor without new text is committed rarely."""

@@ -52,19 +52,19 @@ def reply_turns(
     return _Rounds(parts, is_ended=is_ended).reply_turns(data)
 
 
-def unfinished(parts: Sequence[Part]) -> int:
+def end_of_rounds(parts: Sequence[Part]) -> int:
     """Return the index of the first part after the last round."""
-    own = {part["tool_call_id"] for part in parts if _is_own_call(part)}
-    ends = (i + 1 for i, part in enumerate(parts) if _result_id(part) in own)
+    own_ids = {part["tool_call_id"] for part in parts if _is_own_call(part)}
+    ends = (i + 1 for i, part in enumerate(parts) if _result_id(part) in own_ids)
     return max(ends, default=0)
 
 
-def shortened(block: ToolResultBlock, most: int) -> ToolResultBlock:
-    """Return a result with its output cut to about ``most`` characters, and a mark."""
+def shortened(block: ToolResultBlock, max_chars: int) -> ToolResultBlock:
+    """Return a result with its output cut to about ``max_chars`` characters, and a mark."""
     text = replace(block, remarks=()).output_text
-    if len(text) <= max(most, MIN_RESULT_CHARS):
+    if len(text) <= max(max_chars, MIN_RESULT_CHARS):
         return block
-    return replace(block, output=f"{text[: max(most, MIN_RESULT_CHARS)]}\n{CUT_MARK}")
+    return replace(block, output=f"{text[: max(max_chars, MIN_RESULT_CHARS)]}\n{CUT_MARK}")
 
 
 class _Rounds:
@@ -79,7 +79,7 @@ class _Rounds:
         self._turns: list[ReplyTurn] = []
         self._blocks: list[Block] = []
         self._calls: list[ToolCallPart] = []
-        self._own: set[str] = set()
+        self._own_ids: set[str] = set()
         self._text_from = 0  # the first part whose text is in no block yet
         self._has_result = False  # whether this round has a result already
 
@@ -88,7 +88,7 @@ class _Rounds:
             if item.part < 0:
                 self._blocks.append(ReasoningBlock(data=item.data))
         for index, part in enumerate(self._parts):
-            self._take(index, part)
+            self._add_part(index, part)
             for item in data:
                 if item.part == index:
                     self._begin_round(index + 1)
@@ -97,19 +97,19 @@ class _Rounds:
         self._end_round(len(self._parts))
         return self._turns
 
-    def _take(self, index: int, part: Part) -> None:
+    def _add_part(self, index: int, part: Part) -> None:
         if _is_own_call(part):
             self._begin_round(index)
             self._end_text(index)
             self._add_call(part)
         elif part["kind"] in ("text", "reasoning"):
             self._begin_round(index)
-        elif _result_id(part) in self._own:
+        elif _result_id(part) in self._own_ids:
             self._has_result = True
 
     def _add_call(self, part: ToolCallPart) -> None:
         id_ = part["tool_call_id"]
-        self._own.add(id_)
+        self._own_ids.add(id_)
         if id_ in self._results or self._is_ended:
             self._calls.append(part)
             self._blocks.append(
@@ -129,9 +129,9 @@ class _Rounds:
     def _round_results(self) -> Iterator[Block]:
         for call in self._calls:
             id_, name = call["tool_call_id"], call["name"]
-            found = self._results.get(id_)
-            success = found is not None and found["success"]
-            output = output_instead(call) if found is None else found["output"]
+            result = self._results.get(id_)
+            success = result is not None and result["success"]
+            output = output_instead(call) if result is None else result["output"]
             yield ToolResultBlock(tool_call_id=id_, name=name, success=success, output=output)
 
     def _end_text(self, index: int) -> None:

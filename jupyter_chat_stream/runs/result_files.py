@@ -52,67 +52,75 @@ class ResultFiles:
 
     def __init__(self, store: ChatStore, config: ChatStream, owner: str) -> None:
         self._store = store
-        self._most = config.max_attachment_bytes
+        self._max_bytes = config.max_attachment_bytes
         self._owner = owner
         self._size = 0  # of the stored files
 
-    async def keep(self, done: ToolDone) -> KeptResult:
+    async def keep(self, result: ToolDone) -> KeptResult:
         """Store the files of a result, and also an output that is too large for an event."""
         try:
-            given, success = clean_json(done.output), done.success
-            room = MAX_PER_RESULT - (bounded(given)[1] is not None)
+            clean_output, success = clean_json(result.output), result.success
+            max_files = MAX_PER_RESULT - (bounded(clean_output)[1] is not None)
         except RecursionError:
-            given, success, room = "The output of the tool is nested too deeply.", False, 0
+            clean_output, success, max_files = (
+                "The output of the tool is nested too deeply.",
+                False,
+                0,
+            )
         ids: list[str] = []
-        lost = await self._store_all(done.attachments[:room], ids)
-        if len(done.attachments) > room:
-            lost.append(f"{len(done.attachments) - room} more files were not kept: too many.")
-        output, whole = bounded(with_notes(given, lost))
-        if whole is not None:
-            lost = await self._store_all([whole], ids)
-            size = size_in_words(len(whole.data))
-            told = f"The whole, {size}, is in {whole.name!r}." if not lost else lost[0]
-            output = f"{output}\n[This is the beginning. {told}]"
+        problems = await self._store_all(result.attachments[:max_files], ids)
+        if len(result.attachments) > max_files:
+            problems.append(
+                f"{len(result.attachments) - max_files} more files were not kept: too many."
+            )
+        output, full_file = bounded(with_notes(clean_output, problems))
+        if full_file is not None:
+            problems = await self._store_all([full_file], ids)
+            size = size_in_words(len(full_file.data))
+            sentence = (
+                f"The whole, {size}, is in {full_file.name!r}." if not problems else problems[0]
+            )
+            output = f"{output}\n[This is the beginning. {sentence}]"
         return KeptResult(success=success, output=output, attachment_ids=tuple(ids))
 
     async def _store_all(self, files: Sequence[NewFile], ids: list[str]) -> list[str]:
         """Store files and add their ids. Returns a sentence for each refused file."""
-        lost = []
+        problems = []
         try:
             for file in files:
                 try:
-                    ids.append(await self._store_one(file))
+                    ids.append(await self._store_file(file))
                 except StoreError:
                     raise
                 except ChatStreamError as error:
-                    lost.append(f"The file {_name(file)!r} was not kept: {error.message}")
+                    problems.append(f"The file {_name(file)!r} was not kept: {error.message}")
         except BaseException:
             await self.drop(ids)
             raise
-        return lost
+        return problems
 
     async def drop(self, attachment_ids: Sequence[str]) -> None:
         """Delete files that no result names."""
-        for each in attachment_ids:
+        for attachment_id in attachment_ids:
             try:
-                await self._store.attachments.delete(self._owner, each)
+                await self._store.attachments.delete(self._owner, attachment_id)
             except (AttachmentNotFound, AttachmentInUse):
                 pass  # the file is gone, or a reply has it
             except StoreError:
                 return  # the database is away; the files expire after a day
 
-    async def _store_one(self, file: NewFile) -> str:
+    async def _store_file(self, file: NewFile) -> str:
         name, size = _name(file), len(file.data)
-        most = min(self._most, MAX_RESULT_FILES_BYTES - self._size)
-        if size > most:
-            raise AttachmentTooLarge(size, most)
+        max_bytes = min(self._max_bytes, MAX_RESULT_FILES_BYTES - self._size)
+        if size > max_bytes:
+            raise AttachmentTooLarge(size, max_bytes)
         upload = Upload(
             self._store,
             self._owner,
             name=name,
             check=TypeCheck(file.type, name),
             size=size,
-            most=MAX_PER_MESSAGE * self._most,
+            max_unsent_bytes=MAX_PER_MESSAGE * self._max_bytes,
             is_live=lambda: True,
         )
         try:
@@ -139,9 +147,9 @@ def bounded(output: Any) -> tuple[Any, NewFile | None]:
     name = "output.txt" if is_text else "output.json"
     text = raw.decode() if is_text else json.dumps(output, ensure_ascii=False, indent=1)
     data = text.encode("utf-8", "replace")
-    room = MAX_OUTPUT_BYTES - MARGIN_BYTES
-    head = raw[:room].decode(errors="ignore")
-    while _size(head) > room:  # JSON needs several bytes for some characters
+    max_head_bytes = MAX_OUTPUT_BYTES - MARGIN_BYTES
+    head = raw[:max_head_bytes].decode(errors="ignore")
+    while _size(head) > max_head_bytes:  # JSON needs several bytes for some characters
         head = head[: len(head) // 2]
     type_ = "text/plain" if is_text else "application/json"
     return head, NewFile(name=name, type=type_, data=data)

@@ -52,7 +52,7 @@ from .toolset import ToolBook, known_tools, plan_calls, resolve_tools, wanted_na
 
 log = logging.getLogger("jupyter_chat_stream.runs")
 
-GONE = "This tool does not exist any more. The call was not made."
+TOOL_IS_GONE = "This tool does not exist any more. The call was not made."
 TOO_MANY_ROUNDS = "The answer ends here: the model has called tools {rounds} times in a row."
 
 
@@ -82,19 +82,19 @@ class ToolRounds:
             return gathered
         tools: Sequence[ToolDefinition] = ()
         if not gathered.reply["parts"]:  # an answer that began without tools continues without
-            tools = await self._resolved(gathered)
+            tools = await self._find_tools(gathered)
         if tools:
             await self._store.tools.keep(self._claimed.run, self._claimed.attempt, tools)
         return replace(gathered, tools=tuple(tools))
 
-    async def _resolved(self, gathered: Gathered) -> Sequence[ToolDefinition]:
+    async def _find_tools(self, gathered: Gathered) -> Sequence[ToolDefinition]:
         """Resolve the run's tools. Sources are asked only for tools that may be on."""
         requested = self._claimed.params.get("tools")
-        names = wanted_names(requested, gathered.chosen, self._config)
+        names = wanted_names(requested, gathered.thread_tools, self._config)
         listing = await self._server.of(gathered.owner).named(names)
         self.notes = tuple(problem["message"] for problem in listing.problems)
-        known = known_tools(listing.tools, gathered.offers)
-        return resolve_tools(requested, gathered.chosen, known, self._config)
+        tools_by_name = known_tools(listing.tools, gathered.offers)
+        return resolve_tools(requested, gathered.thread_tools, tools_by_name, self._config)
 
     def book(self, gathered: Gathered) -> ToolBook:
         """Return the facts for the log about calls that the model makes now."""
@@ -114,10 +114,10 @@ class ToolRounds:
         plans = await self._plans(gathered)
         phase: Phase = "building" if BUILD in self._claimed.params else "tool_calling"
         while True:
-            reviewed = await self._store.tools.review(run, attempt, plans, phase)
-            if not reviewed.in_place:
-                return not reviewed.is_waiting
-            await self._make_all(reviewed.in_place)
+            outcome = await self._store.tools.review(run, attempt, plans, phase)
+            if not outcome.in_place:
+                return not outcome.is_waiting
+            await self._make_all(outcome.in_place)
 
     async def _plans(self, gathered: Gathered) -> dict[str, CallPlan]:
         """Check the calls without a result, in another thread because schemas are untrusted."""
@@ -156,7 +156,7 @@ class ToolRounds:
         try:
             tool = await self._server.of(call.owner).find(call.name)
             if tool is None:
-                return ToolDone(success=False, output=GONE)
+                return ToolDone(success=False, output=TOOL_IS_GONE)
             return await tool.call(call.input, self._context(call))
         except (StaleAttempt, StoreError):
             raise
@@ -195,8 +195,8 @@ class ToolRounds:
 
     async def _write(self, call: CallInPlace, text: str) -> None:
         run, attempt = self._claimed.run, self._claimed.attempt
-        cleaned = clean_text(text)
-        await self._store.tools.write_in_place(run, attempt, call.tool_call_id, cleaned)
+        clean = clean_text(text)
+        await self._store.tools.write_in_place(run, attempt, call.tool_call_id, clean)
 
     async def _pause(self, call: CallInPlace, chunk: AskChunk | SleepChunk) -> None:
         run, attempt, store = self._claimed.run, self._claimed.attempt, self._store
@@ -213,18 +213,20 @@ class ToolRounds:
         else:
             await store.tools.pause(run, attempt, call.tool_call_id, from_iso(pause.until))
 
-    async def _end(self, call: CallInPlace, done: ToolDone) -> None:
+    async def _end(self, call: CallInPlace, result: ToolDone) -> None:
         run, attempt = self._claimed.run, self._claimed.attempt
         files = ResultFiles(self._store, self._config, call.owner)
-        kept = await files.keep(done)
-        end = partial(self._store.tools.end_in_place, run, attempt, call, success=kept.success)
+        kept_result = await files.keep(result)
+        end = partial(
+            self._store.tools.end_in_place, run, attempt, call, success=kept_result.success
+        )
         try:
-            await end(output=kept.output, attachment_ids=kept.attachment_ids)
+            await end(output=kept_result.output, attachment_ids=kept_result.attachment_ids)
         except (AttachmentTooLarge, AttachmentNotFound) as error:
-            await files.drop(kept.attachment_ids)
-            await end(output=without_files(kept.output, error))
+            await files.drop(kept_result.attachment_ids)
+            await end(output=without_files(kept_result.output, error))
         except BaseException:
-            await files.drop(kept.attachment_ids)
+            await files.drop(kept_result.attachment_ids)
             raise
 
 
@@ -240,8 +242,8 @@ class ThreadBuilds:
         return await self._store.tools.find_build(self._thread, job_id)
 
     async def cancel(self, job_id: str) -> bool:
-        told = await self._tokens.of_thread(self._thread.id)
-        return await self._store.tools.cancel_build(self._thread, job_id, told)
+        usage_by_run = await self._tokens.of_thread(self._thread.id)
+        return await self._store.tools.cancel_build(self._thread, job_id, usage_by_run)
 
 
 def count_rounds(parts: Sequence[Part]) -> int:

@@ -24,13 +24,13 @@ class SpentTokens:
     """The tokens of one run while this process works on it."""
 
     def __init__(self) -> None:
-        self._told: UsageChunk | None = None  # the latest report of the current attempt
-        self._ended: list[UsageChunk] = []
+        self._report: UsageChunk | None = None  # the latest report of the current attempt
+        self._earlier_reports: list[UsageChunk] = []
         self.rounds: Usage | None = None  # of all ended rounds, in any process
 
-    def tell(self, chunk: UsageChunk) -> None:
+    def take_report(self, chunk: UsageChunk) -> None:
         """Take the tokens of this attempt so far, which replace its earlier report."""
-        self._told = chunk
+        self._report = chunk
 
     def begin_attempt(self, *, is_joined: bool) -> None:
         """Add the tokens of the attempt before to the sum, before a new attempt.
@@ -38,13 +38,13 @@ class SpentTokens:
         Args:
             is_joined: whether the attempt joins the same upstream, which reports its tokens again.
         """
-        if self._told is not None and not is_joined:
-            self._ended.append(self._told)
-            self._told = None
+        if self._report is not None and not is_joined:
+            self._earlier_reports.append(self._report)
+            self._report = None
 
-    def end_round(self, spent: Usage) -> None:
+    def end_round(self, usage: Usage) -> None:
         """Take the usage of all rounds so far, including the stream that has just ended."""
-        self._told, self.rounds = None, spent
+        self._report, self.rounds = None, usage
 
     async def end(self, status: EndStatus, registry: Registry, model: str) -> Finalized:
         """Return the end of a run that did not complete, with all tokens and their known cost."""
@@ -52,12 +52,12 @@ class SpentTokens:
 
     async def total(self, registry: Registry, model: str) -> Usage | None:
         """Return all tokens so far and their known cost; None if none were counted."""
-        told = [*self._ended, *([self._told] if self._told else [])]
-        counted = [chunk for chunk in told if counts_of(chunk.usage) is not None]
-        if not counted:
+        chunks = [*self._earlier_reports, *([self._report] if self._report else [])]
+        reports = [chunk for chunk in chunks if counts_of(chunk.usage) is not None]
+        if not reports:
             return self.rounds
-        total = _added([chunk.usage for chunk in counted])
-        end = EndChunk(stop_reason="", model=counted[-1].model, usage=total)
+        total = _sum_of([chunk.usage for chunk in reports])
+        end = EndChunk(stop_reason="", model=reports[-1].model, usage=total)
         provider, _ = registry.get(model)
         return with_rounds(self.rounds, await usage_with_cost(provider, end))
 
@@ -71,32 +71,32 @@ class TokensHere:
 
     @contextmanager
     def hold(
-        self, run: RunRef, spent: SpentTokens, registry: Registry, model: str
+        self, run: RunRef, spent_tokens: SpentTokens, registry: Registry, model: str
     ) -> Iterator[None]:
         """Register the tokens of a run while the block works on it."""
-        mine = self._runs[run.id] = (run.thread.id, partial(spent.total, registry, model))
+        entry = self._runs[run.id] = (run.thread.id, partial(spent_tokens.total, registry, model))
         try:
             yield
         finally:
-            if self._runs.get(run.id) is mine:
+            if self._runs.get(run.id) is entry:
                 del self._runs[run.id]
 
     async def of_thread(self, thread_id: str) -> dict[str, Usage]:
         """Return the tokens of a thread's runs so far, by the run's id."""
-        found: dict[str, Usage] = {}
+        usage_by_run: dict[str, Usage] = {}
         for run_id, (thread, add_up) in list(self._runs.items()):
             usage = await add_up() if thread == thread_id else None
             if usage is not None:
-                found[run_id] = usage
-        return found
+                usage_by_run[run_id] = usage
+        return usage_by_run
 
 
 def with_rounds(rounds: Usage | None, usage: Usage) -> Usage:
     """Add the usage of earlier rounds to the usage of the last stream."""
-    return usage if rounds is None else _added([rounds, usage])
+    return usage if rounds is None else _sum_of([rounds, usage])
 
 
-def _added(usages: Sequence[Mapping[str, float]]) -> dict[str, float]:
+def _sum_of(usages: Sequence[Mapping[str, float]]) -> dict[str, float]:
     """Add up usages; the cost counts only if each attempt has reported one."""
     total: dict[str, float] = {}
     for usage in usages:

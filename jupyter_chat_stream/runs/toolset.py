@@ -33,8 +33,8 @@ INVALID_INPUT = "The input of this call is no JSON object. Send the call again w
 
 def is_admitted(name: str, config: ChatStream) -> bool:
     """Return whether the administrator's lists allow a tool."""
-    allowed = any(fnmatchcase(name, pattern) for pattern in config.allowed_tools)
-    return allowed and not any(fnmatchcase(name, pattern) for pattern in config.denied_tools)
+    is_allowed = any(fnmatchcase(name, pattern) for pattern in config.allowed_tools)
+    return is_allowed and not any(fnmatchcase(name, pattern) for pattern in config.denied_tools)
 
 
 def known_tools(
@@ -47,20 +47,20 @@ def known_tools(
     return {tool["name"]: tool for tool in (*offers, *server)}
 
 
-def is_on(tool: ToolRecord, chosen: ThreadTools | None, config: ChatStream) -> bool:
+def is_on(tool: ToolRecord, thread_tools: ThreadTools | None, config: ChatStream) -> bool:
     """Return whether a thread's messages have a tool by default."""
     if not is_admitted(tool["name"], config):
         return False
     if tool["source"] == "function":
         return True
-    names = config.default_tools if chosen is None else chosen["names"] or ()
+    names = config.default_tools if thread_tools is None else thread_tools["names"] or ()
     return tool["name"] in names
 
 
 def resolve_tools(
     requested: Sequence[str | ToolDefinition] | None,
-    chosen: ThreadTools | None,
-    known: Mapping[str, ToolRecord],
+    thread_tools: ThreadTools | None,
+    tools_by_name: Mapping[str, ToolRecord],
     config: ChatStream,
 ) -> list[ToolDefinition]:
     """Return the tools of a run: its message's own tools, or the tools of its thread.
@@ -69,28 +69,28 @@ def resolve_tools(
 
     Args:
         requested: names of tools, and definitions of the Messages API; None: the thread's tools.
-        chosen: the thread's choice of tools.
-        known: the existing tools, by name.
+        thread_tools: the thread's choice of tools.
+        tools_by_name: the existing tools, by name.
     """
     if requested is None:
-        return [tool for tool in known.values() if is_on(tool, chosen, config)]
-    found: dict[str, ToolDefinition] = {}
+        return [tool for tool in tools_by_name.values() if is_on(tool, thread_tools, config)]
+    resolved: dict[str, ToolDefinition] = {}
     for item in requested:
-        tool = known.get(item) if isinstance(item, str) else item
+        tool = tools_by_name.get(item) if isinstance(item, str) else item
         if tool is not None and (not is_ours(tool) or is_admitted(tool["name"], config)):
-            found.setdefault(str(tool.get("name")), tool)
-    return list(found.values())
+            resolved.setdefault(str(tool.get("name")), tool)
+    return list(resolved.values())
 
 
 def wanted_names(
     requested: Sequence[str | ToolDefinition] | None,
-    chosen: ThreadTools | None,
+    thread_tools: ThreadTools | None,
     config: ChatStream,
 ) -> frozenset[str]:
     """Return the names that ``resolve_tools`` needs from the server's tools."""
     if requested is not None:
         return frozenset(item for item in requested if isinstance(item, str))
-    return frozenset(config.default_tools if chosen is None else chosen["names"] or ())
+    return frozenset(config.default_tools if thread_tools is None else thread_tools["names"] or ())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,8 +111,8 @@ class ToolBook:
     """
 
     def __init__(self, tools: Sequence[ToolDefinition], expires_ms: Callable[[], int]) -> None:
-        self._ours = {tool["name"]: tool for tool in tools if is_ours(tool)}
-        self._others = {tool.get("name") for tool in tools if not is_ours(tool)}
+        self._own_tools = {tool["name"]: tool for tool in tools if is_ours(tool)}
+        self._other_names = {tool.get("name") for tool in tools if not is_ours(tool)}
         self._expires_ms = expires_ms
 
     def facts_of(self, call: ToolCallChunk) -> CallFacts | None:
@@ -120,9 +120,9 @@ class ToolBook:
 
         A name that does not exist counts as a server tool; the server then fails the call.
         """
-        if not self._ours or call.is_hosted or call.name in self._others:
+        if not self._own_tools or call.is_hosted or call.name in self._other_names:
             return None
-        tool = self._ours.get(call.name)
+        tool = self._own_tools.get(call.name)
         expires_at = iso(self._expires_ms())
         if tool is None:
             return CallFacts(where="server", effect="read", expires_at=expires_at)
@@ -145,10 +145,10 @@ def _plan_call(
     call: ToolCallPart, tools: Sequence[ToolDefinition], config: ChatStream, steps: _CheckSteps
 ) -> CallPlan:
     name = call["name"]
-    ours = {tool["name"]: tool for tool in tools if is_ours(tool)}
-    tool = ours.get(name)
+    own_tools = {tool["name"]: tool for tool in tools if is_ours(tool)}
+    tool = own_tools.get(name)
     if tool is None:
-        names = ", ".join(sorted(ours)) or "none"
+        names = ", ".join(sorted(own_tools)) or "none"
         return CallPlan(refusal=f"There is no tool of this name. The tools are: {names}.")
     if not is_admitted(name, config):
         return CallPlan(refusal="The administrator of this server does not allow this tool.")
@@ -180,7 +180,7 @@ def schema_misfit(schema: JsonView, input: JsonView, steps: _CheckSteps) -> str 
     from jsonschema.validators import extend
     from referencing import Registry
 
-    checks = {name: steps.counted(check) for name, check in Draft202012Validator.VALIDATORS.items()}
+    checks = {name: steps.count(check) for name, check in Draft202012Validator.VALIDATORS.items()}
     lenient = extend(Draft202012Validator, {**checks, **dict.fromkeys(_NOT_CHECKED, _ignore)})
     validator = lenient(dict(schema), registry=Registry())
     try:
@@ -200,15 +200,15 @@ class _CheckSteps:
     """
 
     def __init__(self) -> None:
-        self._left = MAX_STEPS
+        self._steps_left = MAX_STEPS
         self._until_s = time.thread_time() + MAX_CHECK_S
 
-    def counted(self, check: Callable[..., Any]) -> Callable[..., Any]:
+    def count(self, check: Callable[..., Any]) -> Callable[..., Any]:
         def step(*args: Any) -> Any:
-            self._left -= 1
-            if self._left < 0 or time.thread_time() > self._until_s:
+            self._steps_left -= 1
+            if self._steps_left < 0 or time.thread_time() > self._until_s:
                 raise TimeoutError
-            if self._left % STEPS_PER_TURN == 0:
+            if self._steps_left % STEPS_PER_TURN == 0:
                 time.sleep(0)
             return check(*args)
 

@@ -36,9 +36,9 @@ from ..shared.records import AttachmentPart, MessageRecord, Part, Role
 from ..shared.sizes import size_in_words
 from ..store.front import ProviderData
 from .drafts import Draft as Draft
-from .drafts import DraftBlock, FileRoom, give, joined
+from .drafts import DraftBlock, FileBudget, add_file, join_texts
 from .drafts import FileBlock as FileBlock
-from .reply_turns import has_rounds, reply_turns, unfinished
+from .reply_turns import end_of_rounds, has_rounds, reply_turns
 
 # Longer text files are cut, so that one file leaves space for the conversation.
 MAX_FILE_SHARE = 0.25  # of the model's context
@@ -97,12 +97,14 @@ class TurnMaker:
         Args:
             reply: the reply in progress, whose rounds come last.
         """
-        found = [it for message in _without_refused(branch) for it in self._message(message)]
+        message_drafts = [
+            draft for message in _without_refused(branch) for draft in self._message(message)
+        ]
         if reply is not None:
-            found += self._rounds_so_far(reply)
+            message_drafts += self._rounds_so_far(reply)
         drafts: list[Draft] = []
-        for draft in found:
-            if not draft.blocks or all(isinstance(it, ReasoningBlock) for it in draft.blocks):
+        for draft in message_drafts:
+            if not draft.blocks or all(isinstance(block, ReasoningBlock) for block in draft.blocks):
                 continue
             blocks = draft.blocks
             if drafts and drafts[-1].role == draft.role:
@@ -115,34 +117,40 @@ class TurnMaker:
 
         The newest files of results stay, up to ``MAX_RESULT_FILES`` together with the person's.
         """
-        files = [it for draft in drafts for it in draft.blocks if isinstance(it, FileBlock)]
-        persons = sum(it.result_of is None and it.type in IMAGES for it in files)
-        room = FileRoom(MAX_PROMPT_BYTES, max(0, MAX_RESULT_FILES - persons))
-        kept = [room.fitting(draft) for draft in reversed(drafts)]
-        kept.reverse()
+        files = [
+            block for draft in drafts for block in draft.blocks if isinstance(block, FileBlock)
+        ]
+        persons = sum(file.result_of is None and file.type in IMAGES for file in files)
+        budget = FileBudget(MAX_PROMPT_BYTES, max(0, MAX_RESULT_FILES - persons))
+        fitting = [budget.fitting(draft) for draft in reversed(drafts)]
+        fitting.reverse()
         notes = [
             f"“{name}” is not sent to the model: the files of this chat are larger than "
             f"{MAX_PROMPT_BYTES // 2**20} MB together."
-            for name in dict.fromkeys(room.gone)
+            for name in dict.fromkeys(budget.left_out_names)
         ]
-        return kept, notes
+        return fitting, notes
 
     def turn(self, draft: Draft, files: Mapping[str, bytes]) -> Turn:
         """Return a draft with the bytes of its files; a file without bytes is named as missing."""
-        read: list[DraftBlock] = []
+        blocks_with_files: list[DraftBlock] = []
         for block in draft.blocks:
             if not isinstance(block, FileBlock):
-                read.append(block)
+                blocks_with_files.append(block)
                 continue
-            made = self._read(block, files.get(block.attachment_id))
+            content = self._block_of(block, files.get(block.attachment_id))
             if block.result_of is None:
-                read.append(made)
+                blocks_with_files.append(content)
             else:
-                give(read, block.result_of, made)
-        blocks = (made for block in read for made in self._tool(block))
-        return Turn(role=draft.role, blocks=tuple(joined(blocks)))
+                add_file(blocks_with_files, block.result_of, content)
+        prompt_blocks = (
+            prompt_block
+            for block in blocks_with_files
+            for prompt_block in self._as_prompt_blocks(block)
+        )
+        return Turn(role=draft.role, blocks=tuple(join_texts(prompt_blocks)))
 
-    def _tool(self, block: DraftBlock) -> Iterator[Block]:
+    def _as_prompt_blocks(self, block: DraftBlock) -> Iterator[Block]:
         """Yield a block; without tools in the prompt, a call or a result becomes text."""
         if isinstance(block, FileBlock):
             return
@@ -152,23 +160,23 @@ class TurnMaker:
         else:
             yield block
 
-    def notes(self, branch: Sequence[MessageRecord], others: Sequence[str] = ()) -> list[str]:
+    def notes(self, branch: Sequence[MessageRecord], more_notes: Sequence[str] = ()) -> list[str]:
         """Return notes for the person about files that this model does not get.
 
         A note of an earlier answer by this model is repeated only for files of the newest message.
 
         Args:
-            others: further notes.
+            more_notes: further notes.
         """
-        told = {
+        earlier_notes = {
             part["text"]
             for message in branch
             for part in message["parts"]
             if part["kind"] == "note" and message["model"] == self._model_id
         }
         newest = self._unread(branch[-1:])
-        notes = dict.fromkeys([*self._unread(branch), *others])
-        return [note for note in notes if note not in told or note in newest]
+        notes = dict.fromkeys([*self._unread(branch), *more_notes])
+        return [note for note in notes if note not in earlier_notes or note in newest]
 
     def _unread(self, messages: Sequence[MessageRecord]) -> list[str]:
         return [
@@ -182,7 +190,7 @@ class TurnMaker:
         """Yield the drafts of one message; a message with tool calls has several."""
         if not has_rounds(message["parts"]):
             role: Role = "user" if message["role"] == "user" else "assistant"
-            yield Draft(role=role, blocks=tuple(joined(self._blocks(message))))
+            yield Draft(role=role, blocks=tuple(join_texts(self._blocks(message))))
             return
         # Only a build may still be open: it continues beside this answer.
         is_ended = message.get("status", "completed") in ENDS
@@ -194,14 +202,14 @@ class TurnMaker:
 
     def _rounds_so_far(self, reply: MessageRecord) -> Iterator[Draft]:
         """Yield the drafts of the reply in progress, up to its last result."""
-        count = unfinished(reply["parts"])
+        count = end_of_rounds(reply["parts"])
         data = [item for item in self._own_data(reply) if item.part < count]
         for turn in reply_turns(reply["parts"][:count], data, is_ended=False):
             yield self._draft(turn.role, turn.blocks, reply["parts"])
 
     def _draft(self, role: Role, blocks: Sequence[Block], parts: Sequence[Part]) -> Draft:
-        made: tuple[DraftBlock, ...] = tuple(joined(self._with_files(blocks, parts)))
-        return Draft(role=role, blocks=made).shortened(self._max_file_chars)
+        draft_blocks: tuple[DraftBlock, ...] = tuple(join_texts(self._with_files(blocks, parts)))
+        return Draft(role=role, blocks=draft_blocks).shortened(self._max_file_chars)
 
     def _with_files(self, blocks: Sequence[Block], parts: Sequence[Part]) -> Iterator[DraftBlock]:
         """Yield the blocks, and after each result the files that the model can read."""
@@ -248,15 +256,15 @@ class TurnMaker:
         run_id = message.get("run_id")
         if run_id is None or message["model"] != self._model_id:
             return []
-        found = self._provider_data.get(run_id, ())
-        return [item for item in found if item.endpoint == self._endpoint]
+        items = self._provider_data.get(run_id, ())
+        return [item for item in items if item.endpoint == self._endpoint]
 
     def _attachment(self, part: AttachmentPart) -> TextBlock | FileBlock:
         if part["text"] or "attachment_id" not in part:
             return _text_file(part["name"], part["text"])
         if self._is_left_out(part):
-            said = f"you read no {_kind_of(part)}, so it is left out"
-            return TextBlock(text=f"[The person attached {_title(part)}; {said}.]")
+            reason = f"you read no {_kind_of(part)}, so it is left out"
+            return TextBlock(text=f"[The person attached {_title(part)}; {reason}.]")
         return self._file_block(part)
 
     def _file_block(self, part: AttachmentPart, result_of: str | None = None) -> FileBlock:
@@ -287,14 +295,14 @@ class TurnMaker:
             return "documents" not in self._model.can
         return not is_text(type_)
 
-    def _read(self, block: FileBlock, data: bytes | None) -> Block:
+    def _block_of(self, block: FileBlock, data: bytes | None) -> Block:
         if data is None:
             return TextBlock(text=f"[The file {block.name!r} is no longer there.]")
         if block.result_of is not None and block.type in IMAGES:
             sides = sides_of(data)
             if sides is None or max(sides) > MAX_RESULT_SIDE_PX:
-                why = "is broken" if sides is None else "has too many pixels for you"
-                return TextBlock(text=f"[The image {block.name!r} {why}.]")
+                fault = "is broken" if sides is None else "has too many pixels for you"
+                return TextBlock(text=f"[The image {block.name!r} {fault}.]")
         if block.type in IMAGES:
             return ImageBlock(name=block.name, type=block.type, data=data)
         if block.type == PDF:
@@ -304,8 +312,8 @@ class TurnMaker:
 
 
 def _text_file(name: str, text: str, whole_chars: int | None = None) -> TextBlock:
-    cut = 0 if whole_chars is None else whole_chars - len(text)
-    mark = f"\n[{cut} more characters are left out.]" if cut else ""
+    cut_chars = 0 if whole_chars is None else whole_chars - len(text)
+    mark = f"\n[{cut_chars} more characters are left out.]" if cut_chars else ""
     name = escape(name, quote=True)
     return TextBlock(text=f'<attachment name="{name}">\n{text}{mark}\n</attachment>')
 
@@ -320,8 +328,8 @@ def _kind_of(part: AttachmentPart) -> str:
 def _unread_file(part: AttachmentPart) -> str:
     """Return a sentence for the model about a result's file that the model does not get."""
     size = size_in_words(part.get("size", 0))
-    known = f"{part['name']!r} ({part.get('type', '')}, {size})"
-    return f"[The person sees the file {known} with this result; you do not get it.]"
+    description = f"{part['name']!r} ({part.get('type', '')}, {size})"
+    return f"[The person sees the file {description} with this result; you do not get it.]"
 
 
 def _title(part: AttachmentPart) -> str:
@@ -330,13 +338,13 @@ def _title(part: AttachmentPart) -> str:
 
 def _without_refused(branch: Sequence[MessageRecord]) -> list[MessageRecord]:
     """Leave out refused replies with their questions, so that the model does not refuse again."""
-    kept: list[MessageRecord] = []
+    messages: list[MessageRecord] = []
     for message in branch:
         if not is_refused(message):
-            kept.append(message)
-        elif kept and kept[-1]["role"] == "user":
-            kept.pop()
-    return kept
+            messages.append(message)
+        elif messages and messages[-1]["role"] == "user":
+            messages.pop()
+    return messages
 
 
 def _mark_of(message: MessageRecord) -> str:

@@ -29,7 +29,7 @@ class Upload:
     Args:
         check: checks the bytes against the claimed type.
         size: the most bytes of the upload.
-        most: the most bytes that the owner may have in attachments without a message.
+        max_unsent_bytes: how many bytes the owner may have in attachments without a message.
         is_live: whether answers are being written now.
     """
 
@@ -41,7 +41,7 @@ class Upload:
         name: str,
         check: TypeCheck,
         size: int,
-        most: int,
+        max_unsent_bytes: int,
         is_live: Callable[[], bool],
     ) -> None:
         self._store = store
@@ -49,10 +49,10 @@ class Upload:
         self._name = name
         self._check = check
         self._reserved = size
-        self._most = most
+        self._max_unsent_bytes = max_unsent_bytes
         self._is_live = is_live
         self._hash = hashlib.sha256()
-        self._held = bytearray()
+        self._buffer = bytearray()
         self._size = 0
         self._pieces = 0
         self._ref: UploadRef | None = None
@@ -70,9 +70,9 @@ class Upload:
             raise AttachmentTooLarge(self._size, self._reserved)
         self._check.feed(chunk)
         self._hash.update(chunk)
-        self._held += chunk
+        self._buffer += chunk
         async with self._turn:
-            while len(self._held) >= PIECE_BYTES and not self._is_over:
+            while len(self._buffer) >= PIECE_BYTES and not self._is_over:
                 await self._add(PIECE_BYTES)
 
     async def finish(self) -> AttachmentRecord:
@@ -86,8 +86,8 @@ class Upload:
             raise InvalidInput("The body is empty: there is nothing to attach.", field="body")
         type_ = self._check.end()
         async with self._turn:
-            if self._held:
-                await self._add(len(self._held))
+            if self._buffer:
+                await self._add(len(self._buffer))
             if self._ref is None:
                 raise UploadLost
             self._is_over = True
@@ -104,7 +104,7 @@ class Upload:
         """Delete the written pieces, unless the attachment is complete."""
         async with self._turn:
             self._is_over = True
-            self._held.clear()
+            self._buffer.clear()
             ref, self._ref = self._ref, None
             if ref is not None:
                 try:
@@ -117,10 +117,10 @@ class Upload:
         begun_s = clock()
         if self._ref is None:
             self._ref = await self._store.attachments.begin(
-                self._owner, size=self._reserved, limit=self._most
+                self._owner, size=self._reserved, limit=self._max_unsent_bytes
             )
-        piece = bytes(self._held[:size])
-        del self._held[:size]
+        piece = bytes(self._buffer[:size])
+        del self._buffer[:size]
         await self._store.attachments.add(self._ref, self._pieces, piece)
         self._pieces += 1
         taken_s = clock() - begun_s

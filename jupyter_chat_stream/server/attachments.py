@@ -61,7 +61,7 @@ class AttachmentsHandler(ChatHandler):
             self._upload = self.service.upload(
                 self.owner,
                 name=queries.file_name(self),
-                claimed=self.request.headers.get("Content-Type", ""),
+                claimed_type=self.request.headers.get("Content-Type", ""),
                 size=int(length) if length.isdigit() else None,
             )
         return self._upload

@@ -14,26 +14,26 @@ from .base import ServiceBase
 class Attachments(ServiceBase):
     """Commands on attachments."""
 
-    def upload(self, owner: str, *, name: str, claimed: str, size: int | None) -> Upload:
+    def upload(self, owner: str, *, name: str, claimed_type: str, size: int | None) -> Upload:
         """Begin an upload.
 
         Args:
-            claimed: the media type that the client names; the bytes are checked against it.
+            claimed_type: the media type that the client names; the bytes are checked against it.
             size: the number of bytes that the client announces. None: as many as one may have.
 
         Raises:
             AttachmentTooLarge, AttachmentTypeRefused
         """
-        most = self.config.max_attachment_bytes
-        if size is not None and size > most:
-            raise AttachmentTooLarge(size, most)
+        max_bytes = self.config.max_attachment_bytes
+        if size is not None and size > max_bytes:
+            raise AttachmentTooLarge(size, max_bytes)
         return Upload(
             self.store,
             owner,
             name=name,
-            check=TypeCheck(claimed, name),
-            size=most if size is None else size,
-            most=MAX_PER_MESSAGE * most,
+            check=TypeCheck(claimed_type, name),
+            size=max_bytes if size is None else size,
+            max_unsent_bytes=MAX_PER_MESSAGE * max_bytes,
             is_live=lambda: self.parts.engine.active > 0,
         )
 
@@ -41,14 +41,14 @@ class Attachments(ServiceBase):
         """Find an attachment of the owner's; raises AttachmentNotFound for any other."""
         return await self.store.attachments.find(owner, attachment_id)
 
-    async def attachment_pieces(self, stored: StoredAttachment) -> AsyncGenerator[bytes, None]:
+    async def attachment_pieces(self, attachment: StoredAttachment) -> AsyncGenerator[bytes, None]:
         """Yield the bytes, one piece at a time, each read in its own transaction.
 
         Raises:
             AttachmentNotFound: the attachment was deleted meanwhile.
         """
-        for n in range(-(-stored.record["size"] // PIECE_BYTES)):
-            yield await self.store.attachments.piece(stored, n)
+        for n in range(-(-attachment.record["size"] // PIECE_BYTES)):
+            yield await self.store.attachments.piece(attachment, n)
 
     async def delete_attachment(self, owner: str, attachment_id: str) -> None:
         """Delete an attachment that no message holds.

@@ -6,7 +6,7 @@ import re
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from ..runs.context import answer_room
+from ..runs.context import answer_tokens
 from ..shared.errors import ChatStreamError, InvalidInput
 from ..shared.events import from_iso, iso
 from ..shared.usage import ContextRecord, ThreadUsage, UsageKind, UsageList
@@ -78,7 +78,7 @@ class UsageService(ServiceBase):
         try:
             _, model = self.parts.registry.get(model_id)
             size = model.context_tokens
-            room = max(0, size - answer_room(model))
+            room = max(0, size - answer_tokens(model))
         except ChatStreamError:
             pass  # a model that this server no longer has; its size is not known
         return {

@@ -90,8 +90,8 @@ async def test_a_database_that_refuses_for_a_while_costs_no_text(
             harness.store.submit(lambda tx: tx.execute("DROP TRIGGER refuse"))
         original(self, append, events, error)
 
-    original = appender_module.Appender.received
-    monkeypatch.setattr(appender_module.Appender, "received", allow_after_two)
+    original = appender_module.Appender.on_appended
+    monkeypatch.setattr(appender_module.Appender, "on_appended", allow_after_two)
     await harness.bounded(task)
     assert tries >= 2
     assert (await harness.reply(run))["content"] == "Prices rose."

@@ -50,7 +50,7 @@ async def uploaded(harness: RunHarness, data: bytes = PNG, owner: str = "local")
         name="plot.png",
         check=TypeCheck("image/png", "plot.png"),
         size=len(data),
-        most=2**30,
+        max_unsent_bytes=2**30,
         is_live=lambda: False,
     )
     await upload.write(data)

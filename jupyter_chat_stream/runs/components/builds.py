@@ -25,7 +25,7 @@ from ...shared.events import Body, Completed, Finalized, NoteAdded, ToolStarted,
 from ...shared.records import MessageRecord, Params, Part, Usage
 from ...store.front import BUILD, TAKEN_OVER
 from ..context import Gathered
-from ..reply_turns import unfinished
+from ..reply_turns import end_of_rounds
 from ..tools.build_component import MAX_CODE_CHARS, NAME
 from ..toolset import CallFacts, ToolBook
 
@@ -61,12 +61,12 @@ class Build:
     @classmethod
     def of(cls, params: Params) -> Build | None:
         """Return the build of a run with these params; None if the run makes an answer."""
-        found = params.get(BUILD)
-        if not isinstance(found, Mapping):
+        request = params.get(BUILD)
+        if not isinstance(request, Mapping):
             return None
         return cls(
-            description=str(found.get("description", "")),
-            name=str(found.get("name", "component")),
+            description=str(request.get("description", "")),
+            name=str(request.get("name", "component")),
             taken_over=int(params.get(TAKEN_OVER, 0)),
         )
 
@@ -78,11 +78,11 @@ class Build:
         reply = gathered.reply
         if gathered.upstream is None:
             reply = reply.copy()
-            reply["parts"] = reply["parts"][: unfinished(reply["parts"])]
+            reply["parts"] = reply["parts"][: end_of_rounds(reply["parts"])]
         return replace(
             gathered,
             reply=reply,
-            branch=(_asked(reply, self.description),),
+            branch=(_request_of(reply, self.description),),
             systems=(COMPONENT_SYSTEM,),
             provider_data={},
             tools=(),
@@ -90,21 +90,23 @@ class Build:
 
     def end(self, gathered: Gathered) -> tuple[Body, ...] | None:
         """Return the last events of a build that is finished; None if the build continues."""
-        own = self._own(gathered.reply["parts"])
-        results = [part for part in own if part["kind"] == "tool_result"]
+        own_parts = self._own_parts(gathered.reply["parts"])
+        results = [part for part in own_parts if part["kind"] == "tool_result"]
         if not results:
             return None
-        last = results[-1]
-        if last["success"] or "reason" in last:
-            return _ending(gathered, gathered.spent)
+        last_result = results[-1]
+        if last_result["success"] or "reason" in last_result:
+            return _end_events(gathered, gathered.rounds_usage)
         if len(results) < MAX_TRIES:
             return None
-        return _ending(gathered, gathered.spent, NO_VERSION_WORKS.format(tries=len(results)))
+        return _end_events(
+            gathered, gathered.rounds_usage, NO_VERSION_WORKS.format(tries=len(results))
+        )
 
     def code_in(self, gathered: Gathered, version: Version) -> str:
         """Return the code of an attempt's version; empty if the model wrote no code."""
-        kept = gathered.reply["parts"] if gathered.upstream is not None else []
-        return code_of(content_of([*kept[unfinished(kept) :], *version.parts]))
+        parts = gathered.reply["parts"] if gathered.upstream is not None else []
+        return code_of(content_of([*parts[end_of_rounds(parts) :], *version.parts]))
 
     def after_version(
         self, gathered: Gathered, version: Version, book: ToolBook, usage: Usage
@@ -112,8 +114,8 @@ class Build:
         """Return the events after a version: its test, or the build's end if there is no code."""
         code = self.code_in(gathered, version)
         if not code:
-            return _ending(gathered, usage, NO_CODE, version.parts)
-        parts = self._own(gathered.reply["parts"])
+            return _end_events(gathered, usage, NO_CODE, version.parts)
+        parts = self._own_parts(gathered.reply["parts"])
         number = 1 + sum(part["kind"] == "tool_call" and "where" in part for part in parts)
         call = ToolCallChunk(
             tool_call_id=f"{gathered.reply['run_id']}-{number}",
@@ -121,17 +123,17 @@ class Build:
             input={"operation": "test", "code": code, "name": self.name},
         )
         facts = book.facts_of(call)
-        return (_started(call, version.next_part, facts),)
+        return (_started_event(call, version.next_part, facts),)
 
-    def _own(self, parts: Sequence[Part]) -> Sequence[Part]:
+    def _own_parts(self, parts: Sequence[Part]) -> Sequence[Part]:
         return parts[self.taken_over :]
 
 
 def code_of(text: str) -> str:
     """Return the longest code block of an answer; without a block, the answer if it is code."""
-    found = [match["code"] for match in _FENCE.finditer(text)]
-    if found:
-        code = max(found, key=len)
+    blocks = [match["code"] for match in _FENCE.finditer(text)]
+    if blocks:
+        code = max(blocks, key=len)
     elif "```" in text or "~~~" in text or not _may_be_code(text):
         return ""
     else:
@@ -148,7 +150,7 @@ def _may_be_code(text: str) -> bool:
     return "import" in text
 
 
-def _started(call: ToolCallChunk, part: int, facts: CallFacts | None) -> ToolStarted:
+def _started_event(call: ToolCallChunk, part: int, facts: CallFacts | None) -> ToolStarted:
     return ToolStarted(
         part=part,
         tool_call_id=call.tool_call_id,
@@ -158,11 +160,11 @@ def _started(call: ToolCallChunk, part: int, facts: CallFacts | None) -> ToolSta
     )
 
 
-def _ending(
-    gathered: Gathered, usage: Usage | None, note: str = "", written: Sequence[Part] = ()
+def _end_events(
+    gathered: Gathered, usage: Usage | None, note: str = "", new_parts: Sequence[Part] = ()
 ) -> tuple[Body, ...]:
     complete = Completed(
-        content=content_of([*gathered.reply["parts"], *written]),
+        content=content_of([*gathered.reply["parts"], *new_parts]),
         usage=usage,
         stop_reason="end_turn",
         model=None,
@@ -171,9 +173,9 @@ def _ending(
     return (*notes, complete, Finalized(status="completed"))
 
 
-def _asked(reply: MessageRecord, description: str) -> MessageRecord:
+def _request_of(reply: MessageRecord, description: str) -> MessageRecord:
     """Return the description as a message of a person."""
     text = f"Write the cell for this component:\n\n{description}"
     parts: list[Part] = [{"kind": "text", "text": text}]
-    asked: MessageRecord = {**reply, "role": "user", "parts": parts, "run_id": None}
-    return {**asked, "status": "completed", "content": text, "error": None, "incomplete": None}
+    message: MessageRecord = {**reply, "role": "user", "parts": parts, "run_id": None}
+    return {**message, "status": "completed", "content": text, "error": None, "incomplete": None}

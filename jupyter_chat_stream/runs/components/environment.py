@@ -21,20 +21,20 @@ _PASS = re.compile(
 _SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSW|CREDENTIAL|AUTH", re.IGNORECASE)
 
 
-def scratch_environment(given: Mapping[str, str], folder: Path) -> dict[str, str]:
+def scratch_environment(environment: Mapping[str, str], folder: Path) -> dict[str, str]:
     """Return the environment of a kernel whose home is ``folder``.
 
     So the kernel does not find settings, histories and key files in the person's home, but it
     still finds packages that are installed for the person.
     """
-    passed = {
+    variables = {
         name: value
-        for name, value in given.items()
+        for name, value in environment.items()
         if _PASS.fullmatch(name) and not _SECRET.search(name)
     }
     home = str(folder)
     return {
-        **passed,
+        **variables,
         **dict.fromkeys(("HOME", "USERPROFILE", "TMPDIR", "TEMP", "TMP"), home),
         "IPYTHONDIR": str(folder / "ipython"),
         "JUPYTER_CONFIG_DIR": str(folder / "config"),

@@ -33,7 +33,7 @@ def main(argv: list[str]) -> None:
     os.execvp(argv[4], argv[4:])
 
 
-def _limit(name: str, most: int) -> None:
+def _limit(name: str, limit: int) -> None:
     import resource
 
     kind = getattr(resource, name, None)
@@ -41,9 +41,9 @@ def _limit(name: str, most: int) -> None:
         return
     _, hard = resource.getrlimit(kind)
     if hard != resource.RLIM_INFINITY:
-        most = min(most, hard)
+        limit = min(limit, hard)
     try:
-        resource.setrlimit(kind, (most, most))
+        resource.setrlimit(kind, (limit, limit))
     except (ValueError, OSError):
         # macOS refuses some limits. The time limit of the try still ends the kernel.
         pass

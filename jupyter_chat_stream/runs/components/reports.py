@@ -30,7 +30,7 @@ class CellReport:
     """The outcome of one try; ``error`` is empty if the cell works."""
 
     error: str
-    printed: str
+    printed_text: str
     widgets: tuple[str, ...]
     """The class names of the widgets that the cell has made."""
     seconds: float
@@ -50,7 +50,7 @@ class CellWatch:
     is_idle: bool = False
     shows_widget: bool = False
     error: str = ""
-    _printed: list[str] = field(default_factory=list)
+    _printed_pieces: list[str] = field(default_factory=list)
     _widgets: dict[str, None] = field(default_factory=dict)
     _bytes: int = 0
     _chars: int = 0
@@ -82,17 +82,17 @@ class CellWatch:
 
     def report(self, seconds: float, error: str = "") -> CellReport:
         """Return the report; ``error`` is a failure that the kernel's messages do not show."""
-        found = error or self.error or ("" if self.shows_widget else NO_WIDGET)
+        failure = error or self.error or ("" if self.shows_widget else NO_WIDGET)
         return CellReport(
-            error=bounded(found, self.conceal),
-            printed=bounded("".join(self._printed), self.conceal),
+            error=bounded(failure, self.conceal),
+            printed_text=bounded("".join(self._printed_pieces), self.conceal),
             widgets=tuple(self._widgets),
             seconds=round(seconds, 1),
         )
 
     def _print(self, text: str) -> None:
         if self._chars <= MAX_TEXT:
-            self._printed.append(text[: MAX_TEXT + 1])
+            self._printed_pieces.append(text[: MAX_TEXT + 1])
             self._chars += len(text)
 
     def _note_widget(self, content: Mapping[str, Any]) -> None:
@@ -120,4 +120,4 @@ def _traceback(content: Mapping[str, Any]) -> str:
 
 
 def _size(content: Mapping[str, Any], buffers: Any) -> int:
-    return len(json.dumps(content, default=str)) + sum(len(each) for each in buffers)
+    return len(json.dumps(content, default=str)) + sum(len(buffer) for buffer in buffers)

@@ -65,7 +65,7 @@ class ScratchKernels:
         self._bounds = bounds
         self._environment = environment
         self._free = asyncio.Semaphore(MAX_KERNELS)
-        self._ending: set[asyncio.Task[None]] = set()
+        self._cleanups: set[asyncio.Task[None]] = set()
 
     async def try_cell(self, code: str) -> CellReport:
         """Run a cell in a fresh kernel, and return the report.
@@ -84,10 +84,10 @@ class ScratchKernels:
             finally:
                 kernel.kill()
                 # A second cancellation must not prevent the cleanup of the kernel and its folder.
-                ending = asyncio.ensure_future(kernel.close())
-                self._ending.add(ending)
-                ending.add_done_callback(self._ending.discard)
-                await asyncio.shield(ending)
+                cleanup = asyncio.ensure_future(kernel.close())
+                self._cleanups.add(cleanup)
+                cleanup.add_done_callback(self._cleanups.discard)
+                await asyncio.shield(cleanup)
 
 
 class _Kernel:
@@ -119,23 +119,23 @@ class _Kernel:
         client = self._client
         if client is None:
             raise RuntimeError("The kernel was not started.")
-        begun = time.monotonic()
-        until = begun + self._bounds.timeout_s
+        begun_s = time.monotonic()
+        until_s = begun_s + self._bounds.timeout_s
         conceal = SecretConcealer().texts.concealed
         watch = CellWatch(msg_id=client.execute(code, allow_stdin=False), conceal=conceal)
         while not watch.is_idle:
-            if time.monotonic() > until:
+            if time.monotonic() > until_s:
                 error = TOO_LONG.format(seconds=self._bounds.timeout_s)
-                return watch.report(time.monotonic() - begun, error)
+                return watch.report(time.monotonic() - begun_s, error)
             try:
                 watch.take(await client.get_iopub_msg(timeout=POLL_S))
             except queue.Empty:
                 if not await self._is_alive():
-                    return watch.report(time.monotonic() - begun, DIED)
+                    return watch.report(time.monotonic() - begun_s, DIED)
             if watch.is_too_much:
-                return watch.report(time.monotonic() - begun, TOO_MUCH)
+                return watch.report(time.monotonic() - begun_s, TOO_MUCH)
             await asyncio.sleep(0)  # without it, waiting messages would block the event loop
-        return watch.report(time.monotonic() - begun)
+        return watch.report(time.monotonic() - begun_s)
 
     async def _is_alive(self) -> bool:
         return self._process is not None and await self._process.is_alive()
@@ -204,9 +204,9 @@ def _group_of(manager: AsyncKernelManager) -> int | None:
 def _new_folder() -> str:
     """Make a folder for a kernel, and remove the folders of processes that were killed."""
     parent = Path(tempfile.gettempdir())
-    for left in parent.glob(f"{PREFIX}*"):
+    for folder in parent.glob(f"{PREFIX}*"):
         with suppress(OSError):
-            is_ours = not hasattr(os, "getuid") or left.lstat().st_uid == os.getuid()
-            if is_ours and left.lstat().st_mtime < time.time() - STALE_S:
-                shutil.rmtree(left, ignore_errors=True)
+            is_ours = not hasattr(os, "getuid") or folder.lstat().st_uid == os.getuid()
+            if is_ours and folder.lstat().st_mtime < time.time() - STALE_S:
+                shutil.rmtree(folder, ignore_errors=True)
     return tempfile.mkdtemp(prefix=PREFIX)

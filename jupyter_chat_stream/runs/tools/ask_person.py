@@ -57,14 +57,14 @@ class AskPerson:
         answer = context.answer
         if answer is not None:
             return ToolDone(output={"answer": answer.value, "by": answer.by})
-        wrong = _wrong(input)
-        if wrong:
-            return ToolDone(success=False, output=wrong)
+        problem = _problem_with(input)
+        if problem:
+            return ToolDone(success=False, output=problem)
         choices = input.get("choices")
         return AskChunk(prompt=input["question"], choices=tuple(choices) if choices else None)
 
 
-def _wrong(input: JsonView) -> str:
+def _problem_with(input: JsonView) -> str:
     """Return why the input is invalid, as a sentence for the model; empty if it is valid."""
     question, choices = input.get("question"), input.get("choices")
     if not isinstance(question, str) or not question.strip():
@@ -73,10 +73,10 @@ def _wrong(input: JsonView) -> str:
         return f"The question is longer than {MAX_PROMPT_BYTES} bytes. Ask a shorter one."
     if choices is None:
         return ""
-    if not isinstance(choices, list) or not all(isinstance(it, str) for it in choices):
+    if not isinstance(choices, list) or not all(isinstance(choice, str) for choice in choices):
         return "'choices' must be a list of texts."
     if not 0 < len(choices) <= MAX_CHOICES or len(set(choices)) < len(choices):
         return f"'choices' must be 1 to {MAX_CHOICES} different texts."
-    if not all(it.strip() and len(it) <= MAX_CHOICE_CHARS for it in choices):
+    if not all(choice.strip() and len(choice) <= MAX_CHOICE_CHARS for choice in choices):
         return f"Each choice must have 1 to {MAX_CHOICE_CHARS} characters."
     return ""

@@ -185,17 +185,17 @@ class ServerTools:
 
     async def list_all(self) -> ToolListing:
         """List all tools, for a person."""
-        found = await asyncio.gather(*(source.list_all() for source in self._sources))
-        return self._joined(self.definitions(), found)
+        listings = await asyncio.gather(*(source.list_all() for source in self._sources))
+        return self._join(self.definitions(), listings)
 
     async def named(self, names: Collection[str]) -> ToolListing:
         """Return the existing tools with these names; only their sources are asked."""
-        own = [tool for tool in self.definitions() if tool["name"] in names]
-        others = {name for name in names if name not in self._by_name}
-        if not others:
-            return ToolListing(tools=tuple(own))
-        found = await asyncio.gather(*(source.named(others) for source in self._sources))
-        return self._joined(own, found)
+        own_tools = [tool for tool in self.definitions() if tool["name"] in names]
+        other_names = {name for name in names if name not in self._by_name}
+        if not other_names:
+            return ToolListing(tools=tuple(own_tools))
+        listings = await asyncio.gather(*(source.named(other_names) for source in self._sources))
+        return self._join(own_tools, listings)
 
     async def find(self, name: str) -> ServerTool | None:
         """Return the tool with a name; None if there is none now.
@@ -213,12 +213,14 @@ class ServerTools:
         """End all processes and connections of the sources."""
         await asyncio.gather(*(source.close() for source in self._sources))
 
-    def _joined(self, own: Sequence[ToolRecord], found: Sequence[ToolListing]) -> ToolListing:
+    def _join(
+        self, own_tools: Sequence[ToolRecord], listings: Sequence[ToolListing]
+    ) -> ToolListing:
         """Join listings; of two tools with the same name, keep the first."""
-        by_name = {tool["name"]: tool for tool in own}
-        for tool in (tool for listing in found for tool in listing.tools):
+        by_name = {tool["name"]: tool for tool in own_tools}
+        for tool in (tool for listing in listings for tool in listing.tools):
             by_name.setdefault(tool["name"], tool)
-        problems = [problem for listing in found for problem in listing.problems]
+        problems = [problem for listing in listings for problem in listing.problems]
         return ToolListing(tools=tuple(by_name.values()), problems=tuple(problems))
 
 
@@ -230,12 +232,12 @@ class _OthersTools(ServerTools):
         self._hidden = hidden
 
     async def named(self, names: Collection[str]) -> ToolListing:
-        found = await super().named(names)
+        listing = await super().named(names)
         # Names of MCP tools are not looked up, because that would contact the owner's servers.
         if not any(name in self._hidden or "__" in name for name in names):
-            return found
+            return listing
         return ToolListing(
-            tools=found.tools, problems=({"source": "server", "message": NOT_YOURS},)
+            tools=listing.tools, problems=({"source": "server", "message": NOT_YOURS},)
         )
 
     async def find(self, name: str) -> ServerTool | None:

@@ -84,7 +84,7 @@ class BuildComponent:
             return await self._test(input, context)
         job_id = input.get("job_id")
         if not isinstance(job_id, str):
-            return _failed("'job_id' must be the text that a call with 'wait': false returned.")
+            return _failure("'job_id' must be the text that a call with 'wait': false returned.")
         if operation == "cancel":
             was_open = await context.builds.cancel(job_id)
             return ToolDone(output={"job_id": job_id, "cancelled": was_open})
@@ -95,7 +95,7 @@ class BuildComponent:
             return product_of(context.job_id, await context.builds.find(context.job_id))
         description = input.get("description")
         if not isinstance(description, str) or not description.strip():
-            return _failed("'description' must be a text that is not blank.")
+            return _failure("'description' must be a text that is not blank.")
         name = file_name(input.get("name"), description)
         return NewBuild(
             description=description[:MAX_DESCRIPTION_CHARS],
@@ -106,12 +106,12 @@ class BuildComponent:
     async def _test(self, input: ToolInput, context: CallContext) -> ToolOutcome:
         code = input.get("code")
         if not isinstance(code, str) or not code.strip():
-            return _failed("'code' must be one whole cell.")
+            return _failure("'code' must be one whole cell.")
         if len(code) > MAX_CODE_CHARS:
-            return _failed(f"'code' has more than {MAX_CODE_CHARS} characters.")
+            return _failure(f"'code' has more than {MAX_CODE_CHARS} characters.")
         await context.write("Trying the cell in a scratch kernel…\n")
         report = await self._kernels.try_cell(code)
-        await context.write(_told(report))
+        await context.write(_summary_of(report))
         if not report.works:
             return ToolDone(success=False, output=_report_output(report))
         name = file_name(input.get("name"), "component")
@@ -131,9 +131,11 @@ def product_of(job_id: str, state: BuildState) -> ToolOutcome:
     return ToolDone(output=output, attachments=(file,))
 
 
-def file_name(given: Any, otherwise: str) -> str:
+def file_name(requested_name: Any, otherwise: str) -> str:
     """Return a file name with only the characters of a Python module name."""
-    text = given if isinstance(given, str) and given.strip() else otherwise
+    text = (
+        requested_name if isinstance(requested_name, str) and requested_name.strip() else otherwise
+    )
     text = text.strip().removesuffix(".py")
     words = re.findall(r"[A-Za-z0-9]+", text.lower())[:5]
     name = "_".join(words)[:40].strip("_") or "component"
@@ -142,35 +144,39 @@ def file_name(given: Any, otherwise: str) -> str:
 
 def _state_output(job_id: str, state: BuildState) -> dict[str, Any]:
     """Return the progress of a build, for the model."""
-    told: dict[str, Any] = {"job_id": job_id, "status": "building", "tries": state.tries}
+    output: dict[str, Any] = {"job_id": job_id, "status": "building", "tries": state.tries}
     result = state.result
     if not state.has_ended:
         is_trying = state.call is not None and result is None
-        return {**told, "step": "trying a version" if is_trying else "writing a version"}
+        return {**output, "step": "trying a version" if is_trying else "writing a version"}
     if state.status != "completed":
-        return {**told, "status": state.status, **({"error": state.error} if state.error else {})}
+        return {**output, "status": state.status, **({"error": state.error} if state.error else {})}
     if result is None:
-        return {**told, "status": "failed", "error": "The model wrote no code."}
+        return {**output, "status": "failed", "error": "The model wrote no code."}
     if not result["success"]:
         status = result.get("reason", "failed")
-        return {**told, "status": status, "error": result["output"]}
-    return {**told, "status": "built", **dict(result["output"])}
+        return {**output, "status": status, "error": result["output"]}
+    return {**output, "status": "built", **dict(result["output"])}
 
 
 def _report_output(report: CellReport) -> dict[str, Any]:
     """Return a report for the model, without empty fields."""
-    told = {"error": report.error, "printed": report.printed, "widgets": list(report.widgets)}
-    kept = {name: value for name, value in told.items() if value}
-    return {"works": report.works, "seconds": report.seconds, **kept}
+    fields = {
+        "error": report.error,
+        "printed": report.printed_text,
+        "widgets": list(report.widgets),
+    }
+    filled_fields = {name: value for name, value in fields.items() if value}
+    return {"works": report.works, "seconds": report.seconds, **filled_fields}
 
 
-def _told(report: CellReport) -> str:
+def _summary_of(report: CellReport) -> str:
     """Return a report as one line for people."""
     if not report.works:
         return f"It does not work.\n{report.error}\n"
-    shown = f": {', '.join(report.widgets)}" if report.widgets else ""
-    return f"It works: it ran in {report.seconds:g} s and shows a widget{shown}.\n"
+    widgets = f": {', '.join(report.widgets)}" if report.widgets else ""
+    return f"It works: it ran in {report.seconds:g} s and shows a widget{widgets}.\n"
 
 
-def _failed(why: str) -> ToolDone:
-    return ToolDone(success=False, output=why)
+def _failure(reason: str) -> ToolDone:
+    return ToolDone(success=False, output=reason)

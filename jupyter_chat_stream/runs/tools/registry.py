@@ -32,9 +32,13 @@ def _below_root(root: str, config: ChatStream) -> BelowRoot:
 
     names = ("chat-stream", "notebook_secret", "nbsignatures.db")
     data = [os.path.join(jupyter_data_dir(), name) for name in names]
-    keys = [str(each["key_file"]) for each in config.endpoints.values() if each.get("key_file")]
-    given = [*keys, *config.private_files, *filter(None, (config.mcp_config,))]
-    given += _database_files(config)
+    keys = [
+        str(endpoint["key_file"])
+        for endpoint in config.endpoints.values()
+        if endpoint.get("key_file")
+    ]
+    private_files = [*keys, *config.private_files, *filter(None, (config.mcp_config,))]
+    private_files += _database_files(config)
     return BelowRoot(
         os.path.expanduser(root),
         shows_hidden=config.shows_hidden_files,
@@ -42,7 +46,7 @@ def _below_root(root: str, config: ChatStream) -> BelowRoot:
             *data,
             jupyter_runtime_dir(),
             *jupyter_config_path(),
-            *map(os.path.expanduser, given),
+            *map(os.path.expanduser, private_files),
         ),
     )
 
@@ -58,7 +62,7 @@ def _database_files(config: ChatStream) -> list[str]:
     path = url.database if url.get_backend_name() == "sqlite" else None
     if not path:
         return []
-    files = [f"{path}{ending}" for ending in ("", "-wal", "-shm", "-journal")]
+    files = [f"{path}{suffix}" for suffix in ("", "-wal", "-shm", "-journal")]
     return [*files, os.path.join(os.path.dirname(path), "owners")]
 
 

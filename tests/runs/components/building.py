@@ -41,7 +41,7 @@ class TriedKernels:
         if found is not None:
             await found
         error = "" if code.strip() == WORKS.strip() else TRACEBACK
-        return CellReport(error=error, printed="", widgets=("IntSlider",), seconds=0.1)
+        return CellReport(error=error, printed_text="", widgets=("IntSlider",), seconds=0.1)
 
 
 class ComponentModel:

@@ -65,7 +65,7 @@ async def test_a_cell_that_shows_a_widget_works_and_one_that_raises_tells_its_tr
     )
     assert good.works
     assert good.widgets == ("IntSlider",)
-    assert good.printed == "made\n"
+    assert good.printed_text == "made\n"
     assert not bad.works
     assert "AttributeError" in bad.error
     assert "\x1b" not in bad.error
@@ -86,8 +86,8 @@ async def test_a_cell_sees_no_secret_of_the_server(monkeypatch: pytest.MonkeyPat
     )
     report = await kernels().try_cell(cell)
     assert report.works
-    assert "sk-secret-value" not in report.printed
-    assert report.printed.count(PREFIX) > 2, "its home and its folder are temporary"
+    assert "sk-secret-value" not in report.printed_text
+    assert report.printed_text.count(PREFIX) > 2, "its home and its folder are temporary"
 
 
 async def test_a_report_has_no_secret_that_a_cell_finds_elsewhere(
@@ -103,8 +103,8 @@ async def test_a_report_has_no_secret_that_a_cell_finds_elsewhere(
         "print('x' * 3_900, found * 9)\nraise ValueError(json.dumps([found]) + 'y' * 9_000)"
     )
     report = await kernels().try_cell(cell)
-    told = report.printed + report.error
-    assert CONCEALED in report.printed
+    told = report.printed_text + report.error
+    assert CONCEALED in report.printed_text
     assert CONCEALED in report.error
     assert "sk-lab-" not in told
     assert "0123456" not in told
@@ -127,7 +127,7 @@ async def test_a_hostile_cell_fails_and_leaves_nothing(name: str) -> None:
     report = await ScratchKernels(KernelLimits(timeout_s=3.0)).try_cell(cell)
     assert not report.works
     assert any(error in report.error for error in errors)
-    assert len(report.error) + len(report.printed) < 10_000
+    assert len(report.error) + len(report.printed_text) < 10_000
     assert left_over() == []
 
 

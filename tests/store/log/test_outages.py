@@ -312,7 +312,7 @@ async def test_a_run_waits_with_its_text_and_its_provider_is_not_read_on(
     proxy.cut(refuse=True)
     for _ in range(MAX_PENDING_CHARS // len(piece) + 2):
         appender.add(TextChunk(text=piece))
-    room = asyncio.ensure_future(appender.room())
+    room = asyncio.ensure_future(appender.wait_for_space())
     await asyncio.sleep(0)
     assert not room.done()
     proxy.resume()

@@ -97,13 +97,15 @@ class BelowRoot:
                 raise FileNotReadable(path, "It is a folder. Use the operation 'list'.")
             if not stat.S_ISREG(mode):
                 raise FileNotReadable(path, "It is no regular file.")
-            with _telling(path), os.fdopen(descriptor, "rb", closefd=False) as file:
+            with _hiding_details(path), os.fdopen(descriptor, "rb", closefd=False) as file:
                 yield file
         finally:
             os.close(descriptor)
 
-    def entries(self, path: str, most: int, check: Callable[[], None] = _never) -> list[FoundEntry]:
-        """List at most ``most`` readable entries of a folder, in the order of the disk.
+    def entries(
+        self, path: str, max_entries: int, check: Callable[[], None] = _never
+    ) -> list[FoundEntry]:
+        """List at most ``max_entries`` readable entries of a folder, in the order of the disk.
 
         Args:
             check: called for each entry; raises to end the operation.
@@ -112,13 +114,13 @@ class BelowRoot:
             FileNotReadable: there is no such folder.
         """
         if not BY_PARTS:
-            folder = os.path.join(self._root, *self.resolved(path))
-            with _telling(path), os.scandir(folder) as entries:
-                return self._readable(path, entries, most, check)
+            folder = os.path.join(self._root, *self.resolve(path))
+            with _hiding_details(path), os.scandir(folder) as entries:
+                return self._readable(path, entries, max_entries, check)
         descriptor = self._open(path, _FOLDER_FLAGS)
         try:
-            with _telling(path), os.scandir(descriptor) as entries:
-                return self._readable(path, entries, most, check)
+            with _hiding_details(path), os.scandir(descriptor) as entries:
+                return self._readable(path, entries, max_entries, check)
         finally:
             os.close(descriptor)
 
@@ -126,22 +128,22 @@ class BelowRoot:
         self,
         path: str,
         entries: Iterator[os.DirEntry[str]],
-        most: int,
+        max_entries: int,
         check: Callable[[], None],
     ) -> list[FoundEntry]:
-        found: list[FoundEntry] = []
+        readable: list[FoundEntry] = []
         private = self._private_ids()
         for entry in entries:
             check()
-            if len(found) == most:
+            if len(readable) == max_entries:
                 break
             try:
                 found_entry = self._entry(path, entry, private)
             except (OSError, ValueError, FileNotReadable):  # deleted, or a link to the outside
                 continue
             if found_entry is not None:
-                found.append(found_entry)
-        return found
+                readable.append(found_entry)
+        return readable
 
     def _entry(
         self, path: str, entry: os.DirEntry[str], private: Collection[FileId]
@@ -150,26 +152,26 @@ class BelowRoot:
         entry.name.encode()  # raises for a name that is no valid text
         if not self._shows_hidden and entry.name.startswith("."):
             return None
-        about = entry.stat()
-        if _file_id_in(about) in private or _holds_keys((*path.split("/"), entry.name)):
+        status = entry.stat()
+        if _file_id_in(status) in private or _holds_keys((*path.split("/"), entry.name)):
             return None
-        is_folder = stat.S_ISDIR(about.st_mode)
-        if not (is_folder or stat.S_ISREG(about.st_mode)):
+        is_folder = stat.S_ISDIR(status.st_mode)
+        if not (is_folder or stat.S_ISREG(status.st_mode)):
             return None
         is_link = entry.is_symlink()
         if is_link or is_folder:
-            self.resolved(f"{path.rstrip('/')}/{entry.name}".removeprefix("/"))
+            self.resolve(f"{path.rstrip('/')}/{entry.name}".removeprefix("/"))
         return FoundEntry(
             name=entry.name,
             is_folder=is_folder,
             is_link=is_link,
-            size=about.st_size,
-            modified_s=about.st_mtime,
+            size=status.st_size,
+            modified_s=status.st_mtime,
         )
 
     def _open(self, path: str, flags: int) -> int:
-        parts = self.resolved(path)
-        with _telling(path):
+        parts = self.resolve(path)
+        with _hiding_details(path):
             if not BY_PARTS:
                 return self._open_and_compare(path, parts, flags)
             folder = os.open(self._root, _FOLDER_FLAGS & ~os.O_NOFOLLOW)
@@ -186,24 +188,26 @@ class BelowRoot:
         """Open a file on a system that cannot open by parts, and check its location afterwards."""
         descriptor = os.open(os.path.join(self._root, *parts), flags)
         try:
-            if self.resolved(path) == parts:
+            if self.resolve(path) == parts:
                 return descriptor
         except FileNotReadable:
             pass
         os.close(descriptor)
         raise FileNotReadable(path)
 
-    def resolved(self, path: str) -> tuple[str, ...]:
+    def resolve(self, path: str) -> tuple[str, ...]:
         """Resolve a path, and return its parts below the root; empty for the root itself."""
-        asked = self._checked(path)
+        path_parts = self._parts_of(path)
         try:
-            real = os.path.realpath(os.path.join(self._root, *asked), strict=True)
+            real = os.path.realpath(os.path.join(self._root, *path_parts), strict=True)
             if not _is_within(real, self._root):
                 raise FileNotReadable(path)
             parts = Path(real).relative_to(self._root).parts
             if _holds_keys(parts) or self._is_private(real, parts):
                 raise FileNotReadable(path)
-            if not self._shows_hidden and any(_is_hidden(self._root, it) for it in (asked, parts)):
+            if not self._shows_hidden and any(
+                _is_hidden(self._root, names) for names in (path_parts, parts)
+            ):
                 raise FileNotReadable(path)
         except (OSError, ValueError):  # a path outside gets the same error
             raise FileNotReadable(path) from None
@@ -211,8 +215,8 @@ class BelowRoot:
 
     def _is_private(self, real: str, parts: tuple[str, ...]) -> bool:
         """Return whether a path is private or within a private folder, under any name."""
-        folded = _folded(real)
-        if any(_is_within(folded, _folded(place)) for place in self._private):
+        comparable = _comparable(real)
+        if any(_is_within(comparable, _comparable(place)) for place in self._private):
             return True
         private = self._private_ids()
         folders = accumulate((self._root, *parts), os.path.join)
@@ -222,7 +226,7 @@ class BelowRoot:
         ids = map(_file_id_of, self._private)
         return {id_ for id_ in ids if id_ is not None}
 
-    def _checked(self, path: str) -> tuple[str, ...]:
+    def _parts_of(self, path: str) -> tuple[str, ...]:
         """Return the parts of a model's path; ``""`` and ``.`` mean the root."""
         if len(path) > MAX_PATH_CHARS:
             raise FileNotReadable(path[:100], "Its path is too long.")
@@ -239,7 +243,7 @@ class BelowRoot:
 
 
 @contextmanager
-def _telling(path: str) -> Iterator[None]:
+def _hiding_details(path: str) -> Iterator[None]:
     """Turn an error of the system into an error that reveals only the path."""
     try:
         yield
@@ -251,7 +255,7 @@ def _telling(path: str) -> Iterator[None]:
         raise FileNotReadable(path) from None
 
 
-def _folded(path: str) -> str:
+def _comparable(path: str) -> str:
     """Normalize a path as its system compares it: some systems ignore upper and lower case."""
     return path.casefold() if sys.platform in ("darwin", "win32") else path
 
@@ -263,9 +267,9 @@ def _file_id_of(path: str) -> FileId | None:
         return None
 
 
-def _file_id_in(about: os.stat_result) -> FileId | None:
+def _file_id_in(status: os.stat_result) -> FileId | None:
     """Return a file's device and inode; None if the file system does not have them."""
-    return (about.st_dev, about.st_ino) if about.st_ino else None
+    return (status.st_dev, status.st_ino) if status.st_ino else None
 
 
 def _holds_keys(parts: Sequence[str]) -> bool:

@@ -35,17 +35,17 @@ def read_cells(
     """
     limit.check()
     cells = notebook_cells(path, file)
-    last = start - 1 + (DEFAULT_CELLS if count is None else count)
-    shown: list[JsonObject] = []
+    end = start - 1 + (DEFAULT_CELLS if count is None else count)
+    records: list[JsonObject] = []
     size = 0
-    told: JsonObject = {"path": path, "cell_count": len(cells), "cells": shown}
-    for number, cell in enumerate(cells[start - 1 : last], start):
-        made = _cell(number, cell)
-        size += len(json.dumps(made, ensure_ascii=False).encode("utf-8", "replace"))
-        if shown and size > MAX_TEXT_BYTES:
-            return {**told, "next_cell": number}
-        shown.append(made)
-    return {**told, "next_cell": last + 1} if last < len(cells) else told
+    result: JsonObject = {"path": path, "cell_count": len(cells), "cells": records}
+    for number, cell in enumerate(cells[start - 1 : end], start):
+        record = _cell(number, cell)
+        size += len(json.dumps(record, ensure_ascii=False).encode("utf-8", "replace"))
+        if records and size > MAX_TEXT_BYTES:
+            return {**result, "next_cell": number}
+        records.append(record)
+    return {**result, "next_cell": end + 1} if end < len(cells) else result
 
 
 def notebook_cells(path: str, file: BinaryIO) -> list[JsonView]:
@@ -68,32 +68,34 @@ def notebook_cells(path: str, file: BinaryIO) -> list[JsonView]:
 
 def source_of(cell: JsonView) -> str:
     """Return the text of a cell."""
-    return _joined(cell.get("source"))
+    return _text_of(cell.get("source"))
 
 
 def _cell(number: int, cell: JsonView) -> JsonObject:
     source = source_of(cell)
     if len(source.encode("utf-8", "replace")) > MAX_TEXT_BYTES:
         source = f"{source[: MAX_TEXT_BYTES // 4]}… ({len(source)} characters)"
-    told = {
+    record = {
         "number": number,
         "id": str(cell.get("id") or "")[:MAX_ID_CHARS],
         "type": str(cell.get("cell_type"))[:MAX_ID_CHARS],
         "source": source,
     }
     outputs = _outputs(cell.get("outputs"))
-    return {**told, "outputs": outputs} if outputs else told
+    return {**record, "outputs": outputs} if outputs else record
 
 
 def _outputs(outputs: Any) -> list[str]:
     """Return the outputs of a cell as texts of at most ``MAX_OUTPUT_CHARS`` together."""
     texts: list[str] = []
-    left = MAX_OUTPUT_CHARS
+    chars_left = MAX_OUTPUT_CHARS
     for text in filter(None, map(_output, outputs if isinstance(outputs, list) else ())):
-        if left <= 0:
+        if chars_left <= 0:
             return [*texts, "… (more outputs)"]
-        texts.append(text if len(text) <= left else f"{text[:left]}… ({len(text)} characters)")
-        left -= len(text)
+        texts.append(
+            text if len(text) <= chars_left else f"{text[:chars_left]}… ({len(text)} characters)"
+        )
+        chars_left -= len(text)
     return texts
 
 
@@ -102,19 +104,19 @@ def _output(output: Any) -> str:
         return ""
     kind, data = output.get("output_type"), output.get("data")
     if kind == "stream":
-        return _joined(output.get("text"))
+        return _text_of(output.get("text"))
     if kind == "error":
         return _COLOUR.sub("", "\n".join(_lines(output.get("traceback")))) or str(
             output.get("ename")
         )
     if not isinstance(data, Mapping):
         return ""
-    others = ", ".join(str(name) for name in data if name != "text/plain")
-    text = _joined(data.get("text/plain"))
-    return f"{text}\n(also: {others})".strip() if others else text
+    other_types = ", ".join(str(name) for name in data if name != "text/plain")
+    text = _text_of(data.get("text/plain"))
+    return f"{text}\n(also: {other_types})".strip() if other_types else text
 
 
-def _joined(value: Any) -> str:
+def _text_of(value: Any) -> str:
     """Return a text of nbformat, which may be a list of lines."""
     return value if isinstance(value, str) else "".join(_lines(value))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from itertools import count as counted
+from itertools import count as count_from
 from typing import BinaryIO
 
 from ....shared.errors import FileNotReadable
@@ -27,22 +27,22 @@ def read_lines(
     Raises:
         FileNotReadable: the file is no text, or reading takes too long.
     """
-    most = DEFAULT_LINES if count is None else count
+    max_lines = DEFAULT_LINES if count is None else count
     lines: list[str] = []
     size = 0
-    told: JsonObject = {"path": path, "first_line": start}
+    result: JsonObject = {"path": path, "first_line": start}
     for number, line in text_lines(path, file, limit):
         if number < start:
             continue
         line = shortened(line)
         size += len(json.dumps(line, ensure_ascii=False).encode("utf-8", "replace"))
-        if len(lines) == most or (lines and size > MAX_TEXT_BYTES):
-            told["next_line"] = number
+        if len(lines) == max_lines or (lines and size > MAX_TEXT_BYTES):
+            result["next_line"] = number
             break
         lines.append(line)
     if file.tell() >= MAX_FILE_BYTES:
-        told["note"] = f"Only the first {MAX_FILE_BYTES} bytes of a file are read."
-    return {**told, "text": "\n".join(lines)}
+        result["note"] = f"Only the first {MAX_FILE_BYTES} bytes of a file are read."
+    return {**result, "text": "\n".join(lines)}
 
 
 def text_lines(path: str, file: BinaryIO, limit: LookLimit) -> Iterator[tuple[int, str]]:
@@ -55,18 +55,18 @@ def text_lines(path: str, file: BinaryIO, limit: LookLimit) -> Iterator[tuple[in
     if b"\0" in head:
         raise FileNotReadable(path, "It is no text: a kernel can open it.")
     file.seek(0)
-    left = MAX_FILE_BYTES
-    for number in counted(1):
+    bytes_left = MAX_FILE_BYTES
+    for number in count_from(1):
         if number % _LINES_BETWEEN_CHECKS == 0:
             limit.check()
-        raw = file.readline(left)
-        left -= len(raw)
+        raw = file.readline(bytes_left)
+        bytes_left -= len(raw)
         if not raw:
             return
         text = raw.decode("utf-8-sig" if number == 1 else "utf-8", "replace")
         yield number, text.rstrip("\r\n")
 
 
-def shortened(line: str, most: int = MAX_LINE_CHARS) -> str:
-    """Cut a line to ``most`` characters."""
-    return line if len(line) <= most else f"{line[:most]}… ({len(line)} characters)"
+def shortened(line: str, max_chars: int = MAX_LINE_CHARS) -> str:
+    """Cut a line to ``max_chars`` characters."""
+    return line if len(line) <= max_chars else f"{line[:max_chars]}… ({len(line)} characters)"

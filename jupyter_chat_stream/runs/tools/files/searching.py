@@ -52,7 +52,7 @@ class _FileHits:
 def search(
     below: BelowRoot,
     path: str,
-    wanted: FileSearch,
+    criteria: FileSearch,
     limit: LookLimit,
     conceal: Callable[[str], str] = str,
 ) -> JsonObject:
@@ -64,26 +64,26 @@ def search(
     Raises:
         FileNotReadable: there is no such folder.
     """
-    found = _FileHits()
+    result = _FileHits()
     try:
-        for file, size in _walk(below, path, found, limit):
-            if wanted.name is not None and not fnmatch(file.rpartition("/")[2], wanted.name):
+        for file, size in _walk(below, path, result, limit):
+            if criteria.name is not None and not fnmatch(file.rpartition("/")[2], criteria.name):
                 continue
-            if wanted.text is None:
-                found.hits.append({"path": file})
+            if criteria.text is None:
+                result.hits.append({"path": file})
             else:
-                hits = _hits_in(below, file, wanted.text.casefold(), limit, conceal)
-                _look_into(found, size, hits)
-            if len(found.hits) >= MAX_HITS or found.bytes_left <= 0:
-                found.is_whole = False
+                hits = _hits_in(below, file, criteria.text.casefold(), limit, conceal)
+                _look_into(result, size, hits)
+            if len(result.hits) >= MAX_HITS or result.bytes_left <= 0:
+                result.is_whole = False
                 break
     except TookTooLong:
-        found.is_whole = False
-    return {"hits": found.hits[:MAX_HITS], "complete": found.is_whole}
+        result.is_whole = False
+    return {"hits": result.hits[:MAX_HITS], "complete": result.is_whole}
 
 
 def _walk(
-    below: BelowRoot, path: str, found: _FileHits, limit: LookLimit
+    below: BelowRoot, path: str, result: _FileHits, limit: LookLimit
 ) -> Iterator[tuple[str, int]]:
     """Yield the files below a folder with their sizes, nearest first; visit each folder once."""
     folders = deque([path.rstrip("/") or path])
@@ -91,7 +91,7 @@ def _walk(
     while folders:
         folder = folders.popleft()
         try:
-            entries = below.entries(folder, found.entries_left, limit.check)
+            entries = below.entries(folder, result.entries_left, limit.check)
         except TookTooLong:
             raise
         except FileNotReadable:
@@ -99,27 +99,27 @@ def _walk(
                 raise
             continue
         is_first = False
-        found.entries_left -= len(entries)
-        for entry in sorted(entries, key=lambda each: each.name):
+        result.entries_left -= len(entries)
+        for entry in sorted(entries, key=lambda entry: entry.name):
             inner = f"{folder}/{entry.name}" if folder not in ("", ".") else entry.name
             if not entry.is_folder:
                 yield inner, entry.size
             elif entry.name not in _LEFT_OUT and not entry.is_link:  # a link may lead back
                 folders.append(inner)
-        if found.entries_left <= 0:
-            found.is_whole = False
+        if result.entries_left <= 0:
+            result.is_whole = False
             return
 
 
-def _look_into(found: _FileHits, size: int, hits: Iterator[JsonObject]) -> None:
+def _look_into(result: _FileHits, size: int, hits: Iterator[JsonObject]) -> None:
     """Add the hits of a file with ``size`` bytes."""
     if size > MAX_SEARCHED_FILE_BYTES:
-        found.is_whole = False
+        result.is_whole = False
         return
-    found.bytes_left -= size
-    found.hits += islice(hits, MAX_HITS_IN_FILE)
+    result.bytes_left -= size
+    result.hits += islice(hits, MAX_HITS_IN_FILE)
     if next(hits, None) is not None:
-        found.is_whole = False
+        result.is_whole = False
 
 
 def _hits_in(

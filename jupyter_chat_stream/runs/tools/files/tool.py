@@ -74,17 +74,17 @@ class FilesTool:
 
     async def call(self, input: ToolInput, context: CallContext) -> ToolOutcome:
         """Do one operation in a thread, and return its result or its error."""
-        wrong = _wrong(input)
-        if wrong:
-            return ToolDone(success=False, output=wrong)
-        stopped = threading.Event()
+        problem = _problem_with(input)
+        if problem:
+            return ToolDone(success=False, output=problem)
+        stop_event = threading.Event()
         try:
             async with self._turns:
-                output = await asyncio.to_thread(self._do, input, LookLimit(stopped.is_set))
+                output = await asyncio.to_thread(self._do, input, LookLimit(stop_event.is_set))
         except ChatStreamError as error:
             return ToolDone(success=False, output=error.message)
         finally:
-            stopped.set()
+            stop_event.set()
         return ToolDone(output=self._concealer.concealed(output))
 
     def _do(self, input: ToolInput, limit: LookLimit) -> JsonObject:
@@ -95,12 +95,12 @@ class FilesTool:
             case "read":
                 return self._read(path, input.get("start", 1), input.get("count"), limit)
             case _:
-                wanted = FileSearch(text=input.get("text"), name=input.get("name"))
-                return search(self.below, path, wanted, limit, self._concealer.texts.concealed)
+                criteria = FileSearch(text=input.get("text"), name=input.get("name"))
+                return search(self.below, path, criteria, limit, self._concealer.texts.concealed)
 
     def _list(self, path: str, limit: LookLimit) -> JsonObject:
-        found = self.below.entries(path, MAX_SCANNED, limit.check)
-        found.sort(key=lambda entry: (not entry.is_folder, entry.name))
+        found_entries = self.below.entries(path, MAX_SCANNED, limit.check)
+        found_entries.sort(key=lambda entry: (not entry.is_folder, entry.name))
         entries = [
             {
                 "name": entry.name,
@@ -108,15 +108,15 @@ class FilesTool:
                 **({} if entry.is_folder else {"size": entry.size}),
                 **modified(entry.modified_s),
             }
-            for entry in found[:MAX_LISTED]
+            for entry in found_entries[:MAX_LISTED]
         ]
-        more = len(found) - len(entries)
-        return {"path": path, "entries": entries, **({"not_listed": more} if more else {})}
+        unlisted = len(found_entries) - len(entries)
+        return {"path": path, "entries": entries, **({"not_listed": unlisted} if unlisted else {})}
 
     def _read(self, path: str, start: int, count: int | None, limit: LookLimit) -> JsonObject:
-        read = read_cells if path.endswith(SUFFIX) else read_lines
+        read_part = read_cells if path.endswith(SUFFIX) else read_lines
         with self.below.open_file(path) as file:
-            return read(path, file, start, count, limit)
+            return read_part(path, file, start, count, limit)
 
 
 def modified(at_s: float) -> dict[str, str]:
@@ -127,7 +127,7 @@ def modified(at_s: float) -> dict[str, str]:
         return {}
 
 
-def _wrong(input: ToolInput) -> str:
+def _problem_with(input: ToolInput) -> str:
     """Return why an input is invalid, as a sentence for the model; empty if it is valid."""
     if input.get("operation") not in FILES["operations"]:
         return "'operation' must be list, read or search."
@@ -141,6 +141,6 @@ def _wrong(input: ToolInput) -> str:
     if input["operation"] != "search":
         return ""
     patterns = [input[name] for name in ("text", "name") if name in input]
-    if not patterns or not all(0 < len(it) <= MAX_PATTERN_CHARS for it in patterns):
+    if not patterns or not all(0 < len(pattern) <= MAX_PATTERN_CHARS for pattern in patterns):
         return f"A search needs a 'text' or a 'name' of 1 to {MAX_PATTERN_CHARS} characters."
     return ""

@@ -27,7 +27,7 @@ from ....shared.logs import Line
 from ....shared.tool_records import ToolRecord
 from ..concealing import SecretConcealer
 from .listed import McpTools, tools_of
-from .sdk import ENDED, McpClient, open_client
+from .sdk import CONNECTION_ENDED, McpClient, open_client
 from .server_file import McpServer
 
 log = logging.getLogger("jupyter_chat_stream.mcp")
@@ -42,7 +42,7 @@ WRITE_EVERY_S = 0.2
 MAX_WAITING_LINES = 100
 MAX_LINE_CHARS = 500
 MAX_ERROR_CHARS = 4000
-CUT = "The call may have been made in part or as a whole: look before you repeat it."
+MAY_BE_DONE = "The call may have been made in part or as a whole: look before you repeat it."
 CONNECTION_CLOSED = -32000  # the code of both generations of the SDK
 PAUSES = Backoff(first_s=0.5, max_s=60.0)
 
@@ -51,19 +51,19 @@ WriteProgress = Callable[[str], Awaitable[None]]
 
 @dataclass(kw_only=True)
 class _Live:
-    """An open connection; ``why`` is the reason for its end."""
+    """An open connection; ``reason`` tells why it has ended."""
 
     client: McpClient
     tools: McpTools
     listed_s: float
     begun_s: float
     is_stale: bool = False
-    why: str = ""
-    ended: asyncio.Event = field(default_factory=asyncio.Event)
+    reason: str = ""
+    end_event: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def end(self, why: str) -> None:
-        self.why = self.why or why
-        self.ended.set()
+    def end(self, reason: str) -> None:
+        self.reason = self.reason or reason
+        self.end_event.set()
 
 
 class ServerAnsweredError(Exception):
@@ -97,11 +97,11 @@ class McpConnection:
         self._clock = clock
         self._owner: asyncio.Task[None] | None = None
         self.live: _Live | None = None
-        self._opened: asyncio.Future[_Live] | None = None
+        self._opening: asyncio.Future[_Live] | None = None
         self._relisting = asyncio.Lock()
         self._failures = 0
         self._not_before_s = 0.0
-        self._why = ""
+        self._last_reason = ""
 
     async def tools(self) -> McpTools:
         """Return the tools that the server has now.
@@ -132,8 +132,8 @@ class McpConnection:
 
         work = asyncio.ensure_future(live.client.call(name, arguments, lines.add))
         showing = asyncio.ensure_future(lines.show(write_concealed))
-        ending = asyncio.ensure_future(live.ended.wait())
-        tasks = (work, showing, ending)
+        end_wait = asyncio.ensure_future(live.end_event.wait())
+        tasks = (work, showing, end_wait)
         try:
             await asyncio.wait(tasks, timeout=self.timeout_s, return_when=asyncio.FIRST_COMPLETED)
             if showing.done():
@@ -141,14 +141,14 @@ class McpConnection:
             if work.done() and not work.cancelled() and work.exception() is None:
                 result: JsonView = concealed(work.result())
                 return result
-            if live.ended.is_set():
-                raise self._unavailable(f"{live.why} {CUT}")
+            if live.end_event.is_set():
+                raise self._unavailable(f"{live.reason} {MAY_BE_DONE}")
             live.is_stale = True  # the next use checks whether the server still answers
             if work.done() and not _is_cut(work):
                 raise ServerAnsweredError(concealed(_words_of(work)))
             if work.done():
-                raise self._unavailable(f"The connection broke. {CUT}")
-            raise self._unavailable(f"It did not answer within {self.timeout_s:g} s. {CUT}")
+                raise self._unavailable(f"The connection broke. {MAY_BE_DONE}")
+            raise self._unavailable(f"It did not answer within {self.timeout_s:g} s. {MAY_BE_DONE}")
         finally:
             for task in tasks:
                 task.cancel()
@@ -156,14 +156,14 @@ class McpConnection:
 
     async def close(self) -> None:
         """End the connection and its process for good."""
-        self._not_before_s, self._why = float("inf"), "The server stops."
+        self._not_before_s, self._last_reason = float("inf"), "The server stops."
         owner = self._owner
         if owner is None or owner.done():
             return
         if self.live is None:
             owner.cancel()
         else:
-            self.live.end(self._why)
+            self.live.end(self._last_reason)
         _, late = await asyncio.wait({owner}, timeout=END_S)
         for task in late:
             task.cancel()
@@ -173,25 +173,27 @@ class McpConnection:
         live = self.live
         if live is not None:
             await self._relist(live)
-            if not live.ended.is_set():
+            if not live.end_event.is_set():
                 return live
             if self._owner is not None:
                 await asyncio.wait({self._owner})
         if self._owner is None or self._owner.done():
             await self._pause()
         if self._owner is None or self._owner.done():  # no other task was faster
-            self._opened = asyncio.get_running_loop().create_future()
-            self._owner = asyncio.ensure_future(self._own(self._opened))
-        assert self._opened is not None
-        await asyncio.wait({self._opened})
-        return self._opened.result()
+            self._opening = asyncio.get_running_loop().create_future()
+            self._owner = asyncio.ensure_future(self._hold_connection(self._opening))
+        assert self._opening is not None
+        await asyncio.wait({self._opening})
+        return self._opening.result()
 
     async def _pause(self) -> None:
         """Wait for the end of a short pause; refuse during a long one."""
         left_s = self._not_before_s - self._clock()
         if left_s > SHORT_PAUSE_S:
-            again = f" It is tried again in {left_s:.0f} s." if left_s < PAUSES.max_s * 2 else ""
-            raise self._unavailable(f"{self._why}{again}")
+            retry_note = (
+                f" It is tried again in {left_s:.0f} s." if left_s < PAUSES.max_s * 2 else ""
+            )
+            raise self._unavailable(f"{self._last_reason}{retry_note}")
         if left_s > 0:
             await asyncio.sleep(left_s)
 
@@ -199,12 +201,12 @@ class McpConnection:
         """List the tools again if they may have changed; end a server that does not answer."""
         async with self._relisting:
             is_old = live.is_stale or self._clock() > live.listed_s + LIST_AGE_S
-            if live.ended.is_set() or not is_old:
+            if live.end_event.is_set() or not is_old:
                 return
             live.is_stale = False
             try:
                 async with asyncio.timeout(LIST_S):
-                    listed = await live.client.list_tools()
+                    tools = await live.client.list_tools()
             except asyncio.CancelledError:
                 live.is_stale = True
                 raise
@@ -213,17 +215,17 @@ class McpConnection:
             except Exception as error:  # noqa: BLE001  whatever it is, the next one connects anew
                 live.end(f"It did not list its tools ({type(error).__name__}).")
             else:
-                live.tools = self._tools_of(listed)
+                live.tools = self._tools_of(tools)
                 live.listed_s = self._clock()
 
-    def _tools_of(self, listed: Any) -> McpTools:
+    def _tools_of(self, tools: Any) -> McpTools:
         server = self.server
-        told = self._concealer.concealed(listed)
-        return tools_of(server.slug, told, is_trusted=self._is_trusted, mark=server.mark)
+        concealed = self._concealer.concealed(tools)
+        return tools_of(server.slug, concealed, is_trusted=self._is_trusted, mark=server.mark)
 
-    async def _own(self, opened: asyncio.Future[_Live]) -> None:
+    async def _hold_connection(self, opening: asyncio.Future[_Live]) -> None:
         """Hold one connection, from its beginning to its end."""
-        why, begun_s = "", self._clock()
+        reason, begun_s = "", self._clock()
         ends: list[str] = []  # reasons of an end before the connection was open
         hints: list[str] = []  # possible reasons for a failure of the connection
         try:
@@ -241,44 +243,44 @@ class McpConnection:
                     if ends:
                         live.end(ends[0])
                     self.live = live
-                    opened.set_result(live)
-                    await live.ended.wait()
-                    why = live.why
+                    opening.set_result(live)
+                    await live.end_event.wait()
+                    reason = live.reason
         except McpServerUnavailable as error:
-            self._refuse(opened, error)
-            why = error.message
+            self._refuse(opening, error)
+            reason = error.message
         except TimeoutError:
-            why = f"It was not ready within {START_S:g} s."
+            reason = f"It was not ready within {START_S:g} s."
         except asyncio.CancelledError:
-            why = "The server stops."
+            reason = "The server stops."
             raise
         except Exception as error:  # noqa: BLE001  of the SDK, or of what the server sent
-            told = self.live.why if self.live else ""
-            known = [end for end in ends if end != ENDED]
-            unknown = f"It could not be reached ({_name_of(error)})."
-            why = next(filter(None, (told, *hints, *known, unknown)))
+            live_reason = self.live.reason if self.live else ""
+            known_ends = [end for end in ends if end != CONNECTION_ENDED]
+            unknown_end = f"It could not be reached ({_name_of(error)})."
+            reason = next(filter(None, (live_reason, *hints, *known_ends, unknown_end)))
         finally:
-            self._note_end(why, begun_s)
-            self._refuse(opened, self._unavailable(why))
+            self._note_end(reason, begun_s)
+            self._refuse(opening, self._unavailable(reason))
 
-    def _note_end(self, why: str, begun_s: float) -> None:
+    def _note_end(self, reason: str, begun_s: float) -> None:
         """Remember the end of the connection, and when the next one may begin."""
         live, self.live = self.live, None
         if live is not None:
-            live.end(why)
+            live.end(reason)
         if self._not_before_s == float("inf"):  # closed
             return
         if live is not None and self._clock() > begun_s + LASTING_S:
             self._failures = 0
-        self._why = why
+        self._last_reason = reason
         self._not_before_s = self._clock() + PAUSES.pause_s(self._failures)
         self._failures += 1
         log.warning(Line("mcp.ended", server=self.server.slug, failures=self._failures))
 
-    def _refuse(self, opened: asyncio.Future[_Live], error: McpServerUnavailable) -> None:
-        if not opened.done():
-            opened.set_exception(error)
-            opened.exception()  # marks the exception as retrieved, if no task is waiting
+    def _refuse(self, opening: asyncio.Future[_Live], error: McpServerUnavailable) -> None:
+        if not opening.done():
+            opening.set_exception(error)
+            opening.exception()  # marks the exception as retrieved, if no task is waiting
 
     def _on_change(self) -> None:
         if self.live is not None:
@@ -286,17 +288,17 @@ class McpConnection:
 
     def _on_end(self, ends: list[str]) -> Callable[[str], None]:
         """Return a function that ends this connection."""
-        owner = self._opened
+        opening = self._opening
 
-        def end(why: str) -> None:
-            ends.append(why)
-            if self.live is not None and self._opened is owner:
-                self.live.end(why)
+        def end(reason: str) -> None:
+            ends.append(reason)
+            if self.live is not None and self._opening is opening:
+                self.live.end(reason)
 
         return end
 
-    def _unavailable(self, why: str) -> McpServerUnavailable:
-        return McpServerUnavailable(self.server.name, why, slug=self.server.slug)
+    def _unavailable(self, reason: str) -> McpServerUnavailable:
+        return McpServerUnavailable(self.server.name, reason, slug=self.server.slug)
 
 
 class _ProgressLines:
@@ -304,7 +306,7 @@ class _ProgressLines:
 
     def __init__(self) -> None:
         self._lines: list[str] = []
-        self._added = asyncio.Event()
+        self._line_event = asyncio.Event()
 
     async def add(self, progress: float, total: float | None, message: str | None) -> None:
         """Add a message. If the server is faster than the log, messages are dropped."""
@@ -313,13 +315,13 @@ class _ProgressLines:
             line = message or f"{progress:g}{of}"
             is_long = len(line) > MAX_LINE_CHARS
             self._lines.append(f"{line[:MAX_LINE_CHARS]}…" if is_long else line)
-            self._added.set()
+            self._line_event.set()
 
     async def show(self, write: WriteProgress) -> None:
         """Write the messages as they come, until cancelled."""
         while True:
-            await self._added.wait()
-            self._added.clear()
+            await self._line_event.wait()
+            self._line_event.clear()
             lines, self._lines = self._lines, []
             await write("".join(f"{line}\n" for line in lines))
             await asyncio.sleep(WRITE_EVERY_S)

@@ -35,9 +35,7 @@ class McpTools:
     """A sentence about tools that were left out; empty if there are none."""
 
 
-def tools_of(
-    slug: str, listed: Sequence[JsonView], *, is_trusted: bool, mark: str = ""
-) -> McpTools:
+def tools_of(slug: str, tools: Sequence[JsonView], *, is_trusted: bool, mark: str = "") -> McpTools:
     """Read the tools that a server lists, with a sentence about unusable tools.
 
     Args:
@@ -47,7 +45,7 @@ def tools_of(
     definitions: dict[str, ToolRecord] = {}
     own_names: dict[str, str] = {}
     reasons: list[str] = []
-    for tool in listed[:MAX_LISTED_TOOLS]:
+    for tool in tools[:MAX_LISTED_TOOLS]:
         try:
             source = f"mcp:{slug}.{mark}" if mark else f"mcp:{slug}"
             record = _definition(slug, tool, source, is_trusted=is_trusted)
@@ -57,10 +55,12 @@ def tools_of(
         if record["name"] not in definitions:  # of two tools with the same name, keep the first
             definitions[record["name"]] = record
             own_names[record["name"]] = str(tool.get("name"))
-    if len(listed) > MAX_LISTED_TOOLS:
+    if len(tools) > MAX_LISTED_TOOLS:
         reasons.append(f"The server lists more than {MAX_LISTED_TOOLS} tools.")
-    told = f"Some tools of the MCP server {slug!r} are left out: {' '.join(reasons[:3])}"
-    return McpTools(definitions=definitions, own_names=own_names, left_out=told if reasons else "")
+    sentence = f"Some tools of the MCP server {slug!r} are left out: {' '.join(reasons[:3])}"
+    return McpTools(
+        definitions=definitions, own_names=own_names, left_out=sentence if reasons else ""
+    )
 
 
 def tool_name(slug: str, name: str) -> str:

@@ -41,14 +41,16 @@ def _text_of(block: JsonView, files: list[NewFile]) -> str:
         return f"{block.get('title') or block.get('name') or 'A resource'}: {block.get('uri')}"
     resource = block.get("resource")
     if kind != "resource" or not isinstance(resource, Mapping):
-        return _kept(f"{kind}-{len(files) + 1}", block.get("mimeType"), block.get("data"), files)
+        return _keep_file(
+            f"{kind}-{len(files) + 1}", block.get("mimeType"), block.get("data"), files
+        )
     if isinstance(resource.get("text"), str):
         return f"{resource.get('uri')}:\n{resource['text']}"
     name = str(resource.get("uri")).rstrip("/").rpartition("/")[2] or "resource"
-    return _kept(name, resource.get("mimeType"), resource.get("blob"), files)
+    return _keep_file(name, resource.get("mimeType"), resource.get("blob"), files)
 
 
-def _kept(name: str, media_type: Any, data: Any, files: list[NewFile]) -> str:
+def _keep_file(name: str, media_type: Any, data: Any, files: list[NewFile]) -> str:
     """Keep the bytes of a block as a file. Returns a sentence if they are invalid, else empty."""
     try:
         content = base64.b64decode(data, validate=True)

@@ -28,7 +28,7 @@ MAX_PAGES = 20  # of one listing
 RELISTEN_S = 5.0
 CANCEL_S = 1.0
 CLIENT_NAME = "jupyter-chat-stream"
-ENDED = "It has closed the connection, or sent something that is no MCP message."
+CONNECTION_ENDED = "It has closed the connection, or sent something that is no MCP message."
 INSTALL = (
     "The package 'mcp' is not installed here. Install it: pip install 'jupyter-chat-stream[mcp]', "
     "then start the server again."
@@ -52,12 +52,16 @@ class _McpSdk:
             adapter = import_module("mcp_types").jsonrpc_message_adapter
             return WireForm(
                 read=lambda line: message(adapter.validate_json(line, by_name=False)),
-                write=lambda it: it.message.model_dump_json(by_alias=True, exclude_unset=True),
+                write=lambda envelope: envelope.message.model_dump_json(
+                    by_alias=True, exclude_unset=True
+                ),
             )
-        read = self.module("types").JSONRPCMessage.model_validate_json
+        parse = self.module("types").JSONRPCMessage.model_validate_json
         return WireForm(
-            read=lambda line: message(read(line)),
-            write=lambda it: it.message.model_dump_json(by_alias=True, exclude_none=True),
+            read=lambda line: message(parse(line)),
+            write=lambda envelope: envelope.message.model_dump_json(
+                by_alias=True, exclude_none=True
+            ),
         )
 
 
@@ -78,18 +82,18 @@ class McpClient:
 
     async def list_tools(self) -> list[JsonView]:
         """Return all tools that the server lists, as JSON of the server."""
-        found: list[JsonView] = []
+        tools: list[JsonView] = []
         params_type = self._sdk.module("types").PaginatedRequestParams
         cursor: str | None = None
         with quiet():
             for _ in range(MAX_PAGES):
                 page = await self._inner.list_tools(params=params_type(cursor=cursor))
-                told = page.model_dump(by_alias=True, mode="json", exclude_none=True)
-                found += told.get("tools", ())
-                cursor = told.get("nextCursor")
+                listing = page.model_dump(by_alias=True, mode="json", exclude_none=True)
+                tools += listing.get("tools", ())
+                cursor = listing.get("nextCursor")
                 if cursor is None:
                     break
-        return found
+        return tools
 
     async def call(self, name: str, arguments: JsonView, on_progress: OnProgress) -> JsonView:
         """Call a tool; if the caller is cancelled, notify the server."""
@@ -105,8 +109,8 @@ class McpClient:
                     with suppress(Exception):
                         await asyncio.wait_for(self._tell_cancelled(request_id), CANCEL_S)
                 raise
-        told: JsonView = result.model_dump(by_alias=True, mode="json", exclude_none=True)
-        return told
+        answer: JsonView = result.model_dump(by_alias=True, mode="json", exclude_none=True)
+        return answer
 
     async def _tell_cancelled(self, request_id: int) -> None:
         types = self._sdk.module("types")
@@ -193,7 +197,7 @@ async def _relayed(source: Any, on_end: Callable[[str], None]) -> AsyncIterator[
                         break
                     _without_output_schemas(message)
                     await send.send(message)
-            on_end(ENDED)
+            on_end(CONNECTION_ENDED)
 
     task = asyncio.ensure_future(relay())
     try:
@@ -265,7 +269,7 @@ async def _listen(sdk: _McpSdk, client: Any, on_change: Callable[[], None]) -> N
 @contextmanager
 def quiet() -> Iterator[None]:
     """Suppress the SDK's log lines within a block, because they quote a server's messages."""
-    _hold_back()
+    _add_filters()
     token = _quiet.set(True)
     try:
         yield
@@ -283,7 +287,7 @@ _LOGGERS = ("mcp", "client", "httpx", "httpx2", "httpcore", "httpcore2", "anyio"
 _silence = _Silence()
 
 
-def _hold_back() -> None:
+def _add_filters() -> None:
     """Add the filter to the loggers of the SDK and its HTTP library, and to the root's handlers."""
     names = [name for name in logging.root.manager.loggerDict if name.split(".")[0] in _LOGGERS]
     for logger in (logging.getLogger(), *map(logging.getLogger, names)):

@@ -89,16 +89,16 @@ def read_file(path: Path, environment: Mapping[str, str] = os.environ) -> McpFil
         with path.open("rb") as file:
             text = file.read(MAX_FILE_BYTES + 1)
         if len(text) > MAX_FILE_BYTES:
-            return _spoilt(path, f"It has more than {MAX_FILE_BYTES} bytes.")
+            return _unreadable_file(path, f"It has more than {MAX_FILE_BYTES} bytes.")
         entries = json.loads(text).get("mcpServers")
     except OSError as error:
-        return _spoilt(path, f"It cannot be read ({type(error).__name__}).")
+        return _unreadable_file(path, f"It cannot be read ({type(error).__name__}).")
     except json.JSONDecodeError as error:
-        return _spoilt(path, f"It is no JSON: line {error.lineno}, column {error.colno}.")
+        return _unreadable_file(path, f"It is no JSON: line {error.lineno}, column {error.colno}.")
     except (ValueError, AttributeError, RecursionError):
-        return _spoilt(path, "It is no JSON object.")
+        return _unreadable_file(path, "It is no JSON object.")
     if not isinstance(entries, Mapping):
-        return _spoilt(path, "It has no object 'mcpServers'.")
+        return _unreadable_file(path, "It has no object 'mcpServers'.")
     servers: dict[str, McpServer] = {}
     problems: list[McpServerUnavailable] = []
     for name, entry in list(entries.items())[:MAX_MCP_SERVERS]:
@@ -110,8 +110,8 @@ def read_file(path: Path, environment: Mapping[str, str] = os.environ) -> McpFil
         if server is None:
             continue
         if server.slug in servers:
-            why = f"Its name is too much like {servers[server.slug].name!r}. Rename it."
-            problems.append(McpServerUnavailable(name, why, slug=server.slug))
+            reason = f"Its name is too much like {servers[server.slug].name!r}. Rename it."
+            problems.append(McpServerUnavailable(name, reason, slug=server.slug))
         else:
             servers[server.slug] = server
     return McpFile(servers=tuple(servers.values()), problems=tuple(problems))
@@ -134,8 +134,8 @@ class _WrongEntry(ValueError):
     """An entry of the file is invalid; the message tells why, without any value."""
 
 
-def _spoilt(path: Path, why: str) -> McpFile:
-    problem = McpServerUnavailable(None, f"{why} Correct the file {str(path)!r}.")
+def _unreadable_file(path: Path, reason: str) -> McpFile:
+    problem = McpServerUnavailable(None, f"{reason} Correct the file {str(path)!r}.")
     return McpFile(problems=(problem,))
 
 
@@ -164,7 +164,7 @@ def _server(name: str, entry: Any, environment: Mapping[str, str]) -> McpServer 
     if not isinstance(args, list):
         raise _WrongEntry("'args' must be a list of texts.")
     env = expanded.texts(entry, "env")
-    named = {value for variable, value in env.items() if is_secret_name(variable)}
+    secret_values = {value for variable, value in env.items() if is_secret_name(variable)}
     return StdioServer(
         name=name,
         slug=slug_of(name),
@@ -173,14 +173,14 @@ def _server(name: str, entry: Any, environment: Mapping[str, str]) -> McpServer 
         args=tuple(expanded.text(arg, "args") for arg in args),
         env=env,
         cwd=None if entry.get("cwd") is None else expanded.text(entry["cwd"], "cwd"),
-        secrets=_long(expanded.values | named),
+        secrets=_long(expanded.values | secret_values),
     )
 
 
 def _mark_of(entry: JsonView) -> str:
     """Return a short hash of an entry's command or address, with variables not expanded."""
-    told = {name: entry.get(name) for name in ("command", "args", "cwd", "url")}
-    text = json.dumps(told, sort_keys=True, default=str)
+    identity = {name: entry.get(name) for name in ("command", "args", "cwd", "url")}
+    text = json.dumps(identity, sort_keys=True, default=str)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:6]
 
 
@@ -206,16 +206,16 @@ class _Expanded:
         self.values: set[str] = set()
         """The used values of variables that have the name of a secret."""
 
-    def text(self, value: Any, where: str) -> str:
+    def text(self, value: Any, field: str) -> str:
         if not isinstance(value, str) or "\0" in value:
-            raise _WrongEntry(f"{where!r} must hold texts.")
+            raise _WrongEntry(f"{field!r} must hold texts.")
         return _VARIABLE.sub(self._value, value)
 
-    def texts(self, entry: JsonView, where: str) -> dict[str, str]:
-        values = entry.get(where) or {}
+    def texts(self, entry: JsonView, field: str) -> dict[str, str]:
+        values = entry.get(field) or {}
         if not isinstance(values, Mapping):
-            raise _WrongEntry(f"{where!r} must be an object of texts.")
-        return {name: self.text(value, where) for name, value in values.items()}
+            raise _WrongEntry(f"{field!r} must be an object of texts.")
+        return {name: self.text(value, field) for name, value in values.items()}
 
     def _value(self, match: re.Match[str]) -> str:
         name, default = match.groups()

@@ -36,14 +36,14 @@ class McpServers:
     def __init__(self, config: ChatStream) -> None:
         self._config = config
         self._file = McpFile()
-        self._seen: tuple[Path, int, int] | None = None
+        self._file_state: tuple[Path, int, int] | None = None
         self._reading = asyncio.Lock()
         self.by_slug: dict[str, McpConnection] = {}
 
     async def list_all(self) -> ToolListing:
         """List the tools of all servers; a server that is not ready in time becomes a problem."""
         await self._refresh()
-        listing = await self._of(tuple(self.by_slug.values()), LIST_WAIT_S)
+        listing = await self._list_tools(tuple(self.by_slug.values()), LIST_WAIT_S)
         problems = tuple(map(_problem, self._file.problems))
         return ToolListing(tools=listing.tools, problems=(*problems, *listing.problems))
 
@@ -56,14 +56,17 @@ class McpServers:
         if not slugs:
             return ToolListing()
         await self._refresh()
-        wanted = tuple(each for slug, each in self.by_slug.items() if slug in slugs)
-        listing = await self._of(wanted, RUN_WAIT_S)
+        connections = tuple(
+            connection for slug, connection in self.by_slug.items() if slug in slugs
+        )
+        listing = await self._list_tools(connections, RUN_WAIT_S)
         tools = tuple(tool for tool in listing.tools if tool["name"] in names)
         missing = _slugs({*names} - {tool["name"] for tool in tools})
-        told = {"mcp", *(f"mcp:{slug}" for slug in missing)} if missing else ()
+        sources = {"mcp", *(f"mcp:{slug}" for slug in missing)} if missing else ()
         problems = (*map(_problem, self._file.problems), *listing.problems)
         return ToolListing(
-            tools=tools, problems=tuple(it for it in problems if it["source"] in told)
+            tools=tools,
+            problems=tuple(problem for problem in problems if problem["source"] in sources),
         )
 
     async def find(self, name: str) -> ServerTool | None:
@@ -90,16 +93,16 @@ class McpServers:
         async with self._reading:
             connections = tuple(self.by_slug.values())
             self.by_slug = {}
-        await asyncio.gather(*(each.close() for each in connections))
+        await asyncio.gather(*(connection.close() for connection in connections))
 
-    async def _of(self, connections: Sequence[McpConnection], wait_s: float) -> ToolListing:
+    async def _list_tools(self, connections: Sequence[McpConnection], wait_s: float) -> ToolListing:
         """List the tools of some servers concurrently."""
-        asked = [asyncio.ensure_future(each.tools()) for each in connections]
-        if asked:
-            await asyncio.wait(asked, timeout=wait_s)
+        tasks = [asyncio.ensure_future(connection.tools()) for connection in connections]
+        if tasks:
+            await asyncio.wait(tasks, timeout=wait_s)
         tools: list[ToolRecord] = []
         problems: list[ToolProblem] = []
-        for connection, task in zip(connections, asked, strict=True):
+        for connection, task in zip(connections, tasks, strict=True):
             server = connection.server
             source = f"mcp:{server.slug}"
             if not task.done():  # the server continues to start
@@ -109,34 +112,34 @@ class McpServers:
             elif isinstance(error := task.exception(), ChatStreamError):
                 problems.append({"source": source, "message": error.message})
             else:
-                found = task.result()
-                tools += found.definitions.values()
-                if found.left_out:
-                    problems.append({"source": source, "message": found.left_out})
+                mcp_tools = task.result()
+                tools += mcp_tools.definitions.values()
+                if mcp_tools.left_out:
+                    problems.append({"source": source, "message": mcp_tools.left_out})
         return ToolListing(tools=tuple(tools), problems=tuple(problems))
 
     async def _refresh(self) -> None:
         """Read the file if it has changed, and keep the connections of unchanged entries."""
         async with self._reading:
-            place = await asyncio.to_thread(self._look)
-            if place == self._seen:
+            state = await asyncio.to_thread(self._look)
+            if state == self._file_state:
                 return
-            self._seen = place
+            self._file_state = state
             self._file = (
-                McpFile() if place is None else await asyncio.to_thread(read_file, place[0])
+                McpFile() if state is None else await asyncio.to_thread(read_file, state[0])
             )
-            before, self.by_slug = self.by_slug, {}
+            old_connections, self.by_slug = self.by_slug, {}
             for server in self._file.servers:
-                known = before.get(server.slug)
-                if known is not None and known.server == server:
-                    self.by_slug[server.slug] = before.pop(server.slug)
+                connection = old_connections.get(server.slug)
+                if connection is not None and connection.server == server:
+                    self.by_slug[server.slug] = old_connections.pop(server.slug)
                 else:
                     self.by_slug[server.slug] = McpConnection(
                         server,
                         is_trusted=self._is_trusted(server.name),
                         timeout_s=self._config.mcp_timeout_s,
                     )
-        await asyncio.gather(*(each.close() for each in before.values()))
+        await asyncio.gather(*(connection.close() for connection in old_connections.values()))
 
     def _look(self) -> tuple[Path, int, int] | None:
         """Return the file's path, size and time, to detect changes. Blocks."""
@@ -144,10 +147,10 @@ class McpServers:
         if path is None:
             return None
         try:
-            about = path.stat()
+            status = path.stat()
         except OSError:
             return path, 0, 0
-        return path, about.st_mtime_ns, about.st_size
+        return path, status.st_mtime_ns, status.st_size
 
     def _is_trusted(self, name: str) -> bool:
         return any(fnmatchcase(name, pattern) for pattern in self._config.mcp_trusted)
@@ -165,9 +168,9 @@ class McpTool:
         """Make the call, if the server still has the allowed definition (L13)."""
         if digest_of(self.definition) != context.digest:
             return ToolDone(success=False, output=CHANGED)
-        made = self._connection.call(self.definition, self._own_name, input, context.write)
+        call = self._connection.call(self.definition, self._own_name, input, context.write)
         try:
-            return done_of(await made)
+            return done_of(await call)
         except ToolHasChanged:
             return ToolDone(success=False, output=CHANGED)
         except ServerAnsweredError as error:

@@ -84,12 +84,12 @@ async def start(server: StdioServer, inherited: Mapping[str, str]) -> Process:
             start_new_session=True,  # Ctrl+C in the terminal must not end it
         )
     except FileNotFoundError:
-        why = f"There is no command {server.command!r}, or no folder 'cwd' of its entry."
+        reason = f"There is no command {server.command!r}, or no folder 'cwd' of its entry."
     except NotImplementedError:
-        why = "This event loop starts no processes. Reach the server by its 'url'."
+        reason = "This event loop starts no processes. Reach the server by its 'url'."
     except (OSError, ValueError) as error:
-        why = f"Its command {server.command!r} could not start ({type(error).__name__})."
-    raise McpServerUnavailable(server.name, why, slug=server.slug)
+        reason = f"Its command {server.command!r} could not start ({type(error).__name__})."
+    raise McpServerUnavailable(server.name, reason, slug=server.slug)
 
 
 async def _read(
@@ -102,14 +102,14 @@ async def _read(
     assert output is not None
     loop = asyncio.get_running_loop()
     begun_s, count, odd_lines = loop.time(), 0, 0
-    why = "Its process has ended."
+    reason = "Its process has ended."
     async with stream:
         with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
             while True:
                 try:
                     line = await output.readline()
                 except ValueError:
-                    why = TOO_LARGE
+                    reason = TOO_LARGE
                     break
                 if not line:
                     break
@@ -117,7 +117,7 @@ async def _read(
                 if loop.time() > begun_s + 1:
                     begun_s, count = loop.time(), 0
                 if count > MAX_MESSAGES_PER_S:
-                    why = TOO_MUCH
+                    reason = TOO_MUCH
                     break
                 if not line.strip():
                     continue
@@ -126,11 +126,11 @@ async def _read(
                 except ValueError:
                     odd_lines += 1
                     if odd_lines > MAX_ODD_LINES:
-                        why = NO_MESSAGES
+                        reason = NO_MESSAGES
                         break
                     continue
                 await stream.send(message)
-        on_end(why)
+        on_end(reason)
 
 
 async def _write(process: Process, form: WireForm, stream: Any) -> None:
