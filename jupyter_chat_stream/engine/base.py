@@ -13,9 +13,9 @@ from ..store.front import Due, LeaseReader
 
 
 class Holders(Protocol):
-    """The processes that hold runs. This process is one of them, by the name ``own``."""
+    """The processes that hold runs. This process is one of them, by the name ``own_name``."""
 
-    own: str
+    own_name: str
 
     async def open(self) -> None:
         """Show from now on that this process lives. Nothing is claimed before."""
@@ -23,7 +23,7 @@ class Holders(Protocol):
     def is_alive(self, leases: LeaseReader, holder: str) -> bool:
         """Return whether a holder lives. Blocks."""
 
-    def doubt(self) -> None:
+    def presume_alive(self) -> None:
         """Count all holders as alive for a while: this process was stopped for some time."""
 
     async def close(self) -> None:

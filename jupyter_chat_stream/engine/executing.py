@@ -20,7 +20,7 @@ class ExecutingEngine:
     @property
     def holder(self) -> str:
         """The name under which this process holds runs."""
-        return self._holders.own
+        return self._holders.own_name
 
     @property
     def active(self) -> int:
@@ -32,5 +32,5 @@ class ExecutingEngine:
     async def abort(self, run_id: str) -> bool:
         return await self.running.abort(run_id)
 
-    def _expired(self) -> None:
+    def _on_expired(self) -> None:
         self.running.hear(None)

@@ -79,13 +79,13 @@ class FileHolders:
     look_s = LOOK_S
 
     def __init__(
-        self, folder: Path, own: str, *, clock: Callable[[], float] = time.monotonic
+        self, folder: Path, own_name: str, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self.own = own
+        self.own_name = own_name
         self._folder = folder / "owners"
         self._descriptor: int | None = None
         self._clock = clock
-        self._seen: set[str] = set()  # holders whose files were found
+        self._with_file: set[str] = set()  # holders whose files were found
         self._missing_since: dict[str, float] = {}
         self._keeping: asyncio.Task[None] | None = None
 
@@ -99,7 +99,7 @@ class FileHolders:
             self.lock()
             for holder in self._look_around():
                 if self.is_held(self._path(holder)) is False:
-                    self._seen.discard(holder)
+                    self._with_file.discard(holder)
             for draft in self._folder.glob(f"*{DRAFT}"):
                 self.is_held(draft)
         except OSError as error:
@@ -115,26 +115,26 @@ class FileHolders:
         while True:
             await asyncio.sleep(self.look_s)
             self._look_around()
-            if self._descriptor is None or _is_there(self._descriptor, self._path(self.own)):
+            if self._descriptor is None or _is_there(self._descriptor, self._path(self.own_name)):
                 continue
             try:
                 self.lock()
             except (OSError, StoreError) as error:  # the next look tries again
-                log.error(Line("owner.not_locked", owner=self.own, error=type(error).__name__))
+                log.error(Line("owner.not_locked", owner=self.own_name, error=type(error).__name__))
             else:
-                log.warning(Line("owner.locked_again", owner=self.own))
+                log.warning(Line("owner.locked_again", owner=self.own_name))
 
     def lock(self) -> None:
         """Take this process's lock; a lock on a file that was removed is released."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path, old = self._path(self.own), self._descriptor
+        path, old_descriptor = self._path(self.own_name), self._descriptor
         draft = path.with_suffix(DRAFT)
         for _ in range(_TRIES):
             descriptor = os.open(draft, os.O_RDWR | os.O_CREAT, 0o600)
-            if try_lock(descriptor) and _put(descriptor, draft, path):
+            if try_lock(descriptor) and _rename_draft(descriptor, draft, path):
                 self._descriptor = descriptor
-                if old is not None:
-                    os.close(old)
+                if old_descriptor is not None:
+                    os.close(old_descriptor)
                 return
             os.close(descriptor)
             time.sleep(_PAUSE_S)
@@ -151,27 +151,27 @@ class FileHolders:
 
     def is_alive(self, leases: LeaseReader, holder: str) -> bool:
         """Try the holder's lock; if the lock is held, the holder lives."""
-        if holder == self.own:
+        if holder == self.own_name:
             return True
         is_held = self.is_held(self._path(holder))
         if is_held is None:
             now_s = self._clock()
             since_s = self._missing_since.setdefault(holder, now_s)
-            return holder in self._seen and now_s - since_s < MISSING_S
+            return holder in self._with_file and now_s - since_s < MISSING_S
         self._missing_since.pop(holder, None)
         if is_held:
-            self._seen.add(holder)
+            self._with_file.add(holder)
         else:  # On Windows, a holder that has just made its file may lock it a moment later.
-            self._seen.discard(holder)
+            self._with_file.discard(holder)
         return is_held
 
     def _look_around(self) -> list[str]:
         """Note which holders have a file."""
-        found = [path.stem for path in self._folder.glob("*.lock")]
-        self._seen.update(found)
-        return found
+        holders = [path.stem for path in self._folder.glob("*.lock")]
+        self._with_file.update(holders)
+        return holders
 
-    def doubt(self) -> None:
+    def presume_alive(self) -> None:
         """Do nothing: whether a lock is held does not depend on the time."""
 
     async def close(self) -> None:
@@ -185,13 +185,13 @@ class FileHolders:
     def unlock(self) -> None:
         """Release this process's lock, and remove its file."""
         if self._descriptor is not None:
-            _remove(self._path(self.own))
+            _remove(self._path(self.own_name))
             os.close(self._descriptor)
             self._descriptor = None
 
     def is_held(self, path: Path) -> bool | None:
         """Try a lock, and remove the file of a dead holder; None if there is no file."""
-        if path == self._path(self.own):
+        if path == self._path(self.own_name):
             return True
         try:
             descriptor = os.open(path, os.O_RDWR)
@@ -209,7 +209,7 @@ class FileHolders:
         return self._folder / f"{Path(holder).name}.lock"
 
 
-def _put(descriptor: int, draft: Path, path: Path) -> bool:
+def _rename_draft(descriptor: int, draft: Path, path: Path) -> bool:
     """Rename a locked draft; False if another process took it for a dead holder's file."""
     if draft != path:
         try:

@@ -24,7 +24,7 @@ log = logging.getLogger("jupyter_chat_stream.engine")
 
 BEATS = 4  # renewals in the time of one lease
 # The leases of dead holders are removed at every 40th renewal.
-BURY_EVERY = 40
+REMOVE_DEAD_EVERY = 40
 OPEN_WITHIN_S = 30.0
 CLOSE_WITHIN_S = 3.0
 
@@ -45,16 +45,16 @@ class LeaseHolders:
         on_expired: Callable[[], None] = lambda: None,
         on_back: Callable[[], None] = lambda: None,
     ) -> None:
-        self.own = lease.holder
+        self.own_name = lease.holder
         self._lease_s = lease.lease_s
         self._lease = lease
         self._on_expired = on_expired
         self._on_back = on_back
         self._loop: asyncio.AbstractEventLoop | None = None
-        self.doubt_until_s = 0.0
-        self._ending = threading.Event()
-        self._begun: Future[None] = Future()
-        self._ended: Future[None] = Future()
+        self.presume_alive_until_s = 0.0
+        self._stop_event = threading.Event()
+        self._first_beat: Future[None] = Future()
+        self._thread_end: Future[None] = Future()
         self.thread = threading.Thread(target=self._work, name="chat-stream-lease", daemon=True)
 
     async def open(self) -> None:
@@ -66,9 +66,9 @@ class LeaseHolders:
         self._loop = asyncio.get_running_loop()
         self.thread.start()
         try:
-            await asyncio.wait_for(asyncio.wrap_future(self._begun), OPEN_WITHIN_S)
+            await asyncio.wait_for(asyncio.wrap_future(self._first_beat), OPEN_WITHIN_S)
         except BaseException as error:
-            self._ending.set()
+            self._stop_event.set()
             if not isinstance(error, asyncio.TimeoutError):
                 raise
             raise StoreError(
@@ -78,28 +78,28 @@ class LeaseHolders:
 
     def is_alive(self, leases: LeaseReader, holder: str) -> bool:
         """Return whether a holder's lease lasts."""
-        if holder == self.own or time.monotonic() < self.doubt_until_s:
+        if holder == self.own_name or time.monotonic() < self.presume_alive_until_s:
             return True
-        return leases.is_alive(self.own, holder, self._lease_s)
+        return leases.is_alive(self.own_name, holder, self._lease_s)
 
-    def doubt(self) -> None:
+    def presume_alive(self) -> None:
         """Count all holders as alive for one lease."""
-        self.doubt_until_s = time.monotonic() + self._lease_s
+        self.presume_alive_until_s = time.monotonic() + self._lease_s
 
     async def close(self) -> None:
         """End the lease; if the database is away, the lease ends by itself."""
-        self._ending.set()
+        self._stop_event.set()
         if self._loop is not None:
-            await asyncio.wait({asyncio.wrap_future(self._ended)}, timeout=CLOSE_WITHIN_S)
+            await asyncio.wait({asyncio.wrap_future(self._thread_end)}, timeout=CLOSE_WITHIN_S)
 
     def _work(self) -> None:
         beat_s = self._lease_s / BEATS
         beats, waits = 0, None
-        outage = Outage(f"lease {self.own}", logging.INFO)
-        while not self._ending.is_set():
+        outage = Outage(f"lease {self.own_name}", logging.INFO)
+        while not self._stop_event.is_set():
             try:
                 self._beat()
-                if beats % BURY_EVERY == 0:
+                if beats % REMOVE_DEAD_EVERY == 0:
                     self._lease.remove_dead()
                 beats += 1
                 outage.end()
@@ -110,24 +110,24 @@ class LeaseHolders:
                 outage.begin(error)
                 waits = waits or AWAY_BACKOFF.pauses()
                 pause_s = min(next(waits), beat_s)
-            self._ending.wait(pause_s)
+            self._stop_event.wait(pause_s)
         try:
             self._lease.end()
         except DatabaseUnreachable:
-            log.info(Line("lease.left", owner=self.own))
+            log.info(Line("lease.left", owner=self.own_name))
         self._lease.close()
-        self._ended.set_result(None)
+        self._thread_end.set_result(None)
 
     def _beat(self) -> None:
         left_ms = self._lease.beat()
-        if not self._begun.done():
-            self._begun.set_result(None)
+        if not self._first_beat.done():
+            self._first_beat.set_result(None)
             return
         if left_ms is not None and left_ms >= self._lease_s * 1000 * MISSED:
             return
-        self.doubt()
+        self.presume_alive()
         if left_ms is None or left_ms <= 0:
-            log.warning(Line("lease.lapsed", owner=self.own, left_ms=left_ms))
+            log.warning(Line("lease.lapsed", owner=self.own_name, left_ms=left_ms))
             self._tell(self._on_expired)
 
     def _tell(self, hear: Callable[[], None]) -> None:
@@ -135,4 +135,4 @@ class LeaseHolders:
         try:
             self._loop.call_soon_threadsafe(hear)
         except RuntimeError:  # the event loop has ended, and every run of this process with it
-            self._ending.set()
+            self._stop_event.set()

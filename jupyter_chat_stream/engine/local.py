@@ -30,7 +30,7 @@ class LocalEngine(ExecutingEngine):
     ) -> None:
         self._services = services
         self._kind = kind
-        self._holders = make_holders(services.store, config, kind, on_expired=self._expired)
+        self._holders = make_holders(services.store, config, kind, on_expired=self._on_expired)
         self.running = Running(services, config, self._holders, look_again=self.nudge)
         self.sweep = Sweep(services.store, self.running, config, dispatch=self.dispatch)
         self._is_open = False

@@ -68,9 +68,9 @@ class Queue:
         await self.jobs.open()
 
     async def stop(self) -> None:
-        await self.called()
+        await self.wait_for_calls()
 
-    async def called(self) -> None:
+    async def wait_for_calls(self) -> None:
         """Wait until every call that was dispatched is made, or lost."""
         if self._calling is not None:
             await asyncio.gather(self._calling, return_exceptions=True)
@@ -104,16 +104,16 @@ class QueueWorker(ExecutingEngine, Queue):
         super().__init__(services, config)
         self._holders = LeaseHolders(
             services.store.claims.lease(services.store.new_id(), "worker", config.lease_s),
-            on_expired=self._expired,
+            on_expired=self._on_expired,
             on_back=self.renew,
         )
-        self._slot_freed = asyncio.Event()
+        self._slot_event = asyncio.Event()
         self.running = Running(
             services,
             config,
             self._holders,
             look_again=self._look_again,
-            on_free_slot=self._slot_freed.set,
+            on_free_slot=self._slot_event.set,
         )
         self._working: asyncio.Task[None] | None = None
         self.round: asyncio.Task[None] | None = None
@@ -132,10 +132,10 @@ class QueueWorker(ExecutingEngine, Queue):
         await self.sweep.stop()
         if self._working is not None:
             self._working.cancel()  # no job is fetched from here on
-        left = await self.running.stop()
+        runs_left = await self.running.stop()
         if self._working is not None:
             await asyncio.wait({self._working}, timeout=STOP_WITHIN_S)
-        for run_id, attempt in left:
+        for run_id, attempt in runs_left:
             self.dispatch(run_id, attempt)
         await super().stop()
         await self._holders.close()
@@ -145,8 +145,8 @@ class QueueWorker(ExecutingEngine, Queue):
         if self.running.is_begun(run_id, attempt):  # called twice: the slot is free for another job
             return
         while not self.running.free_slots():  # runs from before the queue's connection was lost
-            self._slot_freed.clear()
-            await self._slot_freed.wait()
+            self._slot_event.clear()
+            await self._slot_event.wait()
         task = self.running.begin(run_id, attempt)
         if task is not None:
             await asyncio.wait({task})
@@ -155,19 +155,19 @@ class QueueWorker(ExecutingEngine, Queue):
 
     async def _work(self) -> None:
         """Keep Procrastinate's worker running: it returns or raises if its connection is lost."""
-        loop, trouble = asyncio.get_running_loop(), 0
+        loop, failures = asyncio.get_running_loop(), 0
         try:
             while True:
-                began = loop.time()
+                began_s = loop.time()
                 self.round = loop.create_task(self._work_a_round())
                 self.sweep.nudge()  # the worker before may have lost calls
                 await asyncio.wait({self.round})
-                trouble = 0 if loop.time() - began > STEADY_S else trouble
+                failures = 0 if loop.time() - began_s > STEADY_S else failures
                 if not self.round.cancelled() and self.round.exception() is not None:
                     kind = type(self.round.exception()).__name__
                     log.warning(Line("queue.lost", error=kind, active=self.active))
-                pause_s = QUEUE_BACKOFF.pause_s(trouble)
-                trouble += 1
+                pause_s = QUEUE_BACKOFF.pause_s(failures)
+                failures += 1
                 await asyncio.sleep(pause_s)
         finally:
             if self.round is not None:

@@ -47,7 +47,7 @@ class _Work:
         self.thread_id: str | None = None
         self.is_last_chance = False
         self.is_over = False  # the run has ended before its claim was known here
-        self.began = time.monotonic()
+        self.began_s = time.monotonic()
         self.is_claimed = asyncio.Event()  # or the call has ended without a claim
         self.task: asyncio.Task[None] | None = None
 
@@ -97,9 +97,9 @@ class Running:
         self._look_again = look_again
         self._on_free_slot = on_free_slot
         self._calls: dict[tuple[str, int], _Work] = {}
-        self._here: Counter[str] = Counter()  # calls of each run
+        self._call_counts: Counter[str] = Counter()  # calls of each run
         self._executing: dict[str, _Work] = {}
-        self.watching: asyncio.Task[None] | None = None
+        self.watch_task: asyncio.Task[None] | None = None
         self._look_now = asyncio.Event()
         self.observe: Callable[[Claimed], None] | None = None
         self._is_stopping = False
@@ -118,8 +118,8 @@ class Running:
         return (run_id, attempt) in self._calls
 
     def start(self) -> None:
-        self._services.store.listen(self._see)
-        self.watching = asyncio.get_running_loop().create_task(self._watch())
+        self._services.store.listen(self._note_commit)
+        self.watch_task = asyncio.get_running_loop().create_task(self._watch())
 
     def begin(self, run_id: str, attempt: int, due: Due | None = None) -> asyncio.Task[None] | None:
         """Make this attempt; returns its task, or None if this process is stopping."""
@@ -128,16 +128,16 @@ class Running:
         work = self._calls.get((run_id, attempt))
         if work is None:
             work = self._calls[run_id, attempt] = _Work(run_id, attempt)
-            self._here[run_id] += 1
+            self._call_counts[run_id] += 1
             work.task = asyncio.get_running_loop().create_task(
                 self._make(work, due), name=f"run {run_id}"
             )
-            work.task.add_done_callback(lambda done: self._ended(work, done))
+            work.task.add_done_callback(lambda task: self._end_call(work, task))
         return work.task
 
     def may_have_lost(self, leases: LeaseReader, holder: str) -> bool:
         """Return whether a holder may hold runs that no process works on. Blocks."""
-        return holder == self._holders.own or not self._holders.is_alive(leases, holder)
+        return holder == self._holders.own_name or not self._holders.is_alive(leases, holder)
 
     def is_lost(self, leases: LeaseReader, due: Due) -> bool:
         """Return whether no process works on a due run, and none has begun to. Blocks."""
@@ -145,15 +145,15 @@ class Running:
             return False
         return self._is_free(leases, due)
 
-    def doubt(self) -> None:
+    def presume_alive(self) -> None:
         """Count all holders as alive for a while: this process was stopped for some time."""
-        self._holders.doubt()
+        self._holders.presume_alive()
 
     def _is_held_back(self, due: Due) -> bool:
         """Return whether the run's last chance must wait: `claim` would refuse it now."""
         since = time.monotonic() - LAST_CHANCE_S
         return due.is_last_chance(self._config.max_crashes) and any(
-            work.is_last_chance and work.began > since for work in list(self._executing.values())
+            work.is_last_chance and work.began_s > since for work in list(self._executing.values())
         )
 
     async def abort(self, run_id: str) -> bool:
@@ -185,9 +185,9 @@ class Running:
             task.cancel()
         if tasks:  # a provider that ignores its cancellation must not keep the server from ending
             await asyncio.wait(tasks, timeout=STOP_WITHIN_S)
-        if self.watching is not None:
-            self.watching.cancel()
-            await asyncio.wait({self.watching}, timeout=STOP_WITHIN_S)
+        if self.watch_task is not None:
+            self.watch_task.cancel()
+            await asyncio.wait({self.watch_task}, timeout=STOP_WITHIN_S)
         await self._stops.end(STOP_WITHIN_S)
         return [(w.run_id, w.execution.attempt + 1) for w in works if w.execution is not None]
 
@@ -217,12 +217,12 @@ class Running:
         def is_free(leases: LeaseReader, due: Due) -> bool:
             return due.attempt + 1 == work.attempt and self._is_free(leases, due, calls=1)
 
-        found = due or await claims.find(work.run_id, is_free)
-        if found is None:
+        due_run = due or await claims.find(work.run_id, is_free)
+        if due_run is None:
             return None
         return await claims.take(
-            found,
-            self._holders.own,
+            due_run,
+            self._holders.own_name,
             max_crashes=config.max_crashes,
             on_crash=cast(OnCrash, config.on_crash),
             max_active_per_user=config.max_active_runs_per_user,
@@ -231,9 +231,9 @@ class Running:
     def _is_free(self, leases: LeaseReader, due: Due, calls: int = 0) -> bool:
         if due.holder is None:
             return True
-        if due.holder == self._holders.own:
+        if due.holder == self._holders.own_name:
             # A claim may be committed before the call that made it learns of that.
-            return self._here[due.run.id] <= calls
+            return self._call_counts[due.run.id] <= calls
         return not self._holders.is_alive(leases, due.holder)
 
     async def _watch(self) -> None:
@@ -245,35 +245,35 @@ class Running:
             if not works:
                 continue
             try:
-                held = await self._services.store.claims.held_by(self._holders.own)
+                held_ids = await self._services.store.claims.held_by(self._holders.own_name)
             except StoreError as error:
                 log.warning(Line("watch.put_off", code=error.code))
                 continue
             for work in works:
-                if work.run_id not in held and work.cancel():
+                if work.run_id not in held_ids and work.cancel():
                     self._stops.begin(work.run_id)
 
-    def _see(self, events: Sequence[Event]) -> None:
+    def _note_commit(self, events: Sequence[Event]) -> None:
         """Take the commits of this process: they may begin a build, or end a run from outside."""
         for event in events:
             if isinstance(event.body, (ToolClaimed, ToolReturned)) and event.body.job_id:
                 self._look_again()  # an attempt has begun a build, and may work on for long
             if not isinstance(event.body, Finalized) or event.run_id is None:
                 continue
-            claiming = self._calls.get((event.run_id, (event.attempt or 0) - 1))
-            if claiming is not None:
-                claiming.is_over = True
+            unclaimed = self._calls.get((event.run_id, (event.attempt or 0) - 1))
+            if unclaimed is not None:
+                unclaimed.is_over = True
             work = self._executing.get(event.run_id)
             if work is not None and work.is_before(event.attempt):
                 work.cancel()
             if event.body.status == "cancelled":
                 self._stops.begin(event.run_id)
 
-    def _ended(self, work: _Work, task: asyncio.Task[None]) -> None:
+    def _end_call(self, work: _Work, task: asyncio.Task[None]) -> None:
         del self._calls[work.run_id, work.attempt]
-        self._here[work.run_id] -= 1
-        if not self._here[work.run_id]:
-            del self._here[work.run_id]
+        self._call_counts[work.run_id] -= 1
+        if not self._call_counts[work.run_id]:
+            del self._call_counts[work.run_id]
         if self._executing.get(work.run_id) is work:
             del self._executing[work.run_id]
         self._on_free_slot()
@@ -287,9 +287,9 @@ class Running:
             log.error(Line(event, run=work.run_id, error=type(error).__name__))
 
 
-async def _wait(what: Coroutine[Any, Any, Any], within_s: float) -> None:
-    waiting = asyncio.ensure_future(what)
+async def _wait(work: Coroutine[Any, Any, Any], within_s: float) -> None:
+    task = asyncio.ensure_future(work)
     try:  # before Python 3.12, `wait_for` swallows a cancellation that comes with the result
-        await asyncio.wait({waiting}, timeout=within_s)
+        await asyncio.wait({task}, timeout=within_s)
     finally:
-        waiting.cancel()
+        task.cancel()

@@ -51,14 +51,14 @@ class Sweep:
         self._dispatch = dispatch
         self._config = config
         self._wall_s = wall_s
-        self._nudged = asyncio.Event()
+        self._nudge_event = asyncio.Event()
         self._nudged_at: float | None = None
         self._task: asyncio.Task[None] | None = None
         self._is_stopping = False
         self._looked_ms = 0
         self._looked_at = 0.0
-        self._soon: asyncio.TimerHandle | None = None
-        self._served: dict[str, int] = {}  # the number of each owner's last call
+        self._nudge_timer: asyncio.TimerHandle | None = None
+        self._last_calls: dict[str, int] = {}  # the number of each owner's last call
         self._calls = 0
         self.late_s = 0.0
         self.ticks = 0
@@ -70,9 +70,9 @@ class Sweep:
     async def stop(self) -> None:
         """End the look under way."""
         self._is_stopping = True
-        self._nudged.set()
-        if self._soon is not None:
-            self._soon.cancel()
+        self._nudge_event.set()
+        if self._nudge_timer is not None:
+            self._nudge_timer.cancel()
         if self._task is not None:
             await asyncio.wait({self._task}, timeout=STOP_WITHIN_S)
             self._task.cancel()
@@ -82,21 +82,21 @@ class Sweep:
         """Look now: something may have become due."""
         if self._nudged_at is None:
             self._nudged_at = time.monotonic()
-        self._nudged.set()
+        self._nudge_event.set()
 
     def nudge_soon(self, wait_s: float = 0.0) -> None:
         """Look after ``wait_s``, but not within ``SOON_S`` of the last look."""
-        if self._soon is None:
+        if self._nudge_timer is None:
             wait_s = max(wait_s, self._looked_at + SOON_S - time.monotonic())
-            self._soon = asyncio.get_running_loop().call_later(wait_s, self._nudge_now)
+            self._nudge_timer = asyncio.get_running_loop().call_later(wait_s, self._nudge_now)
 
     def _nudge_now(self) -> None:
-        self._soon = None
+        self._nudge_timer = None
         self.nudge()
 
     async def _work(self) -> None:
         while not self._is_stopping:
-            self._nudged.clear()
+            self._nudge_event.clear()
             self._nudged_at = None
             try:
                 await self.sweep()
@@ -109,7 +109,7 @@ class Sweep:
                 pause_s = self._config.sweep_interval_s
             due_at, wall_due_at = time.monotonic() + pause_s, self._wall_s() + pause_s
             try:
-                await asyncio.wait_for(self._nudged.wait(), pause_s)
+                await asyncio.wait_for(self._nudge_event.wait(), pause_s)
             except TimeoutError:
                 pass  # time for the regular look
             self._note_delay(due_at, wall_due_at)
@@ -121,23 +121,23 @@ class Sweep:
         self.late_s = max(0.0, time.monotonic() - due_at, self._wall_s() - wall_due_at)
         if self.late_s > self._config.lease_s:
             log.warning(Line("sweep.late", s=self.late_s))
-            self._running.doubt()
+            self._running.presume_alive()
         if self.observe is not None:
             self.observe(self.late_s)
 
     async def sweep(self) -> None:
         """Have as many due runs executed as there are free slots, and send due schedules."""
         self._looked_ms, self._looked_at = self._store.now_ms(), time.monotonic()
-        found, ticks = await self._store.claims.find_due(
+        due_runs, ticks = await self._store.claims.find_due(
             self._looked_ms,
             max_active_per_user=self._config.max_active_runs_per_user,
-            last_served=dict(self._served),
+            last_served=dict(self._last_calls),
             may_have_lost=self._may_have_lost,
             is_lost=self._is_lost,
         )
         if self._is_stopping:
             return
-        for due in found[: self._running.free_slots()]:
+        for due in due_runs[: self._running.free_slots()]:
             self._dispatch(due.run.id, due.attempt + 1, due)
             self._note_served(due.owner)
         for schedule in ticks:
@@ -157,21 +157,21 @@ class Sweep:
 
     def _note_served(self, owner: str) -> None:
         self._calls += 1
-        self._served.pop(owner, None)
-        self._served[owner] = self._calls
-        if len(self._served) > MAX_SERVED:  # the owner who was served longest ago is forgotten
-            del self._served[next(iter(self._served))]
+        self._last_calls.pop(owner, None)
+        self._last_calls[owner] = self._calls
+        if len(self._last_calls) > MAX_SERVED:  # the owner who was served longest ago is forgotten
+            del self._last_calls[next(iter(self._last_calls))]
 
     async def _tick(self, due: DueSchedule) -> None:
         try:
-            made = await self._store.schedules.tick(due)
+            run = await self._store.schedules.tick(due)
         except DatabaseUnreachable:
             raise
         except Exception as error:  # noqa: BLE001  damage stops its own schedule only
             kind = type(error).__name__
             log.error(Line("schedule.cannot_tick", schedule=due.id, error=kind, at=place_of(error)))
             return
-        if made is not None:
+        if run is not None:
             self.ticks += 1
             self.nudge()
 

@@ -91,7 +91,7 @@ async def test_who_missed_its_own_renewal_judges_nobody(leases: LeaseTable) -> N
     assert leases.is_alive(own, "01other")
     leases.leave("01me", int(LONG_S * 1000))
     assert not leases.is_alive(own, "01other")
-    own.doubt()  # as the sweep says when it comes late
+    own.presume_alive()  # as the sweep says when it comes late
     assert leases.is_alive(own, "01other")
     await own.close()
 
@@ -145,7 +145,7 @@ async def test_a_process_learns_that_its_lease_had_lapsed(leases: LeaseTable) ->
     leases.sql("UPDATE lease SET until_ms = 0")
     leases.add("01other", -1)
     await asyncio.wait_for(lapsed.wait(), PATIENCE_S)
-    assert own.doubt_until_s > 0
+    assert own.presume_alive_until_s > 0
     await own.close()
 
 

@@ -80,7 +80,7 @@ async def test_a_call_that_is_in_the_queue_is_not_put_there_twice(
     run = await harness.send(await harness.thread())
     for attempt in (1, 1, 2):
         harness.engine.dispatch(run.id, attempt)
-    await harness.bounded(harness.engine.called())
+    await harness.bounded(harness.engine.wait_for_calls())
     assert [call["args"]["attempt"] for call in await calls(harness)] == [1, 2]
 
 
@@ -110,7 +110,7 @@ async def test_two_processes_that_call_for_the_same_run_at_once_both_commit(
     other.execute("COMMIT")
     other.close()
     await harness.bounded(calling)
-    await harness.bounded(harness.engine.called())
+    await harness.bounded(harness.engine.wait_for_calls())
     assert sorted(call["queueing_lock"] for call in await calls(harness)) == [
         "01other:1",
         "01run:1",

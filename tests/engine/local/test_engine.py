@@ -186,8 +186,8 @@ async def test_news_in_the_moment_of_stopping_do_not_keep_the_watch_going(
     for _ in range(iterations):
         await asyncio.sleep(0)
     await harness.bounded(running.stop())
-    assert running.watching is not None
-    assert running.watching.done()
+    assert running.watch_task is not None
+    assert running.watch_task.done()
 
 
 async def test_a_sweep_that_comes_late_by_more_than_a_lease_gives_the_others_time(
@@ -197,7 +197,7 @@ async def test_a_sweep_that_comes_late_by_more_than_a_lease_gives_the_others_tim
     harness = await make_harness(sweep_interval_s=0.05, lease_s=10.0)
     doubts: list[float] = []
     delays = asyncio.Queue[float]()
-    harness.engine.running.doubt = lambda: doubts.append(sweep.late_s)  # type: ignore[method-assign]
+    harness.engine.running.presume_alive = lambda: doubts.append(sweep.late_s)  # type: ignore[method-assign]
     clock = chain((0.0, 10.0, 10.0, 3610.0), repeat(3610.0))  # before and after each pause
     sweep = Sweep(
         harness.chat_store,
