@@ -70,7 +70,7 @@ async def _answer(service: Service, thread: str, turns: asyncio.Queue[None], chu
     given = 1
     while True:
         frame = await reader.next()
-        for _, event in frame.encoded:
+        for _, event in frame.event_texts:
             if '"type":"delta"' in event and given < chunks:
                 given += 1
                 turns.put_nowait(None)

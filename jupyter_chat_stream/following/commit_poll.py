@@ -59,13 +59,13 @@ class CommitPoll:
     async def _poll(self) -> None:
         while True:
             await asyncio.sleep(self._interval_s)
-            wanted = [comparer for comparer in self._comparers if comparer.is_wanted]
-            if not wanted:
+            comparers = [comparer for comparer in self._comparers if comparer.is_wanted]
+            if not comparers:
                 continue
             try:
                 if await self._store.has_changed():
                     self._note_change()
-                for comparer in wanted:
+                for comparer in comparers:
                     if await comparer.compare(is_changed=self._comparers[comparer]):
                         self._comparers[comparer] = False
             except DatabaseUnreachable:

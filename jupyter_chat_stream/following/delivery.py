@@ -86,9 +86,9 @@ class Delivery:
         self._count_slow = count_slow
 
     @property
-    def seen(self) -> int:
+    def last_seq(self) -> int:
         """The last seq that reached this reader: delivered, or in its buffer."""
-        return self._buffer[-1].last if self._buffer else self.cursor
+        return self._buffer[-1].last_seq if self._buffer else self.cursor
 
     # ------------------------------------------------------------------ frames
 
@@ -162,7 +162,7 @@ class Delivery:
             return
         if self.buffered_bytes + batch.size > BUFFER_BYTES:
             self._fall_behind_too_slow()
-        elif state is IDLE and self.sink is not None and batch.first == self.cursor + 1:
+        elif state is IDLE and self.sink is not None and batch.first_seq == self.cursor + 1:
             self._pass_on(batch, self.sink)
         else:
             self._buffer.append(batch)
@@ -182,7 +182,7 @@ class Delivery:
         if not sink.take(batch.text):
             self._fall_behind_too_slow()
             return
-        self.cursor = batch.last
+        self.cursor = batch.last_seq
         if batch.deletes:
             self.state = ENDED
             self._wake()
@@ -194,22 +194,24 @@ class Delivery:
     def _take_buffer(self) -> Frame | None:
         """Make a frame of the buffered events up to the first gap; None if there are none."""
         batches, self._buffer, self.buffered_bytes = self._buffer, [], 0
-        taken: list[tuple[int, str]] = []
+        event_texts: list[tuple[int, str]] = []
         for batch in batches:
-            for seq, text in batch.encoded:
+            for seq, text in batch.event_texts:
                 if seq <= self.cursor:
                     continue
                 if seq != self.cursor + 1:
                     self.fall_behind()
-                    return self._events(tuple(taken)) if taken else None
-                taken.append((seq, text))
+                    return self._events(tuple(event_texts)) if event_texts else None
+                event_texts.append((seq, text))
                 self.cursor = seq
             if batch.deletes:
                 self.state = ENDED
-        return self._events(tuple(taken)) if taken else None
+        return self._events(tuple(event_texts)) if event_texts else None
 
-    def _events(self, encoded: tuple[tuple[int, str], ...]) -> Frame:
-        return Frame(op="events", thread_id=self._thread_id, seq=self.cursor, encoded=encoded)
+    def _events(self, event_texts: tuple[tuple[int, str], ...]) -> Frame:
+        return Frame(
+            op="events", thread_id=self._thread_id, seq=self.cursor, event_texts=event_texts
+        )
 
     def _frame(self, op: str, snapshot: Snapshot | None = None) -> Frame:
         return Frame(op=op, thread_id=self._thread_id, seq=self.cursor, snapshot=snapshot)

@@ -21,13 +21,13 @@ class Frame:
     op: str
     thread_id: str
     seq: int
-    encoded: tuple[tuple[int, str], ...] = ()  # (seq, JSON) of each event
+    event_texts: tuple[tuple[int, str], ...] = ()  # (seq, JSON) of each event
     snapshot: Snapshot | None = None
 
     @cached_property
     def text(self) -> str:
         if self.op == "events":
-            return _events_text(self.thread_id, self.encoded)
+            return _events_text(self.thread_id, self.event_texts)
         if self.snapshot is not None:
             return self.snapshot.text
         thread = dumps(self.thread_id)
@@ -38,7 +38,7 @@ class Frame:
     @cached_property
     def sse(self) -> str:
         if self.op == "events":
-            return "".join(f"id: {seq}\ndata: {text}\n\n" for seq, text in self.encoded)
+            return "".join(f"id: {seq}\ndata: {text}\n\n" for seq, text in self.event_texts)
         if self.op == "snapshot":
             return f"id: {self.seq}\ndata: {self.text}\n\n"
         return f": {self.op}\n\n"
@@ -48,9 +48,9 @@ class Batch:
     """The events of one thread in one commit, for all its readers."""
 
     def __init__(self, events: Sequence[Event]) -> None:
-        self.first, self.last = events[0].seq, events[-1].seq
-        self.encoded = tuple((event.seq, encode(event)) for event in events)
-        self.size = sum(len(text) for _, text in self.encoded)
+        self.first_seq, self.last_seq = events[0].seq, events[-1].seq
+        self.event_texts = tuple((event.seq, encode(event)) for event in events)
+        self.size = sum(len(text) for _, text in self.event_texts)
         self.deletes = any(_deletes(event) for event in events)
         self._thread_id = events[0].thread_id
         self._text: str | None = None
@@ -59,13 +59,13 @@ class Batch:
     def text(self) -> str:
         """The frame with all events of the batch."""
         if self._text is None:
-            self._text = _events_text(self._thread_id, self.encoded)
+            self._text = _events_text(self._thread_id, self.event_texts)
         return self._text
 
 
-def _events_text(thread_id: str, encoded: Sequence[tuple[int, str]]) -> str:
-    joined = ",".join([text for _, text in encoded])
-    return f'{{"op":"events","thread":{dumps(thread_id)},"events":[{joined}]}}'
+def _events_text(thread_id: str, event_texts: Sequence[tuple[int, str]]) -> str:
+    events = ",".join([text for _, text in event_texts])
+    return f'{{"op":"events","thread":{dumps(thread_id)},"events":[{events}]}}'
 
 
 def _deletes(event: Event) -> bool:

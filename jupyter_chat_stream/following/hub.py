@@ -88,15 +88,15 @@ class Reader:
             CursorAhead, Compacted, ThreadNotFound: the reader must start anew.
         """
         while True:
-            found = self.delivery.next()
-            if found is Need.READ:
+            step = self.delivery.next()
+            if step is Need.READ:
                 frame = await self._read_patiently()
                 if frame is not None:
                     return frame
-            elif found is Need.EVENTS:
+            elif step is Need.EVENTS:
                 await self._wait_for_events()
             else:
-                return found
+                return step
 
     def close(self) -> None:
         """Stop following; no run and no other reader is affected (L8)."""
@@ -217,9 +217,9 @@ class Hub:
         for event in events:
             if event.thread_id in self._readers:
                 by_thread.setdefault(event.thread_id, []).append(event)
-        for thread_id, own in by_thread.items():
-            batch = Batch(own)
-            self._heads[thread_id] = batch.last
+        for thread_id, thread_events in by_thread.items():
+            batch = Batch(thread_events)
+            self._heads[thread_id] = batch.last_seq
             for reader in self._readers[thread_id]:
                 reader.delivery.offer(batch)
 
@@ -243,11 +243,11 @@ class Hub:
         return True
 
     async def _wake_those_behind(self) -> None:
-        followed = {r.thread for readers in self._readers.values() for r in readers}
-        heads = await self._store.events.heads(followed)
+        threads = {r.thread for readers in self._readers.values() for r in readers}
+        heads = await self._store.events.heads(threads)
         for thread_id, head in heads.items():
             for reader in self._readers.get(thread_id, ()):
-                if reader.delivery.seen < head:
+                if reader.delivery.last_seq < head:
                     reader.fall_behind()
 
 

@@ -89,13 +89,13 @@ class Watcher:
                 self.changes.lose()
                 return False
             return True
-        taken = self.changes.take(self._time())
-        if not taken:  # the clock was a little early
+        thread_ids = self.changes.take(self._time())
+        if not thread_ids:  # the clock was a little early
             return True
         try:
-            rows = await self._watchers.read(self.person, taken)
+            rows = await self._watchers.read(self.person, thread_ids)
         except DatabaseUnreachable:  # the store has waited; what was taken is read again
-            self.changes.give_back(taken, self._time())
+            self.changes.give_back(thread_ids, self._time())
             return True
         for n, row in enumerate(rows):
             if not sink.take(f'{{"op":"thread","thread":{dumps(row)}}}'):
@@ -165,10 +165,12 @@ class Watchers:
 
     def _hear(self, threads: Iterable[str]) -> None:
         for person, watchers in self.by_person.items():
-            own = [each for each in threads if (person, each) not in self._strangers]
-            if own:
+            own_ids = [
+                thread_id for thread_id in threads if (person, thread_id) not in self._strangers
+            ]
+            if own_ids:
                 for watcher in watchers:
-                    watcher.add(own)
+                    watcher.add(own_ids)
 
     def hear_foreign(self, threads: frozenset[str] | None) -> None:
         if threads is None:  # the poll compares the lists
@@ -208,11 +210,11 @@ class Watchers:
         return True
 
     async def _compare_list(self, person: str) -> None:
-        fresh = await self._store.threads.traces(person)
-        before = self.traces.get(person)
-        if before is None:  # nobody watches it any more
+        traces = await self._store.threads.traces(person)
+        old_traces = self.traces.get(person)
+        if old_traces is None:  # nobody watches it any more
             return
-        self.traces[person] = fresh
-        changed = [id_ for id_, trace in fresh.items() if before.get(id_) != trace]
+        self.traces[person] = traces
+        changed_ids = [id_ for id_, trace in traces.items() if old_traces.get(id_) != trace]
         for watcher in self.by_person.get(person, ()):
-            watcher.add(changed)
+            watcher.add(changed_ids)

@@ -210,7 +210,7 @@ async def test_status_says_who_holds_a_run_and_whether_they_live(
         slow = SendRequest(content="Go on", params={"chars_per_second": 20})
         sent = await service.send("ada", thread["id"], slow)
         reader = await service.follow("ada", thread["id"], 0)
-        while not any('"delta"' in text for _, text in (await reader.next()).encoded):
+        while not any('"delta"' in text for _, text in (await reader.next()).event_texts):
             pass
         facts = await asyncio.to_thread(gather, ChatStream(database_url=url), is_named=True)
         reader.close()

@@ -155,7 +155,7 @@ def test_what_is_published_is_buffered_only_if_the_store_will_not_be_asked_for_i
     offered = batch(delivery.cursor + 1)
     delivery.offer(offered)
     assert delivery.buffered_bytes == (offered.size if buffers else 0)
-    assert delivery.seen == delivery.cursor + int(buffers)
+    assert delivery.last_seq == delivery.cursor + int(buffers)
     assert delivery.state is (DeliveryState.LEVEL if state is DeliveryState.IDLE else state)
 
 
@@ -191,7 +191,7 @@ def test_a_sink_gets_nothing_directly_unless_its_reader_is_idle() -> None:
     assert sink.texts == []
     frame = made.delivery.next()
     assert isinstance(frame, Frame)
-    assert [seq for seq, _ in frame.encoded] == [3]
+    assert [seq for seq, _ in frame.event_texts] == [3]
 
 
 def test_whoever_stops_waiting_is_handed_nothing_more() -> None:
@@ -220,7 +220,7 @@ def test_events_before_a_gap_are_delivered_before_the_store_is_read() -> None:
     made.delivery.offer(batch(5))
     frame = made.delivery.next()
     assert isinstance(frame, Frame)
-    assert [seq for seq, _ in frame.encoded] == [3]
+    assert [seq for seq, _ in frame.event_texts] == [3]
     assert made.delivery.next() is Need.READ
 
 
@@ -231,7 +231,7 @@ def test_an_event_that_the_page_holds_and_the_buffer_too_is_delivered_once() -> 
     made.delivery.receive(page(1, 2, head=2))
     frame = made.delivery.next()
     assert isinstance(frame, Frame)
-    assert [seq for seq, _ in frame.encoded] == [3]
+    assert [seq for seq, _ in frame.event_texts] == [3]
 
 
 def test_a_delivery_that_fell_behind_during_the_read_reads_again() -> None:
