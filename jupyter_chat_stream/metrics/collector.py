@@ -24,7 +24,7 @@ from .watch import Sample, ServiceWatch
 
 Labelled = Iterable[tuple[tuple[str, ...], int]]  # each label value, or several, with its count
 PREFIX = "chat_stream_"
-COUNTED = {
+COUNTER_HELP = {
     "reader_switches": "Readers with a full buffer or socket that switched to the database.",
     "notices_sent": "Commits that this process has announced to others.",
     "notices_received": "Commits that other processes have announced to this one.",
@@ -55,7 +55,7 @@ class ChatCollector(Collector):
         yield from self._of_writing()
         yield from self._of_readers()
         yield from self._of_services()
-        yield from self._counted()
+        yield from self._of_counts()
 
     def _of_runs(self) -> Iterator[Metric]:
         meter = self._meter
@@ -75,7 +75,7 @@ class ChatCollector(Collector):
             "runs_ended",
             "Runs that ended, by status, error code (empty for none) and model.",
             ("status", "code", "model"),
-            meter.ended.copy().items(),
+            meter.run_ends.copy().items(),
         )
         yield _counters(
             "tokens",
@@ -205,16 +205,16 @@ class ChatCollector(Collector):
             max((s.oldest_call_s for s in samples), default=0.0),
         )
 
-    def _counted(self) -> Iterator[Metric]:
+    def _of_counts(self) -> Iterator[Metric]:
         watches = self.watches.copy()
-        found = sum((watch.counted() for watch in watches), self._meter.past.copy())
-        for name, text in COUNTED.items():
-            yield _counter(name, text, found[name])
-        kept = [watch.housekeeping for watch in watches if watch.housekeeping is not None]
+        counts = sum((watch.counts() for watch in watches), self._meter.past.copy())
+        for name, text in COUNTER_HELP.items():
+            yield _counter(name, text, counts[name])
+        housekeepings = [watch.housekeeping for watch in watches if watch.housekeeping is not None]
         yield _gauge(
             "housekeeping_longest_step_seconds",
             "The longest time for which housekeeping has blocked the writer.",
-            max((house.counts.longest_step_s for house in kept), default=0.0),
+            max((house.counts.longest_step_s for house in housekeepings), default=0.0),
         )
 
 
@@ -234,7 +234,7 @@ def withdraw(watch: ServiceWatch) -> None:
     """Remove the state of a service, but keep its counts."""
     if watch in COLLECTOR.watches:
         COLLECTOR.watches.discard(watch)
-        METER.past.update(watch.counted())
+        METER.past.update(watch.counts())
 
 
 def _keyed(counter: Counter[str]) -> Labelled:
@@ -273,8 +273,8 @@ def _histograms(
 
 def _buckets(histogram: Histogram) -> list[tuple[str, float]]:
     buckets: list[tuple[str, float]] = []
-    below = 0
+    count_below = 0
     for bound, count in zip((*histogram.bounds, "+Inf"), list(histogram.counts), strict=True):
-        below += count
-        buckets.append((str(bound), below))
+        count_below += count
+        buckets.append((str(bound), count_below))
     return buckets

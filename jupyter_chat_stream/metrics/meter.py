@@ -47,8 +47,8 @@ class Histograms(dict[str, Histogram]):
         self._bounds = bounds
 
     def __missing__(self, label: str) -> Histogram:
-        made = self[label] = Histogram(self._bounds)
-        return made
+        histogram = self[label] = Histogram(self._bounds)
+        return histogram
 
 
 class Meter:
@@ -57,7 +57,7 @@ class Meter:
     def __init__(self) -> None:
         self.first_event_s = Histograms(FIRST_EVENT_S)  # by model
         self.run_s = Histograms(RUN_S)  # by status
-        self.ended: Counter[tuple[str, str, str]] = Counter()  # by status, code, model
+        self.run_ends: Counter[tuple[str, str, str]] = Counter()  # by status, code, model
         self.tokens: Counter[tuple[str, str]] = Counter()  # by kind, model
         self.attempts = 0
         self.takeovers = 0

@@ -77,14 +77,14 @@ class RunWatch:
             if event.body.__class__ is Delta:
                 deltas += 1
                 if silent and event.run_id in silent:
-                    self._speaks(event)
+                    self._note_first_text(event)
             else:
                 self._meter.events[event.body.type] += 1
-                self._turn(event)
+                self._handle(event)
         if deltas:
             self._meter.events["delta"] += deltas
 
-    def claimed(self, claimed: Claimed) -> None:
+    def count_claim(self, claimed: Claimed) -> None:
         """Count a run that this process has claimed, from the queue or from a dead process."""
         run = self._run(claimed.run.id)
         run.model = self._label(claimed.model)
@@ -93,26 +93,26 @@ class RunWatch:
             self._meter.takeovers += 1
             log.warning(Line("run.taken_over", run=claimed.run.id, attempt=claimed.attempt))
 
-    def _turn(self, event: Event) -> None:
+    def _handle(self, event: Event) -> None:
         run_id, body = event.run_id, event.body
         if run_id is None:
             return
-        turn = _TURNS.get(body.__class__)
-        if turn is not None:
-            turn(self, event, run_id, body)
+        handler = _HANDLERS.get(body.__class__)
+        if handler is not None:
+            handler(self, event, run_id, body)
 
-    def _written(self, event: Event, run_id: str, body: MessageWritten) -> None:
+    def _on_message(self, event: Event, run_id: str, body: MessageWritten) -> None:
         if event.attempt is not None or body.message["role"] != "assistant":
             return
         run = self._run(run_id)
         run.model = self._label(body.message["model"])
         if body.message["status"] == "waiting":
             run.begun_ms = None
-            self._waits(event, "later", until=body.deliver_at)
+            self._note_wait(event, "later", until=body.deliver_at)
         else:
             run.begun_ms = event.at
 
-    def _status(self, event: Event, run_id: str, body: StatusChanged) -> None:
+    def _on_status(self, event: Event, run_id: str, body: StatusChanged) -> None:
         facts: dict[str, object] = {"run": run_id, "attempt": event.attempt}
         if body.phase in ("thinking", "continuing"):
             self._meter.attempts += 1
@@ -126,21 +126,21 @@ class RunWatch:
             log.info(Line("run.retrying", code=code, **_in_s(event, body.until), **facts))
         elif body.phase == "waiting":
             kind = "tools" if body.detail == WAITS_FOR_TOOLS else "sleep"
-            self._waits(event, kind, until=body.until)
+            self._note_wait(event, kind, until=body.until)
         elif body.phase == "queued":
             log.info(Line("run.left", **facts))
 
-    def _asked(self, event: Event, run_id: str, body: InputRequested) -> None:
+    def _on_question(self, event: Event, run_id: str, body: InputRequested) -> None:
         kind = "consent" if body.kind == "consent" else "question"
-        self._waits(event, kind, until=body.expires_at, request=body.request_id)
+        self._note_wait(event, kind, until=body.expires_at, request=body.request_id)
 
-    def _answered(self, event: Event, run_id: str, body: InputGiven) -> None:
+    def _on_answer(self, event: Event, run_id: str, body: InputGiven) -> None:
         log.info(Line("run.answered", run=run_id, request=body.request_id))
 
-    def _opened(self, event: Event, run_id: str, body: ToolAllowed) -> None:
+    def _on_permission(self, event: Event, run_id: str, body: ToolAllowed) -> None:
         self._run(run_id).open_since_ms[body.tool_call_id] = event.at
 
-    def _call_claimed(self, event: Event, run_id: str, body: ToolClaimed) -> None:
+    def _on_claim(self, event: Event, run_id: str, body: ToolClaimed) -> None:
         run, id_ = self._run(run_id), body.tool_call_id
         if body.executor is None:  # the call is open again
             run.claimed_ms.pop(id_, None)
@@ -152,7 +152,7 @@ class RunWatch:
             self._meter.tool_wait_s.observe(max(0, event.at - since_ms) / 1000)
         run.claimed_ms[id_] = event.at
 
-    def _returned(self, event: Event, run_id: str, body: ToolReturned) -> None:
+    def _on_result(self, event: Event, run_id: str, body: ToolReturned) -> None:
         run = self._run(run_id)
         run.open_since_ms.pop(body.tool_call_id, None)
         since_ms = run.claimed_ms.pop(body.tool_call_id, None)
@@ -160,7 +160,7 @@ class RunWatch:
             self._meter.tool_call_s.observe(max(0, event.at - since_ms) / 1000)
         self._meter.tool_results[body.reason or ("done" if body.success else "failed")] += 1
 
-    def _waits(self, event: Event, kind: str, *, until: str | None, **facts: Any) -> None:
+    def _note_wait(self, event: Event, kind: str, *, until: str | None, **facts: Any) -> None:
         self._meter.waits[kind] += 1
         facts = {"run": event.run_id, "kind": kind, **facts, **_in_s(event, until)}
         log.info(Line("run.waits", **facts))
@@ -172,15 +172,15 @@ class RunWatch:
             for kind, count in vars(counts).items():
                 self._meter.tokens[kind, model] += count
 
-    def _failed(self, event: Event, run_id: str, body: Failed) -> None:
+    def _on_failure(self, event: Event, run_id: str, body: Failed) -> None:
         self._run(run_id).code = _code(body.code)
 
-    def _ended(self, event: Event, run_id: str, body: Finalized) -> None:
+    def _on_end(self, event: Event, run_id: str, body: Finalized) -> None:
         self._count_tokens(event, run_id, body)
         run = self._run(run_id)
         del self.runs[run_id]
         self.silent.discard(run_id)
-        self._meter.ended[body.status, run.code, run.model] += 1
+        self._meter.run_ends[body.status, run.code, run.model] += 1
         took_s = None
         if run.begun_ms is not None:
             took_s = max(0, event.at - run.begun_ms) / 1000
@@ -191,7 +191,7 @@ class RunWatch:
             Line("run.ended", status=body.status, code=code, model=run.model, s=took_s, **facts)
         )
 
-    def _speaks(self, event: Event) -> None:
+    def _note_first_text(self, event: Event) -> None:
         self.silent.discard(event.run_id or "")
         run = self._run(event.run_id or "")
         run.has_begun_text = True
@@ -204,8 +204,8 @@ class RunWatch:
         if run is None:
             run = self.runs[run_id] = _WatchedRun()
             if len(self.runs) > MOST_RUNS:
-                forgotten, _ = self.runs.popitem(last=False)
-                self.silent.discard(forgotten)
+                oldest_id, _ = self.runs.popitem(last=False)
+                self.silent.discard(oldest_id)
         return run
 
     def _label(self, model: str | None) -> str:
@@ -218,10 +218,10 @@ class RunWatch:
 def known_codes() -> frozenset[str]:
     """Return this package's own error codes of a run; other providers may add codes."""
     classes = [ProviderError]
-    for each in classes:
-        classes.extend(each.__subclasses__())
-    own = {each.code for each in classes if each.__module__.startswith("jupyter_chat_stream.")}
-    return frozenset({*own, *_OWN_CODES})
+    for cls in classes:
+        classes.extend(cls.__subclasses__())
+    codes = {cls.code for cls in classes if cls.__module__.startswith("jupyter_chat_stream.")}
+    return frozenset({*codes, *_OWN_CODES})
 
 
 _CODES = known_codes()
@@ -235,15 +235,15 @@ def _in_s(event: Event, until: str | None) -> dict[str, float]:
     return {} if until is None else {"in_s": (from_iso(until) - event.at) / 1000}
 
 
-_TURNS: dict[type, Callable[[Any, Event, str, Any], None]] = {
-    MessageWritten: RunWatch._written,
-    StatusChanged: RunWatch._status,
-    InputRequested: RunWatch._asked,
-    InputGiven: RunWatch._answered,
-    ToolAllowed: RunWatch._opened,
-    ToolClaimed: RunWatch._call_claimed,
-    ToolReturned: RunWatch._returned,
+_HANDLERS: dict[type, Callable[[Any, Event, str, Any], None]] = {
+    MessageWritten: RunWatch._on_message,
+    StatusChanged: RunWatch._on_status,
+    InputRequested: RunWatch._on_question,
+    InputGiven: RunWatch._on_answer,
+    ToolAllowed: RunWatch._on_permission,
+    ToolClaimed: RunWatch._on_claim,
+    ToolReturned: RunWatch._on_result,
     Completed: RunWatch._count_tokens,
-    Failed: RunWatch._failed,
-    Finalized: RunWatch._ended,
+    Failed: RunWatch._on_failure,
+    Finalized: RunWatch._on_end,
 }

@@ -77,9 +77,9 @@ class ServiceWatch:
         models = [str(model["id"]) for model in registry.models()]
         self.runs = RunWatch(models, providers=registry.providers, meter=meter)
         store.listen(self.runs.see)
-        store.observe(self._committed)
+        store.observe(self._on_commit)
         if isinstance(engine, (LocalEngine, QueueWorker)):
-            engine.running.observe = self.runs.claimed
+            engine.running.observe = self.runs.count_claim
             engine.sweep.observe = meter.sweep_delay_s.observe
 
     def refresh(self) -> None:
@@ -120,22 +120,22 @@ class ServiceWatch:
         self._meter.socket_pauses += 1
         log.info(Line("socket.paused", held_bytes=held_bytes))
 
-    def counted(self) -> Counter[str]:
+    def counts(self) -> Counter[str]:
         """Return the counts that the parts of the service have kept since its start."""
-        found = Counter(
+        totals = Counter(
             notices_sent=self.store.notices_sent,
             notices_received=self.store.notices_received,
             database_outages=self.store.outages,
         )
         if self.hub is not None:
-            found["reader_switches"] = self.hub.stats().falls_behind
+            totals["reader_switches"] = self.hub.stats().falls_behind
         if isinstance(self.engine, (LocalEngine, QueueWorker)):
-            found["schedule_ticks"] = self.engine.sweep.ticks
+            totals["schedule_ticks"] = self.engine.sweep.ticks
         if self.housekeeping is not None:
             counts = vars(self.housekeeping.counts)
-            found.update({name: counts[name] for name in HOUSEKEEPING_COUNTS})
-            found["housekeeping_rounds"] = self.housekeeping.rounds
-        return found
+            totals.update({name: counts[name] for name in HOUSEKEEPING_COUNTS})
+            totals["housekeeping_rounds"] = self.housekeeping.rounds
+        return totals
 
     async def close(self) -> None:
         """Stop sampling the database."""
@@ -147,7 +147,7 @@ class ServiceWatch:
         if self._sampling is None or self._sampling.done():
             self._sampling = self._loop.create_task(self.take_sample())
 
-    def _committed(self, commit: Commit) -> None:
+    def _on_commit(self, commit: Commit) -> None:
         # on the writer's thread
         self._meter.commit_s.observe(commit.seconds)
         self._meter.text_bytes += commit.bytes

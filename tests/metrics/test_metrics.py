@@ -125,7 +125,7 @@ def test_unlisted_models_count_under_their_endpoint_and_strangers_as_others(mete
     for model in ("ollama/qwen3:8b", "ollama/x/y", "elsewhere/m", "ollama", MODEL):
         log.reply(model=model)
         log.add(Finalized(status="completed"))
-    assert meter.ended == {
+    assert meter.run_ends == {
         ("completed", "", "ollama/other"): 2,
         ("completed", "", "other"): 2,
         ("completed", "", MODEL): 1,
@@ -135,13 +135,13 @@ def test_unlisted_models_count_under_their_endpoint_and_strangers_as_others(mete
 def test_what_another_process_made_is_known_by_its_claim(log: Log, meter: Meter) -> None:
     log.at = 10_000
     log.add(StatusChanged(phase="continuing"), attempt=2)
-    log.watch.claimed(claimed(was_lost=True, created_ms=4_000))
+    log.watch.count_claim(claimed(was_lost=True, created_ms=4_000))
     log.text()  # an answer that goes on has begun before
     log.add(Finalized(status="completed"))
     assert meter.takeovers == 1
     assert not meter.first_event_s
     assert meter.run_s["completed"].total == 9.0
-    assert meter.ended == {("completed", "", MODEL): 1}
+    assert meter.run_ends == {("completed", "", MODEL): 1}
 
 
 def claimed(**fields: Any) -> Claimed:
@@ -156,7 +156,7 @@ def test_labels_take_known_values_only(log: Log, meter: Meter) -> None:
     log.add(Failed(code="my_own_code", message="m", retryable=False))
     log.add(Finalized(status="failed"))
     assert meter.retries == {"other": 1}
-    assert meter.ended == {("failed", "other", "other"): 1}
+    assert meter.run_ends == {("failed", "other", "other"): 1}
 
 
 def test_an_error_that_was_got_over_is_not_the_end_s(log: Log, meter: Meter) -> None:
@@ -165,7 +165,7 @@ def test_an_error_that_was_got_over_is_not_the_end_s(log: Log, meter: Meter) -> 
     log.add(StatusChanged(phase="thinking"), attempt=2)
     log.add(Finalized(status="completed"), attempt=2)
     assert meter.retries == {"overloaded": 1}
-    assert meter.ended == {("completed", "", MODEL): 1}
+    assert meter.run_ends == {("completed", "", MODEL): 1}
 
 
 def test_what_is_waited_for_is_told_apart(log: Log, meter: Meter) -> None:

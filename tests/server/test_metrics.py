@@ -86,7 +86,7 @@ async def test_failures_and_retries_are_told_by_a_code_that_is_known(
     thread_id = await chat_server.thread()
     params = {"failure": "bad_key"}
     await chat_server.send(thread_id, "Hello", model="demo/fail", params=params)
-    await until(lambda: METER.ended)
+    await until(lambda: METER.run_ends)
     got = await metrics(chat_server)
     assert got("runs_ended_total", status="failed", code="bad_key", model="demo/fail") == 1
     again = {"failure": "overloaded"}
@@ -195,7 +195,7 @@ async def test_a_run_whose_owner_died_counts_as_taken_over(
     await idle.host.service()
     ended = await idle.ask("GET", f"threads/{sent['run']['thread_id']}/messages")
     assert ended.status == 200
-    await until(lambda: METER.ended)
+    await until(lambda: METER.run_ends)
     got = await metrics(idle)
     assert got("takeovers_total") == 1
     assert got("runs_ended_total", model="demo/echo") == 1
