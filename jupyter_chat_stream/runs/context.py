@@ -220,9 +220,9 @@ def _fitting(drafts: Sequence[Draft], budget: float) -> list[Draft]:
     """
     newest_start = max((index for index, draft in enumerate(drafts) if draft.is_persons), default=0)
     newest = _shortened(drafts[newest_start:], budget)
-    rest = budget - _total(newest)
+    older_budget = budget - _total(newest)
     fitting: list[Draft] = []
-    for draft in reversed([*_shortened(drafts[:newest_start], rest), *newest]):
+    for draft in reversed([*_shortened(drafts[:newest_start], older_budget), *newest]):
         budget -= draft.chars()
         if budget < 0:
             break

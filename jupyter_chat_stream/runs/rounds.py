@@ -91,7 +91,7 @@ class ToolRounds:
         """Resolve the run's tools. Sources are asked only for tools that may be on."""
         requested = self._claimed.params.get("tools")
         names = wanted_names(requested, gathered.thread_tools, self._config)
-        listing = await self._server.of(gathered.owner).named(names)
+        listing = await self._server.of(gathered.owner).list_named(names)
         self.notes = tuple(problem["message"] for problem in listing.problems)
         tools_by_name = known_tools(listing.tools, gathered.offers)
         return resolve_tools(requested, gathered.thread_tools, tools_by_name, self._config)

@@ -74,12 +74,12 @@ def resolve_tools(
     """
     if requested is None:
         return [tool for tool in tools_by_name.values() if is_on(tool, thread_tools, config)]
-    resolved: dict[str, ToolDefinition] = {}
+    definitions: dict[str, ToolDefinition] = {}
     for item in requested:
         tool = tools_by_name.get(item) if isinstance(item, str) else item
         if tool is not None and (not is_ours(tool) or is_admitted(tool["name"], config)):
-            resolved.setdefault(str(tool.get("name")), tool)
-    return list(resolved.values())
+            definitions.setdefault(str(tool.get("name")), tool)
+    return list(definitions.values())
 
 
 def wanted_names(

@@ -63,7 +63,7 @@ class ServiceBase:
         self.config = config
         self._registry = registry
         self._now_ms = now_ms
-        self._started: Parts | None = None
+        self._parts: Parts | None = None
         self._warming: asyncio.Task[None] | None = None
         self._default_model = config.default_model or FALLBACK_MODEL
 
@@ -89,7 +89,7 @@ class ServiceBase:
             await in_own_thread(store.close)
             raise
         collector.expose(parts.watch)
-        self._started = parts
+        self._parts = parts
         if self.config.run_in_server:
             parts.housekeeping.start()
         if self.config.run_in_server and self._default_model != FALLBACK_MODEL:
@@ -153,7 +153,7 @@ class ServiceBase:
 
     async def stop(self) -> None:
         """Stop the engine, leave its runs due, and close the database."""
-        parts, self._started = self._started, None
+        parts, self._parts = self._parts, None
         if parts is None:
             return
         collector.withdraw(parts.watch)
@@ -172,7 +172,7 @@ class ServiceBase:
 
     @property
     def active_runs(self) -> int:
-        return self._started.engine.active if self._started else 0
+        return self._parts.engine.active if self._parts else 0
 
     @property
     def store(self) -> ChatStore:
@@ -180,9 +180,9 @@ class ServiceBase:
 
     @property
     def parts(self) -> Parts:
-        if self._started is None:
+        if self._parts is None:
             raise StoreError("The chat is not running here. Ask again when its server has started.")
-        return self._started
+        return self._parts
 
     def _choose_default(self, registry: Registry) -> str:
         if self.config.default_model:
@@ -217,5 +217,5 @@ class ServiceBase:
         if any(model["id"] == self._default_model for model in real):
             return
         with_key = {endpoint["name"] for endpoint in endpoints if endpoint["needs_key"]}
-        found = (model["id"] for model in real if model["endpoint"] in with_key)
-        self._default_model = next(found, None) or self._fallback(models)
+        model_ids = (model["id"] for model in real if model["endpoint"] in with_key)
+        self._default_model = next(model_ids, None) or self._fallback(models)

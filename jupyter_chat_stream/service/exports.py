@@ -41,7 +41,7 @@ class Exports(ServiceBase):
 
     _turn: asyncio.Lock | None = None
 
-    async def export(self, owner: str, thread_id: str, wanted: Format) -> Exported:
+    async def export(self, owner: str, thread_id: str, document_format: Format) -> Exported:
         """Write a thread in its current state.
 
         Raises:
@@ -51,9 +51,9 @@ class Exports(ServiceBase):
         self._turn = self._turn or asyncio.Lock()
         has_left = threading.Event()
 
-        def work(whole: WholeThread) -> Exported:
-            source = Source(whole, at=iso(self._now_ms()))
-            return write(source, wanted, has_left=has_left.is_set)
+        def work(thread: WholeThread) -> Exported:
+            source = Source(thread, at=iso(self._now_ms()))
+            return write(source, document_format, has_left=has_left.is_set)
 
         async with self._turn:
             try:
@@ -62,12 +62,12 @@ class Exports(ServiceBase):
                 has_left.set()
 
 
-def write(source: Source, wanted: Format, *, has_left: Callable[[], bool]) -> Exported:
+def write(source: Source, document_format: Format, *, has_left: Callable[[], bool]) -> Exported:
     """Write the pieces into a file without a name; stop early if the client has left."""
     file = cast("IO[bytes]", tempfile.SpooledTemporaryFile(max_size=IN_MEMORY_BYTES))  # noqa: SIM115
     try:
         breath_at = BREATH_BYTES
-        for piece in wanted.pieces(source):
+        for piece in document_format.pieces(source):
             if has_left():
                 break
             file.write(piece.encode())
@@ -85,4 +85,4 @@ def write(source: Source, wanted: Format, *, has_left: Callable[[], bool]) -> Ex
     except BaseException:
         file.close()
         raise
-    return Exported(file=file, name=file_name(source.info, wanted.suffix), size=size)
+    return Exported(file=file, name=file_name(source.info, document_format.suffix), size=size)

@@ -35,11 +35,14 @@ class MessageService(ToolService):
         if request.model is not None:
             parts.registry.get(request.model)
         self.check_tools(request)
-        asked = [item for item in request.tools or () if isinstance(item, str)]
-        names = [tool["name"] for tool in (await parts.server_tools.of(owner).named(asked)).tools]
-        sent = await parts.store.runs.send(thread_id, self._sender(owner, key), request, names)
+        requested_names = [item for item in request.tools or () if isinstance(item, str)]
+        names = [
+            tool["name"]
+            for tool in (await parts.server_tools.of(owner).list_named(requested_names)).tools
+        ]
+        record = await parts.store.runs.send(thread_id, self._sender(owner, key), request, names)
         parts.engine.nudge()
-        return sent
+        return record
 
     async def runs(
         self,
@@ -51,10 +54,10 @@ class MessageService(ToolService):
         is_open: bool = False,
     ) -> RunList:
         """List the newest of a thread's runs; all, or only the open ones."""
-        found = await self.store.runs.page(
+        runs = await self.store.runs.page(
             owner, thread_id, limit=limit, before=before, is_open=is_open
         )
-        return {"runs": found}
+        return {"runs": runs}
 
     async def run(self, owner: str, run_id: str) -> RunRecord:
         return await self.store.runs.read(owner, run_id)
@@ -66,8 +69,8 @@ class MessageService(ToolService):
         """
         ref = await self.store.runs.find(owner, run_id)
         await self.parts.engine.abort(run_id)
-        told = await self.parts.tokens.of_thread(ref.thread.id)
-        run = await self.store.runs.cancel(ref, told)
+        usage_by_run = await self.parts.tokens.of_thread(ref.thread.id)
+        run = await self.store.runs.cancel(ref, usage_by_run)
         self.parts.engine.nudge()
         return run
 
@@ -129,9 +132,11 @@ class MessageService(ToolService):
         choices: RetryRequest = AS_BEFORE,
     ) -> SuccessorRecord:
         sender = self._sender(owner, key)
-        made = await self.store.runs.succeed(sender, run_id, keep_parts=keep_parts, choices=choices)
+        successor = await self.store.runs.succeed(
+            sender, run_id, keep_parts=keep_parts, choices=choices
+        )
         self.parts.engine.nudge()
-        return made
+        return successor
 
     def _sender(self, owner: str, key: str | None) -> Sender:
         config = self.config

@@ -19,25 +19,25 @@ class Schedules(ServiceBase):
         before: str | None = None,
     ) -> ScheduleList:
         """List the newest schedules of an owner, or of one of the owner's threads."""
-        found = await self.store.schedules.page(owner, thread_id, limit=limit, before=before)
-        return {"schedules": found}
+        schedules = await self.store.schedules.page(owner, thread_id, limit=limit, before=before)
+        return {"schedules": schedules}
 
     async def schedule(self, owner: str, schedule_id: str) -> ScheduleRecord:
         return await self.store.schedules.read(owner, schedule_id)
 
     async def create_schedule(
-        self, owner: str, thread_id: str, new: NewSchedule
+        self, owner: str, thread_id: str, schedule: NewSchedule
     ) -> tuple[ScheduleRecord, bool]:
         """Create a schedule, or find the thread's equal one; True if it was created.
 
         Raises:
             NoSuchModel, InvalidInput, ContentTooLarge
         """
-        check_content(new.content)
-        self._check_model(new.model)
-        made = await self.store.schedules.create(owner, thread_id, new)
+        check_content(schedule.content)
+        self._check_model(schedule.model)
+        result = await self.store.schedules.create(owner, thread_id, schedule)
         self.parts.engine.nudge()
-        return made
+        return result
 
     async def change_schedule(
         self, owner: str, schedule_id: str, changes: ScheduleChange
@@ -50,9 +50,9 @@ class Schedules(ServiceBase):
         if "content" in changes:
             check_content(changes["content"])
         self._check_model(changes.get("model"))
-        changed = await self.store.schedules.change(owner, schedule_id, changes)
+        schedule = await self.store.schedules.change(owner, schedule_id, changes)
         self.parts.engine.nudge()
-        return changed
+        return schedule
 
     async def delete_schedule(self, owner: str, schedule_id: str) -> None:
         await self.store.schedules.delete(owner, schedule_id)

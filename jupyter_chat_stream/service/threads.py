@@ -47,7 +47,7 @@ class Threads(ServiceBase):
             may_set_keys: whether this person may set keys on the page.
         """
         await self.parts.registry.refresh(force=refresh)
-        wanted = (await self.preferences(owner))["default_model"]
+        preferred_model = (await self.preferences(owner))["default_model"]
         models, endpoints = self.parts.registry.listing(may_set_keys=may_set_keys)
         self._follow_keys(models, endpoints)
         if not self.config.run_in_server:  # the workers' keys are not known here
@@ -56,7 +56,7 @@ class Threads(ServiceBase):
             for endpoint in endpoints:
                 endpoint["has_key"] = endpoint["needs_key"]
                 endpoint["where_key"] = WHERE_WORKERS if endpoint["needs_key"] else None
-        default = wanted or self._default_model
+        default = preferred_model or self._default_model
         return {"models": models, "endpoints": endpoints, "default": default}
 
     async def preferences(self, owner: str) -> PreferencesRecord:
@@ -115,10 +115,10 @@ class Threads(ServiceBase):
         Args:
             q: only threads with all these words in one message, or in the title and name.
         """
-        wanted = ListFilter(project=project, archived=archived, pinned=pinned, before=before)
+        list_filter = ListFilter(project=project, archived=archived, pinned=pinned, before=before)
         if q is not None and q.strip():
-            return await self.store.threads.search(owner, wanted, q, limit=limit)
-        return await self.store.threads.page(owner, wanted, limit=limit)
+            return await self.store.threads.search(owner, list_filter, q, limit=limit)
+        return await self.store.threads.page(owner, list_filter, limit=limit)
 
     async def projects(self, owner: str, *, archived: bool = False) -> ProjectList:
         """List the projects of the owner's threads, newest first."""
@@ -143,14 +143,16 @@ class Threads(ServiceBase):
         if model is not None:
             self.parts.registry.get(model)
         if changes.get("params"):
-            chosen = model or (await self.thread(owner, thread_id))["model"] or self._default_model
-            parameters.check(self.parts.registry.get(chosen)[1], changes["params"])
+            model_id = (
+                model or (await self.thread(owner, thread_id))["model"] or self._default_model
+            )
+            parameters.check(self.parts.registry.get(model_id)[1], changes["params"])
         return await self.store.threads.change(owner, thread_id, changes, pinned=pinned)
 
     async def delete_thread(self, owner: str, thread_id: str) -> None:
         """Cancel the thread's runs and mark it deleted, in one transaction."""
-        told = await self.parts.tokens.of_thread(thread_id)
-        for run_id in await self.store.threads.delete(owner, thread_id, told):
+        usage_by_run = await self.parts.tokens.of_thread(thread_id)
+        for run_id in await self.store.threads.delete(owner, thread_id, usage_by_run):
             await self.parts.engine.abort(run_id)
 
     async def state(

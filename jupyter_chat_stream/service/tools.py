@@ -31,36 +31,36 @@ class ToolService(ServiceBase):
 
     async def tools(self, owner: str, thread_id: str) -> ToolList:
         """List the tools of a thread, with what stands between each and its next call."""
-        found = await self._tool_context(owner, thread_id)
+        context = await self._tool_context(owner, thread_id)
         listing = await self.parts.server_tools.of(owner).list_all()
-        known = list(known_tools(listing.tools, found.offers).values())
+        tools = list(known_tools(listing.tools, context.offers).values())
         questions = [
             ConsentQuestion(tool=tool["name"], operation=operation, digest=digest_of(tool))
-            for tool in known
+            for tool in tools
             for operation in operations_of(tool)
         ]
         standing = await self.store.tools.find_consents(owner, thread_id, questions)
-        given = {
-            (each.tool, each.operation): consent
-            for each, consent in zip(questions, standing, strict=True)
+        consents = {
+            (question.tool, question.operation): consent
+            for question, consent in zip(questions, standing, strict=True)
         }
-        chosen = found.thread.get("tools")
-        mode = "ask" if chosen is None else chosen["mode"]
-        listed: list[ListedTool] = [
+        thread_tools = context.thread.get("tools")
+        mode = "ask" if thread_tools is None else thread_tools["mode"]
+        listed_tools: list[ListedTool] = [
             {
                 **tool,
                 "consent": max(
                     (
-                        self._consent(tool, operation, mode, given[tool["name"], operation])
+                        self._consent(tool, operation, mode, consents[tool["name"], operation])
                         for operation in operations_of(tool)
                     ),
                     key=_ORDER.index,
                 ),
-                "is_on": is_on(tool, chosen, self.config),
+                "is_on": is_on(tool, thread_tools, self.config),
             }
-            for tool in known
+            for tool in tools
         ]
-        return {"tools": listed, "problems": list(listing.problems)}
+        return {"tools": listed_tools, "problems": list(listing.problems)}
 
     def _consent(
         self, tool: ToolRecord, operation: str, mode: str, standing: AllowedBy | None
@@ -217,7 +217,7 @@ class ToolService(ServiceBase):
         await self.store.tools.delete_consent(owner, consent_id)
 
     async def _find_tool(self, owner: str, name: str, thread_id: str | None) -> ToolRecord:
-        for tool in (await self.parts.server_tools.of(owner).named((name,))).tools:
+        for tool in (await self.parts.server_tools.of(owner).list_named((name,))).tools:
             return tool
         if thread_id is not None:
             offers = (await self._tool_context(owner, thread_id)).offers

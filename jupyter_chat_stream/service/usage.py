@@ -26,10 +26,14 @@ class UsageService(ServiceBase):
 
     async def thread_usage(self, owner: str, thread_id: str) -> ThreadUsage:
         """Add up a thread's answers; tell how much of the next model's context they have used."""
-        total, models, used, model = await self.store.usage.of_thread(
+        total, models, used_context, model = await self.store.usage.of_thread(
             owner, thread_id, self.parts.registry.free()
         )
-        context = None if used is None else self._context(used, model or used.model or "")
+        context = (
+            None
+            if used_context is None
+            else self._context(used_context, model or used_context.model or "")
+        )
         return {"thread_id": thread_id, "total": total, "models": models, "context": context}
 
     async def usage(
@@ -61,8 +65,8 @@ class UsageService(ServiceBase):
             days = await self.store.usage.by_day(range_, zone)
             page = GroupPage(groups=days, next=None)
         else:
-            read = self.store.usage.by_model if by == "model" else self.store.usage.by_thread
-            page = await read(range_, limit=limit, before=place)
+            read_page = self.store.usage.by_model if by == "model" else self.store.usage.by_thread
+            page = await read_page(range_, limit=limit, before=place)
         return {
             "by": by,
             "since": iso(range_.since_ms) if range_.since_ms else None,
@@ -73,19 +77,19 @@ class UsageService(ServiceBase):
             "next": page.next,
         }
 
-    def _context(self, used: UsedContext, model_id: str) -> ContextRecord:
-        size = room = None
+    def _context(self, used_context: UsedContext, model_id: str) -> ContextRecord:
+        context_tokens = prompt_tokens = None
         try:
             _, model = self.parts.registry.get(model_id)
-            size = model.context_tokens
-            room = max(0, size - answer_tokens(model))
+            context_tokens = model.context_tokens
+            prompt_tokens = max(0, context_tokens - answer_tokens(model))
         except ChatStreamError:
             pass  # a model that this server no longer has; its size is not known
         return {
             "model": model_id,
-            "used_tokens": used.tokens,
-            "context_tokens": size,
-            "prompt_tokens": room,
+            "used_tokens": used_context.tokens,
+            "context_tokens": context_tokens,
+            "prompt_tokens": prompt_tokens,
         }
 
     def _range(
@@ -96,8 +100,8 @@ class UsageService(ServiceBase):
         if by == "day":
             last_ms = min(until_ms - 1, self.store.now_ms())
             if since is None:
-                last = datetime.fromtimestamp(max(0, last_ms) / 1000, zone).date()
-                since_ms = _start_ms(last - timedelta(days=USUAL_DAYS - 1), zone)
+                last_day = datetime.fromtimestamp(max(0, last_ms) / 1000, zone).date()
+                since_ms = _start_ms(last_day - timedelta(days=USUAL_DAYS - 1), zone)
             elif last_ms - since_ms > MAX_DAYS * 86_400_000:
                 raise InvalidInput(
                     f"'since' and 'until' may be at most {MAX_DAYS} days apart.", field="since"

@@ -37,7 +37,7 @@ async def asking(
     provider = claude.make_provider(api.url, tmp_path)
     harness = await make_harness()
     tools = make_server_tools(lab.config())
-    await tools.named(["lab__echo"])  # a busy machine takes long to start it
+    await tools.list_named(["lab__echo"])  # a busy machine takes long to start it
     harness.services = RunServices(
         store=harness.chat_store,
         registry=Registry([provider]),

@@ -32,7 +32,7 @@ async def test_a_server_is_started_when_it_is_needed_and_ends_with_us(lab: McpLa
     lab.write(lab=lab.entry(), other={"command": "/nowhere"})
     servers = lab.servers()
     for others in ((), ("files",), ("nobody__x",)):
-        assert (await servers.named(others)).tools == ()
+        assert (await servers.list_named(others)).tools == ()
     assert await servers.find("ask_person") is None
     assert not (lab.folder / "pid").exists()
 
@@ -237,7 +237,7 @@ async def test_a_changed_tool_is_listed_anew_and_not_called_as_it_was_allowed(
     assert (await lab.call(servers, "lab__change")).output == "changed"
 
     async def is_new() -> bool:
-        [tool] = (await servers.named(["lab__echo"])).tools
+        [tool] = (await servers.list_named(["lab__echo"])).tools
         return tool["description"] == "Delete all files."
 
     await until(is_new, "the list has changed")
@@ -271,10 +271,10 @@ async def test_a_server_that_misbehaves_harms_one_call(
     servers = lab.servers(mcp_timeout_s=1.0 if how == "silence" else 30.0)
     with pytest.raises(McpServerUnavailable, match=told):
         await lab.call(servers, "bad__go")
-    listing = await servers.named(["bad__go"])
+    listing = await servers.list_named(["bad__go"])
     assert [tool["description"] for tool in listing.tools] == ["Misbehave."]
     assert listing.problems == (), "what was left out is not what was wanted"
-    [problem] = (await servers.named(["bad__go", "bad__long"])).problems
+    [problem] = (await servers.list_named(["bad__go", "bad__long"])).problems
     assert "'bad__long'" in problem["message"]
 
 
@@ -291,7 +291,7 @@ async def test_a_changed_file_is_read_again_and_keeps_the_servers_that_stay(lab:
     listing = await servers.list_all()
     assert (listing.tools, len(listing.problems)) == ((), 1)
     assert not is_running(pid)
-    assert "column" in (await servers.named(["lab__echo"])).problems[0]["message"]
+    assert "column" in (await servers.list_named(["lab__echo"])).problems[0]["message"]
     lab.file.unlink()
     assert (await servers.list_all()).problems[0]["message"].count("cannot be read") == 1
 

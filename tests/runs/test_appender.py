@@ -22,13 +22,13 @@ async def test_the_provider_is_not_read_on_while_too_much_waits(
     """The run's memory is bounded: chunks are taken no faster than they are committed."""
     monkeypatch.setattr(appender_module, "MAX_PENDING_CHARS", 100)
     pending: list[int] = []
-    original = appender_module.Appender.room
+    original = appender_module.Appender.wait_for_space
 
-    async def room(self: Any) -> None:
+    async def wait_for_space(self: Any) -> None:
         pending.append(self._coalescer.pending_chars)
         await original(self)
 
-    monkeypatch.setattr(appender_module.Appender, "room", room)
+    monkeypatch.setattr(appender_module.Appender, "wait_for_space", wait_for_space)
     harness = await make_harness(["x" * 60] * 50)
     run = await harness.send(await harness.thread())
     await harness.execute()

@@ -200,7 +200,7 @@ async def test_two_servers_on_one_database_read_the_files_of_their_own_people(
     for name, root in roots.items():
         tools: Any = make_server_tools(ChatStream(files_root=str(root), tool_owners=owners))
         assert isinstance(tools, ServerTools)
-        listing = await tools.of(owner).named(["files"])
+        listing = await tools.of(owner).list_named(["files"])
         assert bool(listing.tools) is is_served
         assert bool(listing.problems) is not is_served
         if not is_served:

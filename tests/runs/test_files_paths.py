@@ -154,7 +154,7 @@ def test_a_link_that_takes_the_place_of_a_file_meanwhile_is_not_followed(
     (root / "sub").mkdir()
     (root / "sub" / "secret.txt").write_text("harmless")
     below = BelowRoot(str(root))
-    resolve = below.resolved
+    resolve = below.resolve
 
     def resolve_then_replace(path: str) -> tuple[str, ...]:
         parts = resolve(path)
@@ -166,7 +166,7 @@ def test_a_link_that_takes_the_place_of_a_file_meanwhile_is_not_followed(
             (root / "sub").symlink_to(root.parent)
         return parts
 
-    monkeypatch.setattr(below, "resolved", resolve_then_replace)
+    monkeypatch.setattr(below, "resolve", resolve_then_replace)
     with pytest.raises(FileNotReadable), below.open_file("sub/secret.txt"):
         pass
 
@@ -181,7 +181,7 @@ def test_without_opening_by_parts_a_replaced_file_is_found_out_afterwards(
     with below.open_file("a.txt") as file:
         assert file.read().startswith(b"one")
     assert [entry.name for entry in below.entries("", 9)] == ["a.txt"]
-    resolve = below.resolved
+    resolve = below.resolve
 
     def resolve_then_replace(path: str) -> tuple[str, ...]:
         parts = resolve(path)
@@ -189,6 +189,6 @@ def test_without_opening_by_parts_a_replaced_file_is_found_out_afterwards(
         (root / "a.txt").symlink_to(root.parent / "secret.txt")
         return parts
 
-    monkeypatch.setattr(below, "resolved", resolve_then_replace)
+    monkeypatch.setattr(below, "resolve", resolve_then_replace)
     with pytest.raises(FileNotReadable), below.open_file("a.txt"):
         pass

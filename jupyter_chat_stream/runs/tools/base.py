@@ -130,7 +130,7 @@ class ToolSource(Protocol):
         """List all tools of the source."""
         ...
 
-    async def named(self, names: Collection[str]) -> ToolListing:
+    async def list_named(self, names: Collection[str]) -> ToolListing:
         """Return the tools of the source that have one of these names."""
         ...
 
@@ -188,13 +188,15 @@ class ServerTools:
         listings = await asyncio.gather(*(source.list_all() for source in self._sources))
         return self._join(self.definitions(), listings)
 
-    async def named(self, names: Collection[str]) -> ToolListing:
+    async def list_named(self, names: Collection[str]) -> ToolListing:
         """Return the existing tools with these names; only their sources are asked."""
         own_tools = [tool for tool in self.definitions() if tool["name"] in names]
         other_names = {name for name in names if name not in self._by_name}
         if not other_names:
             return ToolListing(tools=tuple(own_tools))
-        listings = await asyncio.gather(*(source.named(other_names) for source in self._sources))
+        listings = await asyncio.gather(
+            *(source.list_named(other_names) for source in self._sources)
+        )
         return self._join(own_tools, listings)
 
     async def find(self, name: str) -> ServerTool | None:
@@ -231,8 +233,8 @@ class _OthersTools(ServerTools):
         super().__init__(*tools)
         self._hidden = hidden
 
-    async def named(self, names: Collection[str]) -> ToolListing:
-        listing = await super().named(names)
+    async def list_named(self, names: Collection[str]) -> ToolListing:
+        listing = await super().list_named(names)
         # Names of MCP tools are not looked up, because that would contact the owner's servers.
         if not any(name in self._hidden or "__" in name for name in names):
             return listing

@@ -47,7 +47,7 @@ class McpServers:
         problems = tuple(map(_problem, self._file.problems))
         return ToolListing(tools=listing.tools, problems=(*problems, *listing.problems))
 
-    async def named(self, names: Collection[str]) -> ToolListing:
+    async def list_named(self, names: Collection[str]) -> ToolListing:
         """Return the tools with these names; only the servers that may have them are contacted.
 
         A problem is returned only if it may explain a missing tool.
