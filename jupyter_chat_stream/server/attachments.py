@@ -38,7 +38,7 @@ class AttachmentsHandler(ChatHandler):
         if self._refusal is not None:
             return
         try:
-            await (await self._begun()).write(chunk)
+            await (await self._begin_upload()).write(chunk)
         except Exception as error:  # noqa: BLE001  ``post`` raises it, when the body has been read
             self._refusal = error
             await self._abandon()
@@ -48,13 +48,13 @@ class AttachmentsHandler(ChatHandler):
         try:
             if self._refusal is not None:
                 raise self._refusal
-            record = await (await self._begun()).finish()
+            record = await (await self._begin_upload()).finish()
         except BaseException:
             await self._abandon()
             raise
         self.respond(record, 201)
 
-    async def _begun(self) -> Upload:
+    async def _begin_upload(self) -> Upload:
         if self._upload is None:
             await self.admit("write")
             length = self.request.headers.get("Content-Length", "")
@@ -88,17 +88,17 @@ class AttachmentHandler(ChatHandler):
         from ..export.formats import disposition
 
         attachment_id = queries.an_id(attachment_id, AttachmentNotFound)
-        stored = await self.service.attachment(self.owner, attachment_id)
-        type_ = stored.record["type"]
-        how = "inline" if type_ in IMAGES else "attachment"
-        shown = "text/plain; charset=utf-8" if is_text(type_) else type_
-        self.set_header("Content-Type", shown)
-        self.set_header("Content-Disposition", disposition(stored.record["name"], how))
-        self.set_header("Content-Length", str(stored.record["size"]))
+        attachment = await self.service.attachment(self.owner, attachment_id)
+        type_ = attachment.record["type"]
+        mode = "inline" if type_ in IMAGES else "attachment"
+        shown_type = "text/plain; charset=utf-8" if is_text(type_) else type_
+        self.set_header("Content-Type", shown_type)
+        self.set_header("Content-Disposition", disposition(attachment.record["name"], mode))
+        self.set_header("Content-Length", str(attachment.record["size"]))
         self.set_header("Cache-Control", "no-store")
         self.set_header("X-Content-Type-Options", "nosniff")
         self.set_header("Content-Security-Policy", "sandbox; default-src 'none'")
-        async with aclosing(self.service.attachment_pieces(stored)) as pieces:
+        async with aclosing(self.service.attachment_pieces(attachment)) as pieces:
             try:
                 async for piece in pieces:
                     self.write(piece)

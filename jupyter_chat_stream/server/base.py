@@ -68,7 +68,7 @@ class ChatMixin(JupyterHandler):
 
     auth_resource = AUTH_RESOURCE
     service: Service
-    _bar: str | None = None  # the reason of Jupyter's own refusal
+    _jupyter_refusal: str | None = None  # the reason of Jupyter's own refusal
     _is_host_allowed = True
 
     @property
@@ -93,15 +93,17 @@ class ChatMixin(JupyterHandler):
     def check_host(self) -> bool:
         self._is_host_allowed = super().check_host()
         if not self._is_host_allowed:
-            self._bar = "The Host header names another machine (ServerApp.allow_remote_access)."
+            self._jupyter_refusal = (
+                "The Host header names another machine (ServerApp.allow_remote_access)."
+            )
         return self._is_host_allowed
 
-    def bar(self, error: HTTPError) -> None:
+    def note_refusal(self, error: HTTPError) -> None:
         """Remember Jupyter's refusal of this request until the body has been read."""
-        if self._bar is None:
-            another = "It comes from another origin (ServerApp.allow_origin)."
-            self._bar = another if error.status_code == 404 else error.log_message
-            self._bar = self._bar or "Jupyter refuses it."
+        if self._jupyter_refusal is None:
+            other_origin = "It comes from another origin (ServerApp.allow_origin)."
+            self._jupyter_refusal = other_origin if error.status_code == 404 else error.log_message
+            self._jupyter_refusal = self._jupyter_refusal or "Jupyter refuses it."
 
     async def admit(self, action: str) -> None:
         """Check that the user may take this action, and wait for the service.
@@ -112,12 +114,14 @@ class ChatMixin(JupyterHandler):
             ChatStreamError: the service could not start.
         """
         is_known = getattr(self, "_jupyter_current_user", None) is not None
-        if self._bar is not None and (is_known or not self._is_host_allowed):
-            raise Forbidden(f"This request is not allowed. {self._bar}")
+        if self._jupyter_refusal is not None and (is_known or not self._is_host_allowed):
+            raise Forbidden(f"This request is not allowed. {self._jupyter_refusal}")
         if not is_known:
             raise Unauthenticated
-        allowed = self.authorizer.is_authorized(self, self.current_user, action, self.auth_resource)
-        if not await ensure_async(allowed):
+        permission = self.authorizer.is_authorized(
+            self, self.current_user, action, self.auth_resource
+        )
+        if not await ensure_async(permission):
             raise Forbidden(
                 f"You may not {action} on {self.auth_resource} here; "
                 "this server's administrator decides.",
@@ -127,13 +131,13 @@ class ChatMixin(JupyterHandler):
 
     def refuse(self, error: BaseException | None, status: int) -> ErrorResponse:
         """Return the response to an error; set the status and the headers of this response."""
-        refused = error_response(error, status=status, log=self.log)
-        self.set_status(refused.status)
-        for name, value in refused.headers.items():
+        response = error_response(error, status=status, log=self.log)
+        self.set_status(response.status)
+        for name, value in response.headers.items():
             self.set_header(name, value)
-        if refused.status == 405:
+        if response.status == 405:
             self.set_header("Allow", ", ".join(self._methods()))
-        return refused
+        return response
 
     def _methods(self) -> list[str]:
         unimplemented = JupyterHandler._unimplemented_method
@@ -143,10 +147,10 @@ class ChatMixin(JupyterHandler):
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Respond to an error with JSON."""
         error = (kwargs.get("exc_info") or (None, None))[1]
-        refused = self.refuse(error, status_code)
+        response = self.refuse(error, status_code)
         self.set_header("Cache-Control", "no-store")
         self.set_header("Content-Type", "application/json")
-        self.finish(dumps({"error": refused.error}))
+        self.finish(dumps({"error": response.error}))
 
     def log_exception(self, *exc_info: Any) -> None:
         """Log nothing: ``unforeseen`` logs the error, without its message."""
@@ -173,7 +177,7 @@ class ChatHandler(ChatMixin, APIHandler):
         try:
             await super().prepare()
         except HTTPError as error:
-            self.bar(error)
+            self.note_refusal(error)
 
     def data_received(self, chunk: bytes) -> Awaitable[None] | None:
         """Keep a chunk of the body of an authenticated request, up to ``MAX_BODY_BYTES``."""

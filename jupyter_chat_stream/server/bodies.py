@@ -229,8 +229,8 @@ def schedule_changes(raw: bytes) -> ScheduleChange:
 
 def input_body(raw: bytes) -> InputBody:
     """Read the body that answers a run's question."""
-    given = parse(InputBody, raw)
-    text = given.value if isinstance(given.value, str) else dumps(given.value)
+    answer = parse(InputBody, raw)
+    text = answer.value if isinstance(answer.value, str) else dumps(answer.value)
     size = len(text.encode())
     if size > MAX_VALUE_BYTES:
         raise ContentTooLarge(
@@ -239,7 +239,7 @@ def input_body(raw: bytes) -> InputBody:
             field="value",
             max_bytes=MAX_VALUE_BYTES,
         )
-    return given
+    return answer
 
 
 def key_text(raw: bytes) -> str:
@@ -264,10 +264,10 @@ def time_ms(field: str, text: str | None) -> int | None:
         ) from None
 
 
-def _check_extra(extra: JsonObject | None, what: str, how: str, field: str) -> None:
+def _check_extra(extra: JsonObject | None, subject: str, suffix: str, field: str) -> None:
     if extra and len(dumps(extra)) > MAX_EXTRA_BYTES:
         raise ContentTooLarge(
-            f"{what} more than {MAX_EXTRA_BYTES} bytes {how}".rstrip() + ".",
+            f"{subject} more than {MAX_EXTRA_BYTES} bytes {suffix}".rstrip() + ".",
             field=field,
             max_bytes=MAX_EXTRA_BYTES,
         )
@@ -308,18 +308,18 @@ def _clean(value: Any, depth: int) -> Any:
 
 
 def _invalid(model: type[CheckedBody], error: ValidationError) -> InvalidInput:
-    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    field = ".".join(str(step) for step in first["loc"])[:100] or "body"
-    if first["type"] == "extra_forbidden":
-        known = ", ".join(model.model_fields) or "nothing"
-        meant = did_you_mean(field, model.model_fields)
-        what = f"is not a field here.{meant} This request takes {known}."
-        if len(first["loc"]) > 1:
-            what = "is not a field here."
-    elif first["type"] == "missing":
-        what = "is missing."
-    elif first["type"] == "string_pattern_mismatch":
-        what = "must be written provider/model, such as demo/tour."
+    detail = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    field = ".".join(str(step) for step in detail["loc"])[:100] or "body"
+    if detail["type"] == "extra_forbidden":
+        field_names = ", ".join(model.model_fields) or "nothing"
+        suggestion = did_you_mean(field, model.model_fields)
+        problem = f"is not a field here.{suggestion} This request takes {field_names}."
+        if len(detail["loc"]) > 1:
+            problem = "is not a field here."
+    elif detail["type"] == "missing":
+        problem = "is missing."
+    elif detail["type"] == "string_pattern_mismatch":
+        problem = "must be written provider/model, such as demo/tour."
     else:
-        what = f"is wrong: {first['msg']}."
-    return InvalidInput(f"'{field}' {what}", field=field)
+        problem = f"is wrong: {detail['msg']}."
+    return InvalidInput(f"'{field}' {problem}", field=field)

@@ -20,10 +20,12 @@ class ExportHandler(ChatHandler):
 
         thread_id = queries.an_id(thread_id, ThreadNotFound)
         name, events = queries.text(self, "format"), queries.flag(self, "events")
-        wanted = find_format(name, events=events and name == "json")
-        exported = await self.unless_gone(self.service.export(self.owner, thread_id, wanted))
+        document_format = find_format(name, events=events and name == "json")
+        exported = await self.unless_gone(
+            self.service.export(self.owner, thread_id, document_format)
+        )
         with exported.file:
-            self.set_header("Content-Type", wanted.media_type)
+            self.set_header("Content-Type", document_format.media_type)
             self.set_header("Content-Disposition", disposition(exported.name))
             self.set_header("Content-Length", str(exported.size))
             self.set_header("Cache-Control", "no-store")

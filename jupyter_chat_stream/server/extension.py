@@ -116,7 +116,7 @@ class ChatStreamApp(ExtensionApp):
         self.connection_path = Path(jupyter_runtime_dir()) / "chat-stream" / file
         os.environ[CONNECTION_ENV] = str(self.connection_path)
         self._files: dict[str, Path] = {}  # connection files, by the owner of their kernels
-        self._kept_files: dict[str, Presence] = {}
+        self._owner_presences: dict[str, Presence] = {}
         KernelOwners(self._file_of).watch(server.kernel_manager)
         # The first iteration of the event loop binds the port; this asks for the second.
         server.io_loop.add_callback(server.io_loop.add_callback, self._begin)
@@ -128,8 +128,8 @@ class ChatStreamApp(ExtensionApp):
             name = f"connection-{os.getpid()}-{secrets.token_hex(8)}.json"
             path = self._files[owner] = self.connection_path.with_name(name)
             content = connection_of(self._server, self.host.token_of(owner))
-            kept = self._kept_files[owner] = Presence(path, content)
-            kept.begin()
+            presence = self._owner_presences[owner] = Presence(path, content)
+            presence.begin()
         return path
 
     @property
@@ -156,8 +156,8 @@ class ChatStreamApp(ExtensionApp):
             del os.environ[CONNECTION_ENV]
         if self._presence is not None:
             await self._presence.end()
-        for kept in self._kept_files.values():
-            await kept.end()
+        for presence in self._owner_presences.values():
+            await presence.end()
         await self.host.stop()
 
 
@@ -177,8 +177,8 @@ def port_of(server: ServerApp) -> int:
     """Return the port that the server listens on; before Jupyter 2.20 its own setting stays 0."""
     if server.port:
         return server.port
-    bound = getattr(server.http_server, "_sockets", {}).values()
-    ports = (sock.getsockname()[1] for sock in bound if sock.family in (AF_INET, AF_INET6))
+    sockets = getattr(server.http_server, "_sockets", {}).values()
+    ports = (sock.getsockname()[1] for sock in sockets if sock.family in (AF_INET, AF_INET6))
     return int(next(ports, 0))
 
 
@@ -188,15 +188,15 @@ def connection_of(server: ServerApp, token: str) -> Connection:
     ip = server.ip
     if ip in EVERYWHERE:
         ip = "::1" if ip == "::" else "127.0.0.1"
-    place = f"[{ip}]:{port_of(server)}" if ":" in ip else f"{ip}:{port_of(server)}"
+    address = f"[{ip}]:{port_of(server)}" if ":" in ip else f"{ip}:{port_of(server)}"
     scheme = "https" if tls else "http"
     # Absolute, because a kernel's working directory is its notebook's.
     sock = os.path.abspath(server.sock) if server.sock else None
     if sock:
-        scheme, place = f"{scheme}+unix", urlencode_unix_socket_path(sock)
+        scheme, address = f"{scheme}+unix", urlencode_unix_socket_path(sock)
     certificate = tls.get("certfile")
     return Connection(
-        url=f"{scheme}://{place}{url_path_join(server.base_url, BASE)}/",
+        url=f"{scheme}://{address}{url_path_join(server.base_url, BASE)}/",
         token=token,
         pid=os.getpid(),
         socket=sock,

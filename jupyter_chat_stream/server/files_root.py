@@ -23,8 +23,8 @@ ROOT_OPTION = "chatStreamRoot"  # of a page's configuration
 def choose_tool_owners(config: ChatStream, server: ServerApp) -> None:
     """On a hub, let only its person's runs use what belongs to this server, unless it is set."""
     owner = server_owner(server.identity_provider)
-    given = cast("list[str] | None", config.tool_owners)
-    if given is None and owner != LOCAL_OWNER:
+    owners = cast("list[str] | None", config.tool_owners)
+    if owners is None and owner != LOCAL_OWNER:
         config.tool_owners = [owner]
 
 

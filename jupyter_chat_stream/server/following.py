@@ -28,8 +28,8 @@ class EventsHandler(ChatHandler):
         raw = queries.flag(self, "raw")
         if not queries.wants_stream(self):
             wait_s = queries.seconds(self, "wait")
-            read = self.service.read_events(self.owner, thread_id, after, raw=raw, wait_s=wait_s)
-            self.respond(await self.unless_gone(read))
+            page = self.service.read_events(self.owner, thread_id, after, raw=raw, wait_s=wait_s)
+            self.respond(await self.unless_gone(page))
             return
         reader = await self.service.follow(self.owner, thread_id, after, raw=raw)
         try:

@@ -32,8 +32,8 @@ class ModelsHandler(ChatHandler):
     async def get(self) -> None:
         refresh = queries.flag(self, "refresh")
         may_set_keys = self.service.may_set_keys(self.is_own_user)
-        found = await self.service.models(self.owner, refresh=refresh, may_set_keys=may_set_keys)
-        self.respond(found)
+        models = await self.service.models(self.owner, refresh=refresh, may_set_keys=may_set_keys)
+        self.respond(models)
 
 
 class KeyHandler(ChatHandler):
@@ -77,11 +77,11 @@ class ThreadsHandler(ChatHandler):
 
         threads = await self.service.list_threads(
             self.owner,
-            q=queries.text(self, "q", least=0, most=MAX_QUERY),
-            project=queries.text(self, "project", least=0, most=1000),
+            q=queries.text(self, "q", min_chars=0, max_chars=MAX_QUERY),
+            project=queries.text(self, "project", min_chars=0, max_chars=1000),
             archived=queries.flag(self, "archived"),
             pinned=queries.flag(self, "pinned"),
-            limit=queries.whole(self, "limit", least=1, most=200) or 50,
+            limit=queries.whole_number(self, "limit", minimum=1, maximum=200) or 50,
             before=queries.text(self, "before"),
         )
         self.respond(threads)
@@ -109,10 +109,10 @@ class ThreadHandler(ChatHandler):
         from . import bodies
 
         thread_id = queries.an_id(thread_id, ThreadNotFound)
-        given = bodies.parse(bodies.ThreadChanges, self.body())
-        changes = given.changes()
+        body = bodies.parse(bodies.ThreadChanges, self.body())
+        changes = body.changes()
         if "tools" in changes:
-            changes["tools"] = given.tools.model_dump()
+            changes["tools"] = body.tools.model_dump()
         pinned = changes.pop("pinned", None)
         fresh = cast(ThreadChange, changes)
         self.respond(await self.service.change_thread(self.owner, thread_id, fresh, pinned=pinned))
@@ -153,8 +153,8 @@ class MessagesHandler(ChatHandler):
         state = await self.service.state_text(
             self.owner,
             queries.an_id(thread_id, ThreadNotFound),
-            limit=queries.whole(self, "limit", least=1, most=1000) or MESSAGES,
-            before=queries.text(self, "before", most=128),
+            limit=queries.whole_number(self, "limit", minimum=1, maximum=1000) or MESSAGES,
+            before=queries.text(self, "before", max_chars=128),
         )
         self.respond_text(state)
 
@@ -176,32 +176,32 @@ class MessagesHandler(ChatHandler):
             parent_id=message.parent_id if "parent_id" in message.model_fields_set else HEAD,
             deliver_ms=bodies.time_ms("deliver_at", message.deliver_at),
         )
-        sent = await self.service.send(self.owner, thread_id, request, key=key)
+        record = await self.service.send(self.owner, thread_id, request, key=key)
         wait_s = queries.preferred_wait(self)
         if wait_s is not None:
             self.set_header("Preference-Applied", f"wait={wait_s}")
-            sent = await self.unless_gone(self._when_ended(sent, wait_s))
-        has_ended = wait_s is not None and sent["reply"]["status"] in ENDS
-        self.respond(sent, 200 if has_ended else 202)
+            record = await self.unless_gone(self._when_ended(record, wait_s))
+        has_ended = wait_s is not None and record["reply"]["status"] in ENDS
+        self.respond(record, 200 if has_ended else 202)
 
-    async def _when_ended(self, sent: SentRecord, wait_s: float) -> SentRecord:
-        run_id = sent["run"]["id"]
+    async def _when_ended(self, record: SentRecord, wait_s: float) -> SentRecord:
+        run_id = record["run"]["id"]
         reply = await self.service.wait_ended(self.owner, run_id, wait_s)
-        return {**sent, "reply": reply, "run": await self.service.run(self.owner, run_id)}
+        return {**record, "reply": reply, "run": await self.service.run(self.owner, run_id)}
 
 
 class RunsHandler(ChatHandler):
     @requires("read")
     async def get(self, thread_id: str) -> None:
         thread_id = queries.an_id(thread_id, ThreadNotFound)
-        found = await self.service.runs(
+        runs = await self.service.runs(
             self.owner,
             thread_id,
-            limit=queries.whole(self, "limit", least=1, most=1000) or RUNS,
-            before=queries.text(self, "before", most=128),
+            limit=queries.whole_number(self, "limit", minimum=1, maximum=1000) or RUNS,
+            before=queries.text(self, "before", max_chars=128),
             is_open=queries.flag(self, "open"),
         )
-        self.respond(found)
+        self.respond(runs)
 
 
 class RunHandler(ChatHandler):
@@ -257,9 +257,9 @@ class InputHandler(ChatHandler):
         from . import bodies
 
         run_id = queries.an_id(run_id, RunNotFound)
-        given = bodies.input_body(self.body())
+        answer = bodies.input_body(self.body())
         run = await self.service.give_input(
-            self.owner, run_id, request_id=given.request_id, value=given.value
+            self.owner, run_id, request_id=answer.request_id, value=answer.value
         )
         self.respond(run)
 
@@ -267,27 +267,27 @@ class InputHandler(ChatHandler):
 class SchedulesHandler(ChatHandler):
     @requires("read")
     async def get(self) -> None:
-        thread_id = queries.text(self, "thread_id", most=128)
+        thread_id = queries.text(self, "thread_id", max_chars=128)
         if thread_id is not None:
             thread_id = queries.an_id(thread_id, ThreadNotFound)
-        found = await self.service.schedules(
+        schedules = await self.service.schedules(
             self.owner,
             thread_id,
-            limit=queries.whole(self, "limit", least=1, most=200) or SCHEDULES,
-            before=queries.text(self, "before", most=128),
+            limit=queries.whole_number(self, "limit", minimum=1, maximum=200) or SCHEDULES,
+            before=queries.text(self, "before", max_chars=128),
         )
-        self.respond(found)
+        self.respond(schedules)
 
     @requires("execute")
     async def post(self) -> None:
         from ..store.front import NewSchedule
         from . import bodies
 
-        given = bodies.new_schedule(self.body())
-        fields = given.model_dump(exclude={"thread_id"}, exclude_none=True)
-        thread_id = queries.an_id(given.thread_id, ThreadNotFound)
-        new = NewSchedule(**fields)
-        schedule, is_new = await self.service.create_schedule(self.owner, thread_id, new)
+        body = bodies.new_schedule(self.body())
+        fields = body.model_dump(exclude={"thread_id"}, exclude_none=True)
+        thread_id = queries.an_id(body.thread_id, ThreadNotFound)
+        new_schedule = NewSchedule(**fields)
+        schedule, is_new = await self.service.create_schedule(self.owner, thread_id, new_schedule)
         self.respond(schedule, 201 if is_new else 200)
 
 

@@ -76,12 +76,12 @@ class ServiceHost:
         self._log = log
         self.make = make or load_service
         self.clock = clock
-        self.started: Service | None = None  # None before its start and after its stop
+        self.running_service: Service | None = None  # None before its start and after its stop
         self._failure: ChatStreamError | None = None
         self._failed_at = 0.0
         self._is_stopped = False
         self._starting: asyncio.Task[None] | None = None
-        self._watching: asyncio.Task[None] | None = None
+        self._activity_task: asyncio.Task[None] | None = None
         self._freezing: asyncio.TimerHandle | None = None
         self._identity: ConnectionIdentity | None = None
         self._tokens: dict[str, str] = {}  # by owner, for the kernels of this server
@@ -91,8 +91,8 @@ class ServiceHost:
         """Start the service in the background; needs a running loop."""
         self._failure = None
         self._starting = asyncio.ensure_future(self._start())
-        if self._watching is None:
-            self._watching = asyncio.ensure_future(self._watch_activity())
+        if self._activity_task is None:
+            self._activity_task = asyncio.ensure_future(self._watch_activity())
 
     async def service(self) -> Service:
         """Wait for the service; raises ChatStreamError (status 503) if it could not start."""
@@ -103,9 +103,9 @@ class ServiceHost:
             self.begin()
         if self._starting is not None:
             await asyncio.wait({self._starting})
-        if self.started is None:
+        if self.running_service is None:
             raise self._failure or StartFailed("The chat has stopped with its server.")
-        return self.started
+        return self.running_service
 
     async def _start(self) -> None:
         loader = ThreadPoolExecutor(1, thread_name_prefix="chat-stream-start")
@@ -113,7 +113,7 @@ class ServiceHost:
             loop = asyncio.get_running_loop()
             service = await loop.run_in_executor(loader, self.make, self.config)
             await service.start()
-            self.started = service
+            self.running_service = service
             # The loaded modules stay for good. A garbage collection that searches them would stop
             # the server for 0.1 s or more, each time a few hundred thousand objects are new.
             self._freezing = loop.call_later(self.freeze_after_s, gc.freeze)
@@ -121,8 +121,8 @@ class ServiceHost:
             self._fail(error)
             log.error(Line("service.not_started", code=error.code, message=error.message))
         except Exception as error:  # noqa: BLE001 - the server goes on, and each request gets it
-            refused = unforeseen(error, log=self._log).error
-            self._fail(StartFailed(f"The chat could not start. {refused['message']}"))
+            wire_error = unforeseen(error, log=self._log).error
+            self._fail(StartFailed(f"The chat could not start. {wire_error['message']}"))
         finally:
             loader.shutdown(wait=False)
 
@@ -161,7 +161,7 @@ class ServiceHost:
 
     def current_activity(self) -> dict[str, int] | None:
         """Describe the current work; None if there is none."""
-        active = 0 if self.started is None else self.started.active_runs
+        active = 0 if self.running_service is None else self.running_service.active_runs
         return {"runs": active} if active else None
 
     def note_activity(self) -> None:
@@ -179,14 +179,14 @@ class ServiceHost:
         self._is_stopped = True
         if self._freezing is not None:
             self._freezing.cancel()
-        ending = [*self.streams, *((self._watching,) if self._watching else ())]
-        for task in ending:
+        tasks = [*self.streams, *((self._activity_task,) if self._activity_task else ())]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*ending, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         if self._starting is not None:
             await asyncio.wait({self._starting}, timeout=STOP_S)
             self._starting.cancel()
-        service, self.started = self.started, None
-        self._watching = None
+        service, self.running_service = self.running_service, None
+        self._activity_task = None
         if service is not None:
             await service.stop()

@@ -41,10 +41,10 @@ async def notebook_thread(handler: ChatHandler, path: str) -> JsonObject:
             "Rename the notebook, or give its thread a 'name' and a 'project'.",
             field="notebook",
         )
-    project, others = await asyncio.to_thread(
+    project, other_spellings = await asyncio.to_thread(
         _projects_of, handler.kernel_manager.cwd_for_path, path
     )
-    return {"name": name, "project": project, "project_others": others}
+    return {"name": name, "project": project, "project_others": other_spellings}
 
 
 def _projects_of(folder_of: Callable[[str], str], path: str) -> tuple[str, list[str]]:
@@ -73,8 +73,8 @@ def _check(path: str) -> None:
 
 async def _may_read(handler: ChatHandler) -> bool:
     """Return whether this person may read files; without it, a file does not exist (L16)."""
-    allowed = handler.authorizer.is_authorized(handler, handler.current_user, "read", "contents")
-    return bool(await ensure_async(allowed))
+    permission = handler.authorizer.is_authorized(handler, handler.current_user, "read", "contents")
+    return bool(await ensure_async(permission))
 
 
 async def _is_there(handler: ChatHandler, path: str) -> bool:

@@ -36,8 +36,8 @@ class Outbox:
         self.on_full = on_full
         self._gather_s = gather_s
         self._is_full = False
-        self.waiting: list[tuple[object, str]] = []  # (sender, frame), in order
-        self._gone: asyncio.Future[None] | None = None  # done when the waiting frames are sent
+        self.pending_frames: list[tuple[object, str]] = []  # (sender, frame), in order
+        self._when_sent: asyncio.Future[None] | None = None  # done when the waiting frames are sent
         self.in_flight: asyncio.Future[None] | None = None  # done when the current write is
         self._error: BaseException | None = None  # the socket is closed
         self.held_bytes = 0
@@ -54,78 +54,78 @@ class Outbox:
                 self._is_full = True
                 self.on_full(self.held_bytes)
             return False
-        self._put(text, sender)
+        self._append(text, sender)
         return True
 
     async def send(self, text: str, sender: object = None) -> None:
         """Accept a frame even if the outbox is full, and wait until the network has taken it."""
         if self._error is None:
-            self._put(text, sender)
+            self._append(text, sender)
         await self.drained()
 
     def withdraw(self, sender: object) -> None:
         """Drop the frames of a sender that no write has taken yet."""
-        kept = [(whose, text) for whose, text in self.waiting if whose is not sender]
-        self.held_bytes -= sum(len(text) for whose, text in self.waiting if whose is sender)
-        self.waiting = kept
+        other_frames = [(whose, text) for whose, text in self.pending_frames if whose is not sender]
+        self.held_bytes -= sum(len(text) for whose, text in self.pending_frames if whose is sender)
+        self.pending_frames = other_frames
 
     async def drained(self) -> None:
         """Wait until every frame accepted so far is sent; raises if the socket is closed."""
-        last = self._gone or self.in_flight
-        if last is not None:
-            await asyncio.wait({last})
+        when_sent = self._when_sent or self.in_flight
+        if when_sent is not None:
+            await asyncio.wait({when_sent})
         if self._error is not None:
             raise self._error
 
-    def _put(self, text: str, sender: object) -> None:
-        self.waiting.append((sender, text))
+    def _append(self, text: str, sender: object) -> None:
+        self.pending_frames.append((sender, text))
         self.held_bytes += len(text)  # frames are ASCII
-        if self._gone is None:
+        if self._when_sent is None:
             loop = asyncio.get_running_loop()
-            self._gone = loop.create_future()
+            self._when_sent = loop.create_future()
             if self.in_flight is None:
                 loop.call_soon(self._flush)
 
     def _flush(self) -> None:
-        if self._gone is None:
+        if self._when_sent is None:
             return
-        self.in_flight, self._gone = self._gone, None
-        texts, self.waiting = [text for _, text in self.waiting], []
+        self.in_flight, self._when_sent = self._when_sent, None
+        texts, self.pending_frames = [text for _, text in self.pending_frames], []
         if not texts:  # every frame was withdrawn
-            self._gone_out(texts)
+            self._finish_write(texts)
             return
         try:
-            written = self.write(texts)
+            writing = self.write(texts)
         except Exception as error:  # noqa: BLE001  a closed socket raises one of many errors
             self._end(error)
             return
-        if written.done():  # nearly always: the system took the frames at once
-            self._end_write(written, texts)
+        if writing.done():  # nearly always: the system took the frames at once
+            self._end_write(writing, texts)
         else:
-            written.add_done_callback(lambda done: self._end_write(done, texts))
+            writing.add_done_callback(lambda future: self._end_write(future, texts))
 
-    def _end_write(self, written: asyncio.Future[None], texts: list[str]) -> None:
-        error = written.exception()
+    def _end_write(self, writing: asyncio.Future[None], texts: list[str]) -> None:
+        error = writing.exception()
         if error is not None:
             self._end(error)
         elif len(texts) >= BUSY_WRITE:
-            asyncio.get_running_loop().call_later(self._gather_s, self._gone_out, texts)
+            asyncio.get_running_loop().call_later(self._gather_s, self._finish_write, texts)
         else:
-            self._gone_out(texts)
+            self._finish_write(texts)
 
-    def _gone_out(self, texts: list[str]) -> None:
+    def _finish_write(self, texts: list[str]) -> None:
         self.held_bytes -= sum(map(len, texts))
         self._is_full = False
-        gone, self.in_flight = self.in_flight, None
-        if gone is not None:
-            gone.set_result(None)
+        when_sent, self.in_flight = self.in_flight, None
+        if when_sent is not None:
+            when_sent.set_result(None)
         self._flush()
 
     def _end(self, error: BaseException) -> None:
         """Drop all frames; waiting and later callers get the error."""
         self._error = error
-        self.waiting, self.held_bytes = [], 0
-        for last in (self.in_flight, self._gone):
-            if last is not None:
-                last.set_result(None)
-        self.in_flight = self._gone = None
+        self.pending_frames, self.held_bytes = [], 0
+        for future in (self.in_flight, self._when_sent):
+            if future is not None:
+                future.set_result(None)
+        self.in_flight = self._when_sent = None

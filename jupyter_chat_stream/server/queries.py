@@ -30,27 +30,31 @@ _PREFER_WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?([0-9]{1,9})\"?(?=$|[,;\s]
 _KEY = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,198}[\x21-\x7e])?")
 
 
-def text(handler: RequestHandler, name: str, *, least: int = 1, most: int = 200) -> str | None:
-    """Return a query argument of ``least`` to ``most`` characters; None if it is absent."""
+def text(
+    handler: RequestHandler, name: str, *, min_chars: int = 1, max_chars: int = 200
+) -> str | None:
+    """Return a query argument with a length within its bounds; None if it is absent."""
     try:
         value = handler.get_query_argument(name, None, strip=False)
     except HTTPError:
         raise InvalidInput(f"'{name}' is not UTF-8.", field=name) from None
-    if value is not None and not least <= len(value) <= most:
-        raise InvalidInput(f"'{name}' must have {least} to {most} characters.", field=name)
+    if value is not None and not min_chars <= len(value) <= max_chars:
+        raise InvalidInput(f"'{name}' must have {min_chars} to {max_chars} characters.", field=name)
     return None if value is None else clean_text(value)
 
 
-def whole(handler: RequestHandler, name: str, *, least: int, most: int) -> int | None:
+def whole_number(handler: RequestHandler, name: str, *, minimum: int, maximum: int) -> int | None:
     """Return a whole number of the query, within its bounds; None if it is absent."""
     value = text(handler, name)
-    return None if value is None else _whole(name, value, least=least, most=most)
+    return None if value is None else _whole_number(name, value, minimum=minimum, maximum=maximum)
 
 
-def _whole(name: str, value: str, *, least: int, most: int) -> int:
+def _whole_number(name: str, value: str, *, minimum: int, maximum: int) -> int:
     number = int(value) if _DIGITS.fullmatch(value) else -1
-    if not least <= number <= most:
-        raise InvalidInput(f"'{name}' must be a whole number from {least} to {most}.", field=name)
+    if not minimum <= number <= maximum:
+        raise InvalidInput(
+            f"'{name}' must be a whole number from {minimum} to {maximum}.", field=name
+        )
     return number
 
 
@@ -64,11 +68,11 @@ def flag(handler: RequestHandler, name: str) -> bool:
     raise InvalidInput(f"'{name}' must be 1, true, 0 or false.", field=name)
 
 
-def one_of(handler: RequestHandler, name: str, allowed: tuple[str, ...]) -> str:
+def one_of(handler: RequestHandler, name: str, words: tuple[str, ...]) -> str:
     """Return a query argument that must be one of some words; the first if it is absent."""
-    value = text(handler, name) or allowed[0]
-    if value not in allowed:
-        raise InvalidInput(f"'{name}' must be one of: {', '.join(allowed)}.", field=name)
+    value = text(handler, name) or words[0]
+    if value not in words:
+        raise InvalidInput(f"'{name}' must be one of: {', '.join(words)}.", field=name)
     return value
 
 
@@ -85,9 +89,13 @@ def seconds(handler: RequestHandler, name: str) -> float:
 
 def cursor(handler: RequestHandler) -> int:
     """Return the cursor: ``Last-Event-ID``, else ``after``, else 0."""
-    after = whole(handler, "after", least=0, most=MAX_CURSOR) or 0
-    last = handler.request.headers.get("Last-Event-ID")
-    return _whole("Last-Event-ID", last, least=0, most=MAX_CURSOR) if last else after
+    after = whole_number(handler, "after", minimum=0, maximum=MAX_CURSOR) or 0
+    last_event_id = handler.request.headers.get("Last-Event-ID")
+    return (
+        _whole_number("Last-Event-ID", last_event_id, minimum=0, maximum=MAX_CURSOR)
+        if last_event_id
+        else after
+    )
 
 
 def idempotency_key(handler: RequestHandler) -> str | None:
@@ -104,15 +112,15 @@ def idempotency_key(handler: RequestHandler) -> str | None:
 def file_name(handler: RequestHandler) -> str:
     """Return the file's name in ``Content-Disposition`` (RFC 6266), without its folders."""
     header = handler.request.headers.get("Content-Disposition", "")
-    parsed = Message()
-    parsed["Content-Disposition"] = _in_utf8(header).replace("\n", " ").replace("\r", " ")
-    name = re.split(r"[/\\]", parsed.get_filename("") or "")[-1]
-    kept = [
+    message = Message()
+    message["Content-Disposition"] = _in_utf8(header).replace("\n", " ").replace("\r", " ")
+    name = re.split(r"[/\\]", message.get_filename("") or "")[-1]
+    chars = [
         char
         for char in clean_text(name)
         if unicodedata.category(char) not in _NOT_IN_NAMES and char not in _TURNS
     ]
-    return "".join(kept).strip()[:MAX_FILE_NAME] or "attachment"
+    return "".join(chars).strip()[:MAX_FILE_NAME] or "attachment"
 
 
 def _in_utf8(header: str) -> str:
@@ -125,8 +133,8 @@ def _in_utf8(header: str) -> str:
 
 def preferred_wait(handler: RequestHandler) -> int | None:
     """Return the seconds of ``Prefer: wait=``, at most 60; a malformed header is ignored."""
-    found = _PREFER_WAIT.search(handler.request.headers.get("Prefer", ""))
-    return None if found is None else min(int(found.group(1)), int(MAX_WAIT_S))
+    match = _PREFER_WAIT.search(handler.request.headers.get("Prefer", ""))
+    return None if match is None else min(int(match.group(1)), int(MAX_WAIT_S))
 
 
 def wants_stream(handler: RequestHandler) -> bool:

@@ -72,18 +72,18 @@ def error_response(
         status: the status that tornado chose, for its own errors.
     """
     if isinstance(error, ChatStreamError):
-        return _ours(error)
+        return _chat_error_response(error)
     if error is None or isinstance(error, HTTPError):
         status = error.status_code if isinstance(error, HTTPError) else status
         default = (f"http_{status}", f"{responses.get(status, 'Refused')}.")
         code, sentence = _SENTENCES.get(status, default)
-        said = error.log_message if isinstance(error, HTTPError) and status == 403 else None
-        message = f"{sentence} {said}" if said else sentence
+        reason = error.log_message if isinstance(error, HTTPError) and status == 403 else None
+        message = f"{sentence} {reason}" if reason else sentence
         return ErrorResponse(status=status, error={"code": code, "message": message})
     return unforeseen(error, log=log)
 
 
-def _ours(error: ChatStreamError) -> ErrorResponse:
+def _chat_error_response(error: ChatStreamError) -> ErrorResponse:
     headers = {}
     if isinstance(error, LimitReached) or "retry_after_s" in error.facts:
         headers["Retry-After"] = str(max(1, ceil(error.facts.get("retry_after_s") or 1)))
@@ -93,8 +93,8 @@ def _ours(error: ChatStreamError) -> ErrorResponse:
 def unforeseen(error: BaseException, *, log: logging.Logger) -> ErrorResponse:
     """Log an error under a new id, without its message, and return a response with that id."""
     error_id = secrets.token_hex(6)
-    where = "".join(traceback.format_tb(error.__traceback__))
-    log.error("chat-stream | internal error %s: %s\n%s", error_id, type(error).__name__, where)
+    stack = "".join(traceback.format_tb(error.__traceback__))
+    log.error("chat-stream | internal error %s: %s\n%s", error_id, type(error).__name__, stack)
     return ErrorResponse(
         status=500,
         error={

@@ -22,7 +22,7 @@ MAX_CALL_ID = 256  # the providers' ids are shorter
 class ToolsHandler(ChatHandler):
     @requires("read")
     async def get(self) -> None:
-        thread_id = queries.text(self, "thread_id", most=128)
+        thread_id = queries.text(self, "thread_id", max_chars=128)
         if thread_id is None:
             raise InvalidInput(
                 "'thread_id' is missing: tools belong to a thread.", field="thread_id"
@@ -42,12 +42,12 @@ class ConsentsHandler(ChatHandler):
     async def put(self) -> None:
         from . import bodies
 
-        given = bodies.parse(bodies.ConsentBody, self.body())
-        thread_id = given.thread_id
+        body = bodies.parse(bodies.ConsentBody, self.body())
+        thread_id = body.thread_id
         if thread_id is not None:
             thread_id = queries.an_id(thread_id, ThreadNotFound)
         consent = await self.service.put_consent(
-            self.owner, tool=given.tool, operation=given.operation, thread_id=thread_id
+            self.owner, tool=body.tool, operation=body.operation, thread_id=thread_id
         )
         self.respond(consent)
 
@@ -77,32 +77,32 @@ class ToolCallHandler(ChatHandler):
     async def _claim(self, run_id: str, tool_call_id: str) -> None:
         from . import bodies
 
-        given = bodies.parse(bodies.ClaimBody, self.body())
-        claimed = await self.service.claim_call(
-            self.owner, run_id, tool_call_id, executor=given.executor, claim=given.claim
+        body = bodies.parse(bodies.ClaimBody, self.body())
+        call = await self.service.claim_call(
+            self.owner, run_id, tool_call_id, executor=body.executor, claim=body.claim
         )
-        self.respond(claimed)
+        self.respond(call)
 
     async def _write(self, run_id: str, tool_call_id: str) -> None:
         from . import bodies
 
-        given = bodies.parse(bodies.OutputBody, self.body())
+        body = bodies.parse(bodies.OutputBody, self.body())
         await self.service.write_output(
-            self.owner, run_id, tool_call_id, claim=given.claim, n=given.n, text=given.text
+            self.owner, run_id, tool_call_id, claim=body.claim, n=body.n, text=body.text
         )
         self.respond_nothing()
 
     async def _end(self, run_id: str, tool_call_id: str) -> None:
         from . import bodies
 
-        given = bodies.parse(bodies.ResultBody, self.body())
+        body = bodies.parse(bodies.ResultBody, self.body())
         run = await self.service.give_result(
             self.owner,
             run_id,
             tool_call_id,
-            claim=given.claim,
-            success=given.success,
-            output=given.output,
-            attachment_ids=given.attachments or (),
+            claim=body.claim,
+            success=body.success,
+            output=body.output,
+            attachment_ids=body.attachments or (),
         )
         self.respond({"run": run})

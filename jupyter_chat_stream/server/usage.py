@@ -23,13 +23,13 @@ class ThreadUsageHandler(ChatHandler):
 class UsageHandler(ChatHandler):
     @requires("read")
     async def get(self) -> None:
-        found = await self.service.usage(
+        usage = await self.service.usage(
             self.owner,
             by=cast(UsageKind, queries.one_of(self, "by", KINDS)),
-            since=queries.text(self, "since", most=40),
-            until=queries.text(self, "until", most=40),
+            since=queries.text(self, "since", max_chars=40),
+            until=queries.text(self, "until", max_chars=40),
             timezone=queries.text(self, "timezone") or "UTC",
-            limit=queries.whole(self, "limit", least=1, most=200) or GROUPS,
-            before=queries.text(self, "before", most=300),
+            limit=queries.whole_number(self, "limit", minimum=1, maximum=200) or GROUPS,
+            before=queries.text(self, "before", max_chars=300),
         )
-        self.respond(found)
+        self.respond(usage)

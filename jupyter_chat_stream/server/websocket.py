@@ -62,7 +62,9 @@ class ChatSocket(WebSocketMixin, WebSocketHandler, ChatMixin):
         self._list_feed: SocketFeed | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._offers = SocketOffers()
-        self.outbox = Outbox(self.write_frames, lambda held: self.service.socket_paused(held))
+        self.outbox = Outbox(
+            self.write_frames, lambda held_bytes: self.service.socket_paused(held_bytes)
+        )
 
     @requires("read")
     async def get(self) -> None:
@@ -132,7 +134,7 @@ class ChatSocket(WebSocketMixin, WebSocketHandler, ChatMixin):
                 queries.an_id(thread_id, ThreadNotFound)
                 self._take(frame)
         except ChatStreamError as error:
-            await self._say(error, thread_id or error.facts.get("thread_id"))
+            await self._send_error(error, thread_id or error.facts.get("thread_id"))
 
     async def _offer(self, frame: JsonObject) -> None:
         """Write what an executor offers. An error names the thread, and is none of its feed."""
@@ -145,13 +147,13 @@ class ChatSocket(WebSocketMixin, WebSocketHandler, ChatMixin):
             await self._send(dumps({"op": "offered", "thread": offer.thread_id}))
         except ChatStreamError as error:
             thread_id = thread if isinstance(thread, str) else None
-            await self._say(error, thread_id, to="offer")
+            await self._send_error(error, thread_id, to="offer")
 
     def _take(self, frame: ClientFrame) -> None:
         thread_id = frame.thread_id
-        known = self.feeds.pop(thread_id, None)
-        if known is not None:
-            known.end()
+        old_feed = self.feeds.pop(thread_id, None)
+        if old_feed is not None:
+            old_feed.end()
         if frame.op == "unsubscribe":
             return
         if len(self.feeds) >= MAX_SUBSCRIPTIONS:
@@ -177,7 +179,7 @@ class ChatSocket(WebSocketMixin, WebSocketHandler, ChatMixin):
         except (WebSocketClosedError, StreamClosedError):
             return
         except Exception as error:  # noqa: BLE001 - the page gets it; the socket stays
-            await self._say(error, None, feed)
+            await self._send_error(error, None, feed)
 
     async def _follow(self, feed: SocketFeed, frame: ClientFrame) -> None:
         thread_id, after = frame.thread_id, frame.after
@@ -194,12 +196,12 @@ class ChatSocket(WebSocketMixin, WebSocketHandler, ChatMixin):
         except (WebSocketClosedError, StreamClosedError):
             return
         except Exception as error:  # noqa: BLE001 - the thread's reader gets it; the socket stays
-            await self._say(error, thread_id, feed)
+            await self._send_error(error, thread_id, feed)
         finally:
             if self.feeds.get(thread_id) is feed:
                 del self.feeds[thread_id]
 
-    async def _say(
+    async def _send_error(
         self,
         error: BaseException,
         thread_id: str | None,

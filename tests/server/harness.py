@@ -71,7 +71,7 @@ class ChatServer:
 
     @property
     def service(self) -> Any:
-        return self.host.started
+        return self.host.running_service
 
     @property
     def parts(self) -> Any:

@@ -153,13 +153,13 @@ async def test_requests_of_a_client_that_does_not_read_pile_nothing_up(
         for thread_id in (gone, there):
             await deaf.send({"op": "subscribe", "thread": thread_id, "after": 0})
         await until(lambda: len(takes) == 2 * number)  # noqa: B023
-        await until(lambda: len(handler.outbox.waiting) == 1)
+        await until(lambda: len(handler.outbox.pending_frames) == 1)
     known = handler.feeds[there]
     assert known.take("waits")
     await deaf.send({"op": "unsubscribe", "thread": there})
     await until(lambda: there not in handler.feeds)
     assert not known.take("late")
-    assert len(handler.outbox.waiting) == 1
+    assert len(handler.outbox.pending_frames) == 1
     stuck.set_result(None)
     deaf.socket.close()
     await until(lambda: not chat_server.readers)
@@ -243,6 +243,6 @@ async def test_a_stuck_socket_gets_no_heartbeats_on_top(chat_server: ChatServer)
     for _ in range(20):
         await asyncio.sleep(0.001)
     assert written == ['{"op":"heartbeat"}']
-    assert not handler.outbox.waiting
+    assert not handler.outbox.pending_frames
     stuck.set_result(None)
     socket.close()
