@@ -7,7 +7,7 @@ import time
 from typing import IO, TYPE_CHECKING
 
 from ..shared.config import ChatStream
-from .command import CliCommand, begin_anew, kept, no_words
+from .command import CliCommand, begin_anew, buffer_output, no_words
 
 if TYPE_CHECKING:
     from ..store.front import ChatStore
@@ -28,10 +28,10 @@ class Check(CliCommand):
     examples = "jupyter chat-stream check --ChatStream.database_url=sqlite:////srv/chat.db"
 
     def run(self, settings: ChatStream, words: list[str]) -> int:
-        from .database import opened
+        from .database import open_database
 
         no_words(words)
-        with opened(settings) as store, kept() as file:
+        with open_database(settings) as store, buffer_output() as file:
             count = _write_differences(store, file)
         print(f"{count} {'difference' if count == 1 else 'differences'}")
         return 1 if count else 0
@@ -40,11 +40,11 @@ class Check(CliCommand):
 def _write_differences(store: ChatStore, file: IO[str]) -> int:
     told_at = time.monotonic()
 
-    def progress(done: int, threads: int) -> None:
+    def progress(threads_done: int, threads: int) -> None:
         nonlocal told_at
         if time.monotonic() - told_at >= PROGRESS_S and sys.stderr.isatty():
             told_at = time.monotonic()
-            print(f"… {done} of {threads} threads", file=sys.stderr, flush=True)
+            print(f"… {threads_done} of {threads} threads", file=sys.stderr, flush=True)
 
     return store.upkeep.verify(
         begin=lambda: begin_anew(file),

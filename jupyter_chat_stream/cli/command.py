@@ -46,27 +46,27 @@ class CliCommand(JupyterApp):
         self, suppress_errors: bool = True
     ) -> None:
         """Read the chat's settings from its own file and from the Jupyter server's."""
-        given = Config(self.config)
+        command_line = Config(self.config)
         for name in CONFIG_FILES:
             self.config_file_name = name
             super().load_config_file(suppress_errors=suppress_errors)
-        self.update_config(given)
+        self.update_config(command_line)
 
     def start(self) -> None:
         """Run the command, and exit with its code."""
         try:
             settings = ChatStream(parent=self)
         except TraitError as error:
-            refused = InvalidInput(f"A setting is wrong: {error} --help-all lists them.")
-            self.exit(_refused(refused, 2))
+            setting_error = InvalidInput(f"A setting is wrong: {error} --help-all lists them.")
+            self.exit(_print_error(setting_error, 2))
         logs.configure(settings.log_format, cast(int, self.log_level))
         try:
             code = self.run(settings, list(self.extra_args))
             sys.stdout.flush()
         except InvalidInput as error:
-            code = _refused(error, 2)
+            code = _print_error(error, 2)
         except ChatStreamError as error:
-            code = _refused(error, 1)
+            code = _print_error(error, 1)
         except BrokenPipeError:  # the reader of the output has gone
             with suppress(OSError):
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -80,9 +80,9 @@ class CliCommand(JupyterApp):
 
 def words_first(arguments: list[str], names: Collection[str]) -> list[str]:
     """Move the name of the command before the options."""
-    for place, argument in enumerate(arguments):
+    for index, argument in enumerate(arguments):
         if argument in names:
-            return [argument, *arguments[:place], *arguments[place + 1 :]]
+            return [argument, *arguments[:index], *arguments[index + 1 :]]
         if not argument.startswith("-"):
             break
     return arguments
@@ -95,7 +95,7 @@ def no_words(words: list[str]) -> None:
 
 
 @contextmanager
-def kept() -> Iterator[IO[str]]:
+def buffer_output() -> Iterator[IO[str]]:
     """Buffer the output in a file and print it when it is complete; ``begin_anew`` empties it.
 
     Raises:
@@ -106,8 +106,8 @@ def kept() -> Iterator[IO[str]]:
             yield file
             file.flush()
         except OSError as error:
-            what = f"The output cannot be buffered: {error.strerror}."
-            raise InvalidInput(f"{what} Name another folder with TMPDIR.") from error
+            problem = f"The output cannot be buffered: {error.strerror}."
+            raise InvalidInput(f"{problem} Name another folder with TMPDIR.") from error
         file.seek(0)
         sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
         shutil.copyfileobj(file, sys.stdout)
@@ -119,7 +119,7 @@ def begin_anew(file: IO[str]) -> None:
     file.truncate()
 
 
-def _refused(error: ChatStreamError, code: int) -> int:
+def _print_error(error: ChatStreamError, code: int) -> int:
     print(error.message, file=sys.stderr)
     return code
 

@@ -14,7 +14,7 @@ SCRATCH = (None, "", ":memory:")
 
 
 @contextmanager
-def opened(settings: ChatStream, *, migrates: bool = False) -> Iterator[ChatStore]:
+def open_database(settings: ChatStream, *, migrates: bool = False) -> Iterator[ChatStore]:
     """Open the database; never creates one.
 
     Args:
@@ -25,18 +25,18 @@ def opened(settings: ChatStream, *, migrates: bool = False) -> Iterator[ChatStor
         StoreError: the database is missing or unusable; it is unchanged.
     """
     url = settings.resolved_database_url()
-    parsed = parse_url(url)
-    if parsed.get_backend_name() == "sqlite":
-        if parsed.database in SCRATCH:
+    parsed_url = parse_url(url)
+    if parsed_url.get_backend_name() == "sqlite":
+        if parsed_url.database in SCRATCH:
             raise DatabaseUnreadable(
                 "sqlite:// is the scratch database of the server that made it; no other process "
                 "can read it. Name a file with --ChatStream.database_url."
             )
-        if not Path(parsed.database).exists():
+        if not Path(parsed_url.database).exists():
             raise DatabaseUnreadable(
-                f"There is no database at {parsed.database!r}. Name it with "
+                f"There is no database at {parsed_url.database!r}. Name it with "
                 "--ChatStream.database_url.",
-                path=parsed.database,
+                path=parsed_url.database,
             )
     store = ChatStore.open(
         url,

@@ -14,7 +14,7 @@ from traitlets import Bool, Enum, Unicode
 from ..shared.config import ChatStream
 from ..shared.errors import InvalidInput
 from ..shared.events import iso
-from .command import CliCommand, begin_anew, kept
+from .command import CliCommand, begin_anew, buffer_output
 
 if TYPE_CHECKING:
     from ..export.formats import Format
@@ -62,34 +62,34 @@ class Export(CliCommand):
 
     def run(self, settings: ChatStream, words: list[str]) -> int:
         from ..export.formats import find_format
-        from .database import opened
+        from .database import open_database
 
         if self.is_all == bool(words) or len(words) > 1:
             raise InvalidInput("Name one thread, by its id or as owner/name, or use --all.")
-        wanted = find_format(self.format or _by_ending(self.output), events=self.events)
-        with opened(settings) as store:
+        document_format = find_format(self.format or _by_ending(self.output), events=self.events)
+        with open_database(settings) as store:
             if self.is_all:
-                count = export_all(store, wanted, self.output)
+                count = export_all(store, document_format, self.output)
                 print(f"{count} {'thread' if count == 1 else 'threads'}", file=sys.stderr)
             else:
-                export_one(store, words[0], wanted, self.output)
+                export_one(store, words[0], document_format, self.output)
         return 0
 
 
-def export_one(store: ChatStore, word: str, wanted: Format, output: str | None) -> None:
+def export_one(store: ChatStore, word: str, document_format: Format, output: str | None) -> None:
     from ..export.source import Source
 
-    with kept() if output is None else _written(Path(output)) as file:
+    with buffer_output() if output is None else _write_file(Path(output)) as file:
 
-        def work(whole: WholeThread) -> None:
+        def work(thread: WholeThread) -> None:
             begin_anew(file)
-            for piece in wanted.pieces(Source(whole, at=iso(store.now_ms()))):
+            for piece in document_format.pieces(Source(thread, at=iso(store.now_ms()))):
                 file.write(piece)
 
         store.upkeep.export(word, work)
 
 
-def export_all(store: ChatStore, wanted: Format, output: str | None) -> int:
+def export_all(store: ChatStore, document_format: Format, output: str | None) -> int:
     """Write every thread into a folder, one after the other. Returns the number of threads."""
     from ..export.formats import file_name
     from ..export.source import Source
@@ -99,11 +99,11 @@ def export_all(store: ChatStore, wanted: Format, output: str | None) -> int:
     folder = Path(output)
     threads = store.upkeep.threads()
 
-    def work(whole: WholeThread) -> None:
-        source = Source(whole, at=iso(store.now_ms()))
-        name = file_name(source.info, wanted.suffix, is_one_of_many=True)
-        with _written(folder / name) as file:
-            for piece in wanted.pieces(source):
+    def work(thread: WholeThread) -> None:
+        source = Source(thread, at=iso(store.now_ms()))
+        name = file_name(source.info, document_format.suffix, is_one_of_many=True)
+        with _write_file(folder / name) as file:
+            for piece in document_format.pieces(source):
                 file.write(piece)
 
     _make_folder(folder)
@@ -116,12 +116,12 @@ def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        what = f"The folder {str(folder)!r} cannot be created: {error.strerror}."
-        raise InvalidInput(what) from error
+        problem = f"The folder {str(folder)!r} cannot be created: {error.strerror}."
+        raise InvalidInput(problem) from error
 
 
 @contextmanager
-def _written(path: Path) -> Iterator[IO[str]]:
+def _write_file(path: Path) -> Iterator[IO[str]]:
     """Open a temporary file, which is renamed when it is complete, and removed after an error."""
     draft = path.with_name(f".{path.name[:100]}.{os.getpid()}.new")
     try:
@@ -131,13 +131,13 @@ def _written(path: Path) -> Iterator[IO[str]]:
         os.replace(draft, path)
     except OSError as error:
         draft.unlink(missing_ok=True)
-        what = f"{str(path)!r} cannot be written: {error.strerror}."
-        raise InvalidInput(what) from error
+        problem = f"{str(path)!r} cannot be written: {error.strerror}."
+        raise InvalidInput(problem) from error
     except BaseException:
         draft.unlink(missing_ok=True)
         raise
 
 
 def _by_ending(output: str | None) -> str | None:
-    ending = Path(output or "").suffix.lstrip(".").lower()
-    return ending if ending in FORMATS else None
+    suffix = Path(output or "").suffix.lstrip(".").lower()
+    return suffix if suffix in FORMATS else None

@@ -51,19 +51,19 @@ class Gc(CliCommand):
 
     def run(self, settings: ChatStream, words: list[str]) -> int:
         from ..store.front import Policy
-        from .database import opened
+        from .database import open_database
 
         no_words(words)
         policy = Policy.of(settings)
-        with opened(settings, migrates=not self.is_dry) as store:
+        with open_database(settings, migrates=not self.is_dry) as store:
             if self.is_dry:
                 _tell_plan(store.upkeep.plan(policy))
                 return 0
             if self.is_anew:
                 store.upkeep.reindex()
             code = _collect(store, policy)
-            space, path = store.upkeep.unused_space(), store.path
-        if space is not None and path is not None and not space.can_shrink:
+            unused_space, path = store.upkeep.unused_space(), store.path
+        if unused_space is not None and path is not None and not unused_space.can_shrink:
             _rebuild(path)
         return code
 
@@ -71,23 +71,23 @@ class Gc(CliCommand):
 def _rebuild(path: Path) -> None:
     from ..store.front import PAGE_BYTES, rebuild
 
-    before = path.stat().st_size
+    old_bytes = path.stat().st_size
     try:
         rebuild(path, PAGE_BYTES)
     except DatabaseBusy as error:
         print(f"The file stays as large as it is. {error.message}", file=sys.stderr)
     else:
-        print(f"written anew: {path.stat().st_size} bytes, before {before}")
+        print(f"written anew: {path.stat().st_size} bytes, before {old_bytes}")
 
 
-def _tell_plan(found: Plan) -> None:
-    print(f"threads to expire: {found.threads_to_expire}")
-    print(f"deleted threads to purge: {found.threads_to_purge}")
-    print(f"attachments to delete: {found.attachments_to_delete}")
-    print(f"runs to compact: {found.runs_to_compact}, with {found.deltas_to_compact} deltas")
-    if found.space is not None:
-        print(f"unused bytes in the file: {found.space.free_bytes} of {found.space.file_bytes}")
-        if not found.space.can_shrink:
+def _tell_plan(plan: Plan) -> None:
+    print(f"threads to expire: {plan.threads_to_expire}")
+    print(f"deleted threads to purge: {plan.threads_to_purge}")
+    print(f"attachments to delete: {plan.attachments_to_delete}")
+    print(f"runs to compact: {plan.runs_to_compact}, with {plan.deltas_to_compact} deltas")
+    if plan.space is not None:
+        print(f"unused bytes in the file: {plan.space.free_bytes} of {plan.space.file_bytes}")
+        if not plan.space.can_shrink:
             print("the file, of an older release, would be written anew so that it can shrink")
 
 
@@ -111,6 +111,6 @@ def _collect(store: ChatStore, policy: Policy) -> int:
     print(f"bytes given back: {counts.freed_bytes}")
     print(f"messages indexed: {counts.indexed_messages}")
     if counts.left:
-        what = "thread or run is" if counts.left == 1 else "threads or runs are"
-        print(f"{counts.left} {what} not as their log says, and stay: run `check`.")
+        subject = "thread or run is" if counts.left == 1 else "threads or runs are"
+        print(f"{counts.left} {subject} not as their log says, and stay: run `check`.")
     return 1 if counts.left else 0

@@ -112,14 +112,14 @@ class _LeashServer:
         self._token = b""
         self._note: dict[str, object] = {}
         self._parents: set[asyncio.StreamWriter] = set()
-        self._doors: asyncio.Server | None = None
-        self._ending: asyncio.TimerHandle | None = None
+        self._listener: asyncio.Server | None = None
+        self._end_timer: asyncio.TimerHandle | None = None
 
     async def begin(self, path: Path) -> None:
         """Open the leash port, and write the note by which parents find it."""
         self._token = connection_file.read(path).token.encode()
-        self._doors = await asyncio.start_server(self._hold, "127.0.0.1", 0)
-        port = self._doors.sockets[0].getsockname()[1]
+        self._listener = await asyncio.start_server(self._hold, "127.0.0.1", 0)
+        port = self._listener.sockets[0].getsockname()[1]
         self._note = {"connection": str(path), "leash": port}
         draft = self._files.note.with_suffix(".new")
         draft.unlink(missing_ok=True)
@@ -132,8 +132,8 @@ class _LeashServer:
     async def _hold(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Greet a parent, and keep the connection until the parent's end is closed."""
         try:
-            said = await asyncio.wait_for(reader.readline(), GREETING_S)
-            if not hmac.compare_digest(said.strip(), self._token):
+            token_line = await asyncio.wait_for(reader.readline(), GREETING_S)
+            if not hmac.compare_digest(token_line.strip(), self._token):
                 return
             self._parents.add(writer)
             writer.write(WELCOME)
@@ -149,9 +149,9 @@ class _LeashServer:
                 self._end_after(LINGER_S)
 
     def _end_after(self, delay_s: float) -> None:
-        if self._ending is not None:
-            self._ending.cancel()
-        self._ending = asyncio.get_running_loop().call_later(delay_s, self._end)
+        if self._end_timer is not None:
+            self._end_timer.cancel()
+        self._end_timer = asyncio.get_running_loop().call_later(delay_s, self._end)
 
     def _end(self) -> None:
         """Stop, unless a parent is connected or is looking for the server."""
@@ -172,10 +172,10 @@ class _LeashServer:
 
     def forget(self) -> None:
         """Remove the note if it is this server's, and accept no more parents."""
-        if self._doors is None:
+        if self._listener is None:
             return
-        self._doors.close()
-        self._doors = None
+        self._listener.close()
+        self._listener = None
         if _read_note(self._files) == self._note:
             self._files.note.unlink(missing_ok=True)
 

@@ -52,13 +52,13 @@ class Status(CliCommand):
 
 def gather(settings: ChatStream, *, is_named: bool) -> Facts:
     """Read the server's facts, unless a database is named; and the database's, if readable."""
-    found = None if is_named else _server()
-    if found is None:
+    connection = None if is_named else _server()
+    if connection is None:
         return _of_database(settings)
     from ..kernel import rest
 
-    answer = asyncio.run(rest.fetch(found, "GET", "status"))
-    facts = {"server": {"url": found.url, "pid": found.pid}, **answer}
+    answer = asyncio.run(rest.fetch(connection, "GET", "status"))
+    facts = {"server": {"url": connection.url, "pid": connection.pid}, **answer}
     database = answer["database"]
     if database["backend"] == "sqlite" and database["durable"]:
         settings.database_url = database["url"]
@@ -76,20 +76,20 @@ def _server() -> connection_file.Connection | None:
 
 
 def _of_database(settings: ChatStream) -> Facts:
-    from .database import opened
+    from .database import open_database
 
-    with opened(settings) as store:
+    with open_database(settings) as store:
         overview = store.upkeep.overview()
         wal = _wal_bytes(store)
         holders = [_holder(store, holder) for holder in overview.holders]
-        where = store.describe()
-    return {"database": where, **_facts(overview, wal), "holders": holders}
+        database = store.describe()
+    return {"database": database, **_facts(overview, wal), "holders": holders}
 
 
 def _facts(overview: Overview, wal_bytes: int) -> Facts:
     return {
         "runs": overview.runs,
-        "open_runs": [_open(run) for run in overview.open_runs],
+        "open_runs": [_run_facts(run) for run in overview.open_runs],
         "oldest_pending": overview.oldest_pending,
         "waiting": {"runs": overview.waiting, "next": overview.next_wake},
         "schedules": {**overview.schedules, "next": overview.next_schedule},
@@ -106,19 +106,19 @@ def _facts(overview: Overview, wal_bytes: int) -> Facts:
     }
 
 
-def _open(run: OpenRun) -> Facts:
+def _run_facts(run: OpenRun) -> Facts:
     return {name: value for name, value in vars(run).items() if value is not None}
 
 
 def _holder(store: ChatStore, holder: Holder) -> Facts:
     folder = store.folder
-    told: Facts = {"owner": holder.owner, "runs": holder.runs}
+    facts: Facts = {"owner": holder.owner, "runs": holder.runs}
     if folder is not None:
-        return {**told, "alive": is_locked(folder, holder.owner)}
+        return {**facts, "alive": is_locked(folder, holder.owner)}
     if holder.lease_s is None:
-        return {**told, "alive": False}
-    where = {"kind": holder.kind, "host": holder.host, "pid": holder.pid}
-    return {**told, **where, "alive": holder.lease_s > 0, "lease_s": round(holder.lease_s, 1)}
+        return {**facts, "alive": False}
+    process = {"kind": holder.kind, "host": holder.host, "pid": holder.pid}
+    return {**facts, **process, "alive": holder.lease_s > 0, "lease_s": round(holder.lease_s, 1)}
 
 
 def is_locked(folder: Path, owner: str) -> bool:

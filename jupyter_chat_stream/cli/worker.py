@@ -72,12 +72,12 @@ def refuse_scratch(settings: ChatStream) -> None:
 
 
 async def work(settings: ChatStream) -> None:
-    loop, enough = asyncio.get_running_loop(), asyncio.Event()
-    with_signals = _on_signals(loop, enough.set)
+    loop, stop_event = asyncio.get_running_loop(), asyncio.Event()
+    with_signals = _on_signals(loop, stop_event.set)
     try:
         async with _working(settings) as words:
             print(f"ready: {words}", flush=True)
-            await enough.wait()
+            await stop_event.wait()
     finally:
         for number in with_signals:
             loop.remove_signal_handler(number)
@@ -88,14 +88,14 @@ def _on_signals(
 ) -> tuple[signal.Signals, ...]:
     """Call ``end`` at the first signal; a second one ends the process."""
 
-    def first() -> None:
+    def end_once() -> None:
         for number in _SIGNALS:
             loop.remove_signal_handler(number)
         end()
 
     try:
         for number in _SIGNALS:
-            loop.add_signal_handler(number, first)
+            loop.add_signal_handler(number, end_once)
     except NotImplementedError:  # Windows: Ctrl+C cancels the loop's task
         return ()
     return _SIGNALS
@@ -127,9 +127,9 @@ async def _working(settings: ChatStream) -> AsyncIterator[str]:
         tools = make_server_tools(settings)
         services = RunServices(store=store, registry=registry, config=settings, tools=tools)
         async with _executing(services) as owner:
-            where = store.describe()["url"]
-            most = settings.max_active_runs
-            yield f"worker {owner}, process {os.getpid()}, {most} runs at a time, on {where}"
+            database = store.describe()["url"]
+            max_runs = settings.max_active_runs
+            yield f"worker {owner}, process {os.getpid()}, {max_runs} runs at a time, on {database}"
     finally:
         metrics.stop()
         store.close()
