@@ -89,7 +89,9 @@ def no_picture(part: AttachmentPart) -> None:
     """Read no picture, for a document that only names attachments."""
 
 
-def blocks_of(message: MessageRecord, read: ReadPicture = no_picture) -> Iterator[ExportBlock]:
+def blocks_of(
+    message: MessageRecord, read_picture: ReadPicture = no_picture
+) -> Iterator[ExportBlock]:
     """Yield the blocks of a message in order; adjacent text parts become one block."""
     text: list[str] = []
     for part in message["parts"]:
@@ -99,35 +101,35 @@ def blocks_of(message: MessageRecord, read: ReadPicture = no_picture) -> Iterato
         if text:
             yield Text(text="".join(text))
             text = []
-        yield from _blocks_of_part(part, read)
+        yield from _blocks_of_part(part, read_picture)
     if text:
         yield Text(text="".join(text))
     yield from _remarks(message)
 
 
-def _blocks_of_part(part: Part, read: ReadPicture) -> Iterator[ExportBlock]:
+def _blocks_of_part(part: Part, read_picture: ReadPicture) -> Iterator[ExportBlock]:
     kind: str = part["kind"]
     if kind not in _KINDS:  # a newer version has written the part
         yield Folded(title=kind, text=_json(part), language="json")
     elif part["kind"] == "attachment":
-        yield _block_of_attachment(part, read)
+        yield _block_of_attachment(part, read_picture)
     elif part["kind"] == "note":
         yield NoteLine(text=part["text"])
     elif part["kind"] == "tool_call":
         yield _block_of_call(part)
     elif part["kind"] == "tool_result":
-        how = "returned" if part["success"] else "failed"
+        outcome = "returned" if part["success"] else "failed"
         output = part["output"]
         is_text = isinstance(output, str)
         yield Folded(
-            title=f"Tool {how}: {part['name']}",
+            title=f"Tool {outcome}: {part['name']}",
             text=output if is_text else _json(output),
             language="" if is_text else "json",
         )
         for file in result_files(part):
-            yield _block_of_attachment(file, read, tool=part["name"])
+            yield _block_of_attachment(file, read_picture, tool=part["name"])
     elif part["kind"] == "input_request":
-        yield Remark(label="Asked", text=_asked(part))
+        yield Remark(label="Asked", text=_question_text(part))
         if part["by"] is not None:
             value = part["value"]
             yield Remark(label="Answered", text=value if isinstance(value, str) else _json(value))
@@ -136,7 +138,7 @@ def _blocks_of_part(part: Part, read: ReadPicture) -> Iterator[ExportBlock]:
 
 
 def _block_of_attachment(
-    part: AttachmentPart, read: ReadPicture, tool: str | None = None
+    part: AttachmentPart, read_picture: ReadPicture, tool: str | None = None
 ) -> ExportBlock:
     """Return a block for a file that a person has attached, or that a tool has returned."""
     label = "Attached" if tool is None else "File of the result"
@@ -146,7 +148,7 @@ def _block_of_attachment(
         title += f" ({type_}, {size_in_words(part.get('size', 0))})"
     if tool is not None:
         title += f", from the tool {tool}"
-    data = read(part) if type_ in IMAGES else None
+    data = read_picture(part) if type_ in IMAGES else None
     if data is not None:
         return Picture(id=part["attachment_id"], title=title, type=type_, data=data)
     if text or "attachment_id" not in part:
@@ -160,7 +162,7 @@ def _block_of_call(part: ToolCallPart) -> ExportBlock:
     return Folded(title=f"Tool called: {part['name']}", text=_json(part["input"]), language="json")
 
 
-def _asked(part: InputRequestPart) -> str:
+def _question_text(part: InputRequestPart) -> str:
     choices = part["choices"]
     return f"{part['prompt']} ({' / '.join(choices)})" if choices else str(part["prompt"])
 
@@ -179,8 +181,8 @@ def _remarks(message: MessageRecord) -> Iterator[Remark]:
         )
     elif status in _ENDED_EARLY:
         error = message["error"]
-        told = f" {error['message']} ({error['code']})" if error else ""
-        yield Remark(label=status.capitalize(), text=_ENDED_EARLY[status] + told)
+        reason = f" {error['message']} ({error['code']})" if error else ""
+        yield Remark(label=status.capitalize(), text=_ENDED_EARLY[status] + reason)
     elif incomplete := message.get("incomplete"):
         yield Remark(label="Incomplete", text=incomplete["message"])
 

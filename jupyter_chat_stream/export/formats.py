@@ -51,18 +51,18 @@ def find_format(name: str | None, *, events: bool = False) -> Format:
     Raises:
         InvalidInput: the format does not exist, or cannot contain ``events``.
     """
-    found = FORMATS.get(name or "md")
-    if found is None:
+    document_format = FORMATS.get(name or "md")
+    if document_format is None:
         raise InvalidInput(f"'format' must be one of {', '.join(FORMATS)}.", field="format")
-    if events and found is not FORMATS["json"]:
+    if events and document_format is not FORMATS["json"]:
         raise InvalidInput("Events are exported as format=json only.", field="events")
     if events:
         return Format(
-            suffix=found.suffix,
-            media_type=found.media_type,
+            suffix=document_format.suffix,
+            media_type=document_format.media_type,
             pieces=lambda source: json.pieces(source, events=True),
         )
-    return found
+    return document_format
 
 
 def file_name(info: ThreadRecord, suffix: str, *, is_one_of_many: bool = False) -> str:
@@ -75,15 +75,15 @@ def file_name(info: ThreadRecord, suffix: str, *, is_one_of_many: bool = False) 
     return f"{stem}-{info['id']}{suffix}" if unique else f"{stem}{suffix}"
 
 
-def disposition(name: str, how: str = "attachment") -> str:
+def disposition(name: str, mode: str = "attachment") -> str:
     """Return the Content-Disposition header of a file (RFC 6266).
 
     Old clients use its plain ASCII name.
 
     Args:
-        how: ``attachment`` for a download, ``inline`` for showing the file in the browser.
+        mode: ``attachment`` for a download, ``inline`` for showing the file in the browser.
     """
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
     stem, dot, suffix = plain.rpartition(".")
     plain = f"{stem.strip('-._') or 'chat'}{dot}{suffix}".translate(_NOT_IN_QUOTES)
-    return f"{how}; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
+    return f"{mode}; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"

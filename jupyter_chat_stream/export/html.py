@@ -24,7 +24,7 @@ from .blocks import (
     no_picture,
     speaker,
 )
-from .markdown import moment, others
+from .markdown import moment, others_sentence
 from .source import Source
 
 _CSS = """
@@ -78,15 +78,17 @@ def pieces(source: Source) -> Iterator[str]:
     )
     for message in source.shown_messages():
         yield article(message, source.picture)
-    footer = f"<footer><p>{escape(others(source))}</p></footer>\n" if source.others else ""
+    footer = (
+        f"<footer><p>{escape(others_sentence(source))}</p></footer>\n" if source.other_count else ""
+    )
     yield f"</main>\n{footer}</body>\n</html>\n"
 
 
-def article(message: MessageRecord, read: ReadPicture = no_picture) -> str:
+def article(message: MessageRecord, read_picture: ReadPicture = no_picture) -> str:
     """Return the HTML of one message."""
     role = "user" if message["role"] == "user" else "assistant"
     who = f"{escape(visible(speaker(message)))} <small>{moment(message['created_at'])}</small>"
-    inner = "\n".join(_block(block) for block in blocks_of(message, read))
+    inner = "\n".join(_block(block) for block in blocks_of(message, read_picture))
     id_ = escape(message["id"])
     return f'<article class="{role}" id="{id_}"><h2 class="who">{who}</h2>\n{inner}\n</article>\n'
 

@@ -21,8 +21,8 @@ def pieces(source: Source) -> Iterator[str]:
     yield f"# {one_line(source.title)}\n\n{preface(source)}\n"
     for message in source.shown_messages():
         yield f"\n{heading(message)}\n\n{body(message)}\n"
-    if source.others:
-        yield f"\n---\n\n{others(source)}\n"
+    if source.other_count:
+        yield f"\n---\n\n{others_sentence(source)}\n"
 
 
 def preface(source: Source) -> str:
@@ -30,10 +30,10 @@ def preface(source: Source) -> str:
     return f"Thread `{source.info['id']}` up to event {source.seq}, exported {moment(source.at)}."
 
 
-def others(source: Source) -> str:
+def others_sentence(source: Source) -> str:
     """Return the sentence that counts the messages on other branches."""
-    what = "message is" if source.others == 1 else "messages are"
-    return f"{source.others} more {what} on other branches; the JSON export has all."
+    subject = "message is" if source.other_count == 1 else "messages are"
+    return f"{source.other_count} more {subject} on other branches; the JSON export has all."
 
 
 def heading(message: MessageRecord) -> str:
@@ -42,10 +42,10 @@ def heading(message: MessageRecord) -> str:
 
 
 def body(message: MessageRecord) -> str:
-    return joined(blocks_of(message))
+    return markdown_of(blocks_of(message))
 
 
-def joined(blocks: Iterable[ExportBlock]) -> str:
+def markdown_of(blocks: Iterable[ExportBlock]) -> str:
     """Return the Markdown of the blocks of a message."""
     return "\n\n".join(_block(block) for block in blocks)
 
@@ -66,15 +66,15 @@ def _block(block: ExportBlock) -> str:
     if isinstance(block, Folded):
         text = visible(block.text).rstrip("\n")
         fence = "`" * max(3, 1 + _longest(text))
-        fenced = f"{fence}{block.language}\n{text}\n{fence}"
-        return f"<details><summary>{one_line(block.title)}</summary>\n\n{fenced}\n\n</details>"
+        code = f"{fence}{block.language}\n{text}\n{fence}"
+        return f"<details><summary>{one_line(block.title)}</summary>\n\n{code}\n\n</details>"
     if isinstance(block, NoteLine):
         return f"*{one_line(block.text)}*"
     if isinstance(block, Picture):  # a notebook's cell stores the bytes under this name
         return f"![{one_line(block.title)}](attachment:{picture_name(block)})"
     lines = visible(block.text).split("\n")
-    quoted = "\n".join(f"> {one_line(line)}" for line in lines)
-    return f"> **{block.label}**\n>\n{quoted}"
+    quote = "\n".join(f"> {one_line(line)}" for line in lines)
+    return f"> **{block.label}**\n>\n{quote}"
 
 
 def _longest(text: str) -> int:

@@ -21,17 +21,17 @@ _TAIL = '\n],\n"metadata": {"chat_stream": %s},\n"nbformat": 4,\n"nbformat_minor
 
 def pieces(source: Source) -> Iterator[str]:
     """Yield the text of the file, piece by piece."""
-    first = f"# {one_line(source.title)}\n\n{markdown.preface(source)}"
-    yield '{\n"cells": [\n' + _cell("title", first, {})
+    title = f"# {one_line(source.title)}\n\n{markdown.preface(source)}"
+    yield '{\n"cells": [\n' + _cell("title", title, {})
     for message in source.shown_messages():
         yield ",\n" + _message(message, source)
-    if source.others:
-        yield ",\n" + _cell("others", markdown.others(source), {})
+    if source.other_count:
+        yield ",\n" + _cell("others", markdown.others_sentence(source), {})
     yield _TAIL % json.dumps({"thread_id": source.info["id"], "seq": source.seq})
 
 
 def _message(message: MessageRecord, source: Source) -> str:
-    about = {
+    metadata = {
         "id": message["id"],
         "role": message["role"],
         "status": message["status"],
@@ -44,8 +44,8 @@ def _message(message: MessageRecord, source: Source) -> str:
         for block in blocks
         if isinstance(block, Picture)
     }
-    text = f"{markdown.heading(message)}\n\n{markdown.joined(blocks)}"
-    return _cell(message["id"], text, {"chat_stream": about}, pictures)
+    text = f"{markdown.heading(message)}\n\n{markdown.markdown_of(blocks)}"
+    return _cell(message["id"], text, {"chat_stream": metadata}, pictures)
 
 
 def _cell(

@@ -19,13 +19,13 @@ MAX_PICTURES_BYTES = 20_000_000  # of all images in one document
 class Source:
     """One thread to export; ``at`` is the time of the export."""
 
-    def __init__(self, whole: WholeThread, *, at: str) -> None:
-        self.seq = whole.seq
-        self.info = whole.info
+    def __init__(self, thread: WholeThread, *, at: str) -> None:
+        self.seq = thread.seq
+        self.info = thread.info
         self.at = at
-        self._whole = whole
+        self._thread = thread
         self._pictures_left = MAX_PICTURES_BYTES
-        self._shown = shown(whole.entries, self.info["head"])
+        self._shown_entries = shown_entries(thread.entries, self.info["head"])
 
     @property
     def title(self) -> str:
@@ -33,55 +33,55 @@ class Source:
         return self.info["title"] or self.info["name"] or "Chat"
 
     @property
-    def others(self) -> int:
+    def other_count(self) -> int:
         """The number of messages on other branches."""
-        return len(self._whole.entries) - len(self._shown)
+        return len(self._thread.entries) - len(self._shown_entries)
 
     def shown_messages(self) -> Iterator[MessageRecord]:
         """Yield the messages of the shown branch, then the messages for later."""
-        return self._whole.messages(self._shown)
+        return self._thread.messages(self._shown_entries)
 
     def messages(self) -> Iterator[MessageRecord]:
         """Yield all messages, oldest first."""
-        return self._whole.messages(self._whole.entries)
+        return self._thread.messages(self._thread.entries)
 
     def runs(self) -> Iterator[RunRecord]:
         """Yield all runs, oldest first."""
-        return self._whole.runs()
+        return self._thread.runs()
 
     def events(self) -> Iterator[WireEvent]:
         """Yield all events that are still stored, in their wire form."""
-        return (to_wire(event) for event in self._whole.events())
+        return (to_wire(event) for event in self._thread.events())
 
     def picture(self, part: AttachmentPart) -> bytes | None:
         """Read an attached image; None if the image is too large, or cannot be read."""
         size = part.get("size", 0)
         if size > min(MAX_PICTURE_BYTES, self._pictures_left):
             return None
-        data = self._whole.attachment(part.get("attachment_id", ""))
+        data = self._thread.attachment(part.get("attachment_id", ""))
         self._pictures_left -= 0 if data is None else len(data)
         return data
 
     def compactions(self) -> list[CompactionRecord]:
         """Return the hashes and counts of the compacted deltas."""
-        return self._whole.compactions()
+        return self._thread.compactions()
 
 
-def shown(entries: Sequence[MessageEntry], head: str | None) -> list[MessageEntry]:
+def shown_entries(entries: Sequence[MessageEntry], head: str | None) -> list[MessageEntry]:
     """Return the messages from the root to the head, then the messages for later.
 
     A damaged row may name a missing head or parent. The newest message then replaces the head, and
     the previously created message replaces the parent.
     """
-    places = {entry.id: place for place, entry in enumerate(entries)}
+    indexes = {entry.id: index for index, entry in enumerate(entries)}
     branch: list[MessageEntry] = []
-    named, instead = head, len(entries) - 1
-    while named is not None and len(branch) < len(entries):
-        place = places.get(named, instead)
-        if place < 0:
+    entry_id, default_index = head, len(entries) - 1
+    while entry_id is not None and len(branch) < len(entries):
+        index = indexes.get(entry_id, default_index)
+        if index < 0:
             break
-        branch.append(entries[place])
-        named, instead = entries[place].parent_id, place - 1
+        branch.append(entries[index])
+        entry_id, default_index = entries[index].parent_id, index - 1
     branch.reverse()
     later = {e.id for e in entries if e.role == "user" and e.status == "waiting"}
     on_branch = {e.id for e in branch}

@@ -74,7 +74,7 @@ class Thread:
     def __init__(self) -> None:
         self.title = TEXTS[0]
         self.info = {"id": "t"}
-        self.seq, self.others, self.at = 1, 0, "2026-01-01T00:00:00Z"
+        self.seq, self.other_count, self.at = 1, 0, "2026-01-01T00:00:00Z"
         self.picture = no_picture
 
     def shown_messages(self) -> Iterator[dict[str, Any]]:
