@@ -15,7 +15,8 @@ from typing import Any, TypeVar
 
 from jupyter_chat_stream.engine.local import LocalEngine
 from jupyter_chat_stream.providers.registry import Registry
-from jupyter_chat_stream.runs.execute import Execution, RunServices
+from jupyter_chat_stream.runs.execute import Execution
+from jupyter_chat_stream.runs.services import RunServices
 from jupyter_chat_stream.shared.config import ChatStream
 from jupyter_chat_stream.shared.events import ENDS, Event
 from jupyter_chat_stream.store.audit import verify

@@ -16,7 +16,7 @@ from .command import CliCommand, no_words
 from .database import SCRATCH
 
 if TYPE_CHECKING:
-    from ..runs.execute import RunServices
+    from ..runs.services import RunServices
 
 MAX_ACTIVE_RUNS = 100  # more than a server's default: a worker has no other work
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -106,7 +106,7 @@ async def _working(settings: ChatStream) -> AsyncIterator[str]:
     """Execute runs during the block; yields a description of the worker."""
     from ..metrics.serving import MetricsServer
     from ..providers.registry import Registry
-    from ..runs.execute import RunServices
+    from ..runs.services import RunServices
     from ..runs.tools.registry import make_server_tools
     from ..store.front import ChatStore
 

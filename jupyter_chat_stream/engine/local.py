@@ -6,7 +6,7 @@ notices tell each server which runs another has stopped.
 
 from __future__ import annotations
 
-from ..runs.execute import RunServices
+from ..runs.services import RunServices
 from ..shared.config import ChatStream
 from ..store.front import Due
 from .executing import ExecutingEngine

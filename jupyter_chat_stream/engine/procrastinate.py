@@ -18,7 +18,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Any
 
-from ..runs.execute import RunServices
+from ..runs.services import RunServices
 from ..shared.backoff import Backoff
 from ..shared.config import STOP_WITHIN_S, ChatStream
 from ..shared.errors import StoreError

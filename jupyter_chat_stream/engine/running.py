@@ -22,7 +22,8 @@ from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, cast
 
-from ..runs.execute import Execution, RunServices
+from ..runs.execute import Execution
+from ..runs.services import RunServices
 from ..runs.upstreams import UpstreamStops
 from ..shared.config import STOP_WITHIN_S, ChatStream
 from ..shared.errors import StoreError
@@ -260,9 +261,9 @@ class Running:
                 self._look_again()  # an attempt has begun a build, and may work on for long
             if not isinstance(event.body, Finalized) or event.run_id is None:
                 continue
-            unclaimed = self._calls.get((event.run_id, (event.attempt or 0) - 1))
-            if unclaimed is not None:
-                unclaimed.is_over = True
+            call = self._calls.get((event.run_id, (event.attempt or 0) - 1))
+            if call is not None:
+                call.is_over = True
             work = self._executing.get(event.run_id)
             if work is not None and work.is_before(event.attempt):
                 work.cancel()

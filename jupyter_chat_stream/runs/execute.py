@@ -21,14 +21,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any, Literal, TypeVar, cast
 
 from ..providers.base import EndChunk
 from ..providers.prices import usage_with_cost
-from ..providers.registry import Registry
 from ..shared.backoff import Backoff
-from ..shared.config import ChatStream
 from ..shared.endings import REFUSAL, content_of
 from ..shared.errors import (
     ChatStreamError,
@@ -44,15 +42,15 @@ from ..shared.events import Body, Completed, Failed, Finalized, NoteAdded, Statu
 from ..shared.logs import Line, place_of
 from ..shared.parts import open_calls
 from ..shared.records import EndStatus, Usage
-from ..store.front import TAKEN_OVER, ChatStore, Claimed
+from ..store.front import TAKEN_OVER, Claimed
 from .appender import Appender
 from .components.builds import Build
 from .context import Gathered, draft_prompt, gather, gather_round
 from .pauses import Pause
 from .reading import StreamReading
 from .rounds import TOO_MANY_ROUNDS, ToolRounds, count_rounds
-from .spent import SpentTokens, TokensHere, with_rounds
-from .tools.base import ServerTools
+from .services import RunServices
+from .spent import SpentTokens, with_rounds
 
 log = logging.getLogger("jupyter_chat_stream.runs")
 
@@ -66,17 +64,6 @@ UPSTREAM_LOST_NOTE = (
 )
 
 Why = Literal["cancelled", "shutdown"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunServices:
-    """The store, models and settings of an execution, shared by all runs of a process."""
-
-    store: ChatStore
-    registry: Registry
-    config: ChatStream
-    tools: ServerTools = field(default_factory=ServerTools)
-    tokens: TokensHere = field(default_factory=TokensHere)
 
 
 class Execution:

@@ -21,7 +21,7 @@ from ..metrics import collector
 from ..metrics.watch import ServiceWatch
 from ..providers.registry import Registry
 from ..providers.slow_work import in_own_thread
-from ..runs.execute import RunServices
+from ..runs.services import RunServices
 from ..runs.spent import TokensHere
 from ..runs.tools.base import ServerTools
 from ..runs.tools.registry import make_server_tools

@@ -16,7 +16,7 @@ import pytest
 
 from jupyter_chat_stream.engine.local import LocalEngine
 from jupyter_chat_stream.engine.procrastinate import QueueWorker
-from jupyter_chat_stream.runs.execute import RunServices
+from jupyter_chat_stream.runs.services import RunServices
 from jupyter_chat_stream.shared.config import ChatStream
 from jupyter_chat_stream.store.chat.due import Due
 from tests.clock import Clock

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from jupyter_chat_stream.providers.registry import Registry
-from jupyter_chat_stream.runs.execute import Execution, RunServices
+from jupyter_chat_stream.runs.execute import Execution
+from jupyter_chat_stream.runs.services import RunServices
 from jupyter_chat_stream.runs.tools.registry import make_server_tools
 from jupyter_chat_stream.testing import Answer, FakeAnthropic, ToolUse
 from tests.fixtures import MakeHarness

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from jupyter_chat_stream.providers.base import EndChunk, Prompt, ToolCallChunk
-from jupyter_chat_stream.runs.execute import RunServices
+from jupyter_chat_stream.runs.services import RunServices
 from jupyter_chat_stream.runs.tools.base import CallContext, ServerTools, ToolDone, ToolOutcome
 from jupyter_chat_stream.shared.tool_definitions import check_definition
 from jupyter_chat_stream.shared.tool_records import ToolRecord

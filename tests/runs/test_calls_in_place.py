@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from jupyter_chat_stream.providers.base import AskChunk, SleepChunk
-from jupyter_chat_stream.runs.execute import RunServices
+from jupyter_chat_stream.runs.services import RunServices
 from jupyter_chat_stream.runs.tools.ask_person import AskPerson
 from jupyter_chat_stream.runs.tools.base import NOT_YOURS, ServerTools, ToolDone
 from jupyter_chat_stream.shared.events import iso

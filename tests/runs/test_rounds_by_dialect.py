@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from jupyter_chat_stream.providers.registry import Registry
-from jupyter_chat_stream.runs.execute import RunServices
+from jupyter_chat_stream.runs.services import RunServices
 from jupyter_chat_stream.runs.tools.base import ServerTools, ToolDone
 from jupyter_chat_stream.testing import (
     Answer,

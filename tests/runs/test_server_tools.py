@@ -9,8 +9,8 @@ import pytest
 from jupyter_chat_stream.providers.base import Answered, AskChunk, SleepChunk
 from jupyter_chat_stream.providers.demo import DemoProvider
 from jupyter_chat_stream.providers.registry import Registry
-from jupyter_chat_stream.runs.execute import RunServices
 from jupyter_chat_stream.runs.pauses import MAX_CHOICES, MAX_PROMPT_BYTES, pause_of
+from jupyter_chat_stream.runs.services import RunServices
 from jupyter_chat_stream.runs.tools.ask_person import AskPerson
 from jupyter_chat_stream.runs.tools.base import ToolDone, ToolOutcome
 from jupyter_chat_stream.runs.tools.registry import make_server_tools

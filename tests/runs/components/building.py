@@ -7,7 +7,7 @@ from typing import Any
 
 from jupyter_chat_stream.providers.base import EndChunk, Prompt, ToolCallChunk
 from jupyter_chat_stream.runs.components.reports import CellReport
-from jupyter_chat_stream.runs.execute import RunServices
+from jupyter_chat_stream.runs.services import RunServices
 from jupyter_chat_stream.runs.tools.base import ServerTools
 from jupyter_chat_stream.runs.tools.build_component import BuildComponent
 from jupyter_chat_stream.shared.building import COMPONENT_SYSTEM

@@ -9,7 +9,8 @@ import pytest
 
 from jupyter_chat_stream.providers.registry import Registry
 from jupyter_chat_stream.runs.components.scratch_kernel import KernelLimits, ScratchKernels
-from jupyter_chat_stream.runs.execute import Execution, RunServices
+from jupyter_chat_stream.runs.execute import Execution
+from jupyter_chat_stream.runs.services import RunServices
 from jupyter_chat_stream.runs.tools.base import ServerTools
 from jupyter_chat_stream.runs.tools.build_component import BuildComponent
 from jupyter_chat_stream.shared.building import COMPONENT_SYSTEM
