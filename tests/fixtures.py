@@ -38,7 +38,7 @@ async def make_harness(tmp_path: Path) -> AsyncIterator[MakeHarness]:
 def no_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let retries follow at once."""
     at_once = Backoff(first_s=0.0, max_s=0.0)
-    monkeypatch.setattr("jupyter_chat_stream.runs.execute.PROVIDER_BACKOFF", at_once)
+    monkeypatch.setattr("jupyter_chat_stream.runs.retries.PROVIDER_BACKOFF", at_once)
 
 
 @pytest.fixture

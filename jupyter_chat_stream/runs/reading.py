@@ -15,7 +15,8 @@ from ..providers.base import (
     UpstreamChunk,
     UsageChunk,
 )
-from ..shared.errors import Stalled
+from ..shared.endings import REFUSAL
+from ..shared.errors import Refusal, Stalled, StreamCut
 from ..shared.events import StatusChanged
 from ..store.front import ChatStore
 from .appender import Appender
@@ -50,6 +51,7 @@ class StreamReading:
         self._placed_at: float | None = None  # since then, only cursors have come
 
     async def run(self) -> None:
+        """Read to the end or to a pause; ``outcome`` then returns it."""
         reading = asyncio.ensure_future(self._read_chunks())
         if self._stall_timeout_s is not None:
             self._watch(reading, self._stall_timeout_s)
@@ -64,6 +66,21 @@ class StreamReading:
         finally:
             if self._timer is not None:
                 self._timer.cancel()
+
+    def outcome(self) -> EndChunk | Pause:
+        """Return how the stream has ended.
+
+        Raises:
+            StreamCut: the stream ended without an end.
+            Refusal: the model declined to answer.
+        """
+        if self.pause is not None:
+            return self.pause
+        if self.end is None:
+            raise StreamCut("The provider's stream ended before the answer did.")
+        if self.end.stop_reason == REFUSAL:
+            raise Refusal("The model declined to answer. Ask in other words, or another model.")
+        return self.end
 
     async def _read_chunks(self) -> None:
         is_building = False

@@ -27,7 +27,7 @@ async def harness(
 ) -> AsyncIterator[RunHarness]:
     """A store and a run's execution, with Claude's provider at the played API."""
     at_once = Backoff(first_s=0.0, max_s=0.0)
-    monkeypatch.setattr("jupyter_chat_stream.runs.execute.PROVIDER_BACKOFF", at_once)
+    monkeypatch.setattr("jupyter_chat_stream.runs.retries.PROVIDER_BACKOFF", at_once)
     environ = {"ANTHROPIC_API_KEY": "sk-ant-0123456789abcdef", "ANTHROPIC_BASE_URL": api.url}
     provider: Any = AnthropicProvider(key_file=tmp_path / "no.key", environ=environ)
     async with running_harness(tmp_path, provider=provider, max_retries=2) as made:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from jupyter_chat_stream.runs.execute import UPSTREAM_LOST_NOTE
+from jupyter_chat_stream.runs.retries import UPSTREAM_LOST_NOTE
 from jupyter_chat_stream.testing import reply_to
 from tests.faults.databases import FaultyDatabase
 from tests.faults.harness import FakeApi, Server

@@ -15,7 +15,7 @@ from jupyter_chat_stream.providers.base import (
     ToolCallChunk,
     ToolInputChunk,
 )
-from jupyter_chat_stream.runs import execute as execute_module
+from jupyter_chat_stream.runs import retries as retries_module
 from jupyter_chat_stream.runs.execute import Execution
 from jupyter_chat_stream.shared.backoff import Backoff
 from jupyter_chat_stream.shared.errors import (
@@ -365,7 +365,7 @@ async def test_a_server_that_ends_leaves_its_run_due(make_harness: MakeHarness) 
 async def test_stop_while_it_waits_for_a_retry(
     make_harness: MakeHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(execute_module, "PROVIDER_BACKOFF", LONG_BACKOFF)
+    monkeypatch.setattr(retries_module, "PROVIDER_BACKOFF", LONG_BACKOFF)
     harness = await make_harness(["Prices ", cut()], max_retries=5)
     run = await harness.send(await harness.thread())
     execution, task = await start(harness)
@@ -382,7 +382,7 @@ async def test_stop_while_it_waits_for_a_retry(
 async def test_an_attempt_that_is_taken_away_while_it_waits_leaves_no_timer(
     make_harness: MakeHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(execute_module, "PROVIDER_BACKOFF", LONG_BACKOFF)
+    monkeypatch.setattr(retries_module, "PROVIDER_BACKOFF", LONG_BACKOFF)
     harness = await make_harness([Overloaded("Busy.")])
     await harness.send(await harness.thread())
     others = asyncio.all_tasks()

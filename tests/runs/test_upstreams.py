@@ -24,7 +24,8 @@ from jupyter_chat_stream.providers.base import (
     UpstreamChunk,
 )
 from jupyter_chat_stream.providers.registry import Registry
-from jupyter_chat_stream.runs.execute import UPSTREAM_LOST_NOTE, Execution
+from jupyter_chat_stream.runs.execute import Execution
+from jupyter_chat_stream.runs.retries import UPSTREAM_LOST_NOTE
 from jupyter_chat_stream.service import Service
 from jupyter_chat_stream.shared.config import ChatStream
 from jupyter_chat_stream.shared.errors import ProviderDown, StreamCut, UpstreamLost
