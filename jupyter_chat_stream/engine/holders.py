@@ -97,7 +97,7 @@ class FileHolders:
         """
         try:
             self.lock()
-            for holder in self._look_around():
+            for holder in self._list_holders():
                 if self.is_held(self._path(holder)) is False:
                     self._with_file.discard(holder)
             for draft in self._folder.glob(f"*{DRAFT}"):
@@ -114,7 +114,7 @@ class FileHolders:
         """Make this process's file again if it was removed: the file shows that it lives."""
         while True:
             await asyncio.sleep(self.look_s)
-            self._look_around()
+            self._list_holders()
             if self._descriptor is None or _is_there(self._descriptor, self._path(self.own_name)):
                 continue
             try:
@@ -165,7 +165,7 @@ class FileHolders:
             self._with_file.discard(holder)
         return is_held
 
-    def _look_around(self) -> list[str]:
+    def _list_holders(self) -> list[str]:
         """Note which holders have a file."""
         holders = [path.stem for path in self._folder.glob("*.lock")]
         self._with_file.update(holders)

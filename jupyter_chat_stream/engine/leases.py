@@ -104,7 +104,7 @@ class LeaseHolders:
                 beats += 1
                 outage.end()
                 if waits is not None:
-                    self._tell(self._on_back)
+                    self._notify(self._on_back)
                 waits, pause_s = None, beat_s
             except DatabaseUnreachable as error:
                 outage.begin(error)
@@ -128,11 +128,11 @@ class LeaseHolders:
         self.presume_alive()
         if left_ms is None or left_ms <= 0:
             log.warning(Line("lease.lapsed", owner=self.own_name, left_ms=left_ms))
-            self._tell(self._on_expired)
+            self._notify(self._on_expired)
 
-    def _tell(self, hear: Callable[[], None]) -> None:
+    def _notify(self, callback: Callable[[], None]) -> None:
         assert self._loop is not None
         try:
-            self._loop.call_soon_threadsafe(hear)
+            self._loop.call_soon_threadsafe(callback)
         except RuntimeError:  # the event loop has ended, and every run of this process with it
             self._stop_event.set()

@@ -17,14 +17,14 @@ VERSION = 1
 
 def pieces(source: Source, *, events: bool = False) -> Iterator[str]:
     """Yield the text of the file, piece by piece."""
-    about = {
+    header = {
         "format": FORMAT,
         "version": VERSION,
         "exported_at": source.at,
         "seq": source.seq,
         "thread": source.info,
     }
-    yield dumps(about)[:-1]
+    yield dumps(header)[:-1]
     yield from _list("messages", source.messages())
     yield from _list("runs", source.runs())
     if events:

@@ -94,7 +94,7 @@ class Appender:
         self._loop = asyncio.get_running_loop()
         self._saving = Saving(interval_s=save_interval_s, now_s=self._loop.time(), chars=kept_chars)
         self._kept_chars = kept_chars  # text of earlier attempts in the row
-        self._under_way = False
+        self._is_appending = False
         self._timer: asyncio.TimerHandle | None = None
         self._append_ended = asyncio.Event()
         self._failure: BaseException | None = None
@@ -194,7 +194,7 @@ class Appender:
 
     async def recover(self) -> None:
         """Drop the events that the log has refused, so that the run's end can be written."""
-        while self._under_way:
+        while self._is_appending:
             await self._wait()
         if self._failure is not None:
             self._failure = None
@@ -205,7 +205,7 @@ class Appender:
         self._cancel_timer()
 
     def _schedule(self) -> None:
-        if self._under_way or self._timer is not None or self._failure is not None:
+        if self._is_appending or self._timer is not None or self._failure is not None:
             return
         if self._max_delay_s:
             self._timer = self._loop.call_later(self._max_delay_s, self._flush)
@@ -251,7 +251,7 @@ class Appender:
             live_usage=usage_by_run,
             on_outcome=self.on_appended,
         )
-        self._under_way = True
+        self._is_appending = True
         self._send(append)
 
     def _place_of(self, chunk: UpstreamChunk | None) -> UpstreamPlace | None:
@@ -282,7 +282,7 @@ class Appender:
         self._timer = self._loop.call_later(delay_s, self._send, retry)
 
     def _end_append(self, failure: BaseException | None) -> None:
-        self._under_way = False
+        self._is_appending = False
         self._failures = 0
         self._failure = failure
         self._append_ended.set()
@@ -290,7 +290,7 @@ class Appender:
             self._schedule()
 
     async def _idle(self) -> None:
-        while self._under_way:
+        while self._is_appending:
             await self._wait()
         self._raise_failure()
 

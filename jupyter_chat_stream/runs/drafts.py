@@ -52,9 +52,9 @@ class Draft:
     def chars(self) -> int:
         """Estimate the length of the turn in characters of text."""
         texts = [len(text) for block in self.blocks if (text := _text_of(block)) is not None]
-        joints = 2 * max(0, len(texts) - 1)
+        separators = 2 * max(0, len(texts) - 1)
         files = (block.chars for block in self.blocks if isinstance(block, FileBlock))
-        return sum(texts) + joints + sum(files)
+        return sum(texts) + separators + sum(files)
 
     @property
     def is_persons(self) -> bool:

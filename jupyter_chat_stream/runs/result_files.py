@@ -59,21 +59,17 @@ class ResultFiles:
     async def keep(self, result: ToolDone) -> KeptResult:
         """Store the files of a result, and also an output that is too large for an event."""
         try:
-            clean_output, success = clean_json(result.output), result.success
-            max_files = MAX_PER_RESULT - (bounded(clean_output)[1] is not None)
+            value, success = clean_json(result.output), result.success
+            max_files = MAX_PER_RESULT - (bounded(value)[1] is not None)
         except RecursionError:
-            clean_output, success, max_files = (
-                "The output of the tool is nested too deeply.",
-                False,
-                0,
-            )
+            value, success, max_files = "The output of the tool is nested too deeply.", False, 0
         ids: list[str] = []
         problems = await self._store_all(result.attachments[:max_files], ids)
         if len(result.attachments) > max_files:
             problems.append(
                 f"{len(result.attachments) - max_files} more files were not kept: too many."
             )
-        output, full_file = bounded(with_notes(clean_output, problems))
+        output, full_file = bounded(with_notes(value, problems))
         if full_file is not None:
             problems = await self._store_all([full_file], ids)
             size = size_in_words(len(full_file.data))

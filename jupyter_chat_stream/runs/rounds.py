@@ -68,7 +68,7 @@ class ToolRounds:
         tokens: TokensHere,
     ) -> None:
         self._store = store
-        self._server = tools
+        self._server_tools = tools
         self._config = config
         self._claimed = claimed
         self._tokens = tokens
@@ -91,7 +91,7 @@ class ToolRounds:
         """Resolve the run's tools. Sources are asked only for tools that may be on."""
         requested = self._claimed.params.get("tools")
         names = wanted_names(requested, gathered.thread_tools, self._config)
-        listing = await self._server.of(gathered.owner).list_named(names)
+        listing = await self._server_tools.of(gathered.owner).list_named(names)
         self.notes = tuple(problem["message"] for problem in listing.problems)
         tools_by_name = known_tools(listing.tools, gathered.offers)
         return resolve_tools(requested, gathered.thread_tools, tools_by_name, self._config)
@@ -154,7 +154,7 @@ class ToolRounds:
     async def _call(self, call: CallInPlace) -> ToolOutcome:
         """Call the tool; an exception of the tool becomes a failed result."""
         try:
-            tool = await self._server.of(call.owner).find(call.name)
+            tool = await self._server_tools.of(call.owner).find(call.name)
             if tool is None:
                 return ToolDone(success=False, output=TOOL_IS_GONE)
             return await tool.call(call.input, self._context(call))

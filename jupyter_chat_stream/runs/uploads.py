@@ -57,7 +57,7 @@ class Upload:
         self._pieces = 0
         self._ref: UploadRef | None = None
         self._is_over = False
-        self._turn = asyncio.Lock()  # a client may disconnect during a write
+        self._write_lock = asyncio.Lock()  # a client may disconnect during a write
 
     async def write(self, chunk: bytes) -> None:
         """Take the next bytes, and wait for the commit of each complete piece.
@@ -71,7 +71,7 @@ class Upload:
         self._check.feed(chunk)
         self._hash.update(chunk)
         self._buffer += chunk
-        async with self._turn:
+        async with self._write_lock:
             while len(self._buffer) >= PIECE_BYTES and not self._is_over:
                 await self._add(PIECE_BYTES)
 
@@ -85,7 +85,7 @@ class Upload:
         if not self._size:
             raise InvalidInput("The body is empty: there is nothing to attach.", field="body")
         type_ = self._check.end()
-        async with self._turn:
+        async with self._write_lock:
             if self._buffer:
                 await self._add(len(self._buffer))
             if self._ref is None:
@@ -102,7 +102,7 @@ class Upload:
 
     async def abandon(self) -> None:
         """Delete the written pieces, unless the attachment is complete."""
-        async with self._turn:
+        async with self._write_lock:
             self._is_over = True
             self._buffer.clear()
             ref, self._ref = self._ref, None

@@ -29,7 +29,7 @@ class Presence:
     def __init__(self, path: Path, content: Connection) -> None:
         self._path = path
         self._content = content
-        self._trouble: str | None = None
+        self._last_reason: str | None = None
         self._task: asyncio.Task[None] | None = None
 
     def begin(self) -> None:
@@ -55,10 +55,10 @@ class Presence:
             connection_file.write(self._path, self._content)
         except OSError as error:
             reason = reason_of(error)
-            if reason != self._trouble:  # the same failure is logged once
+            if reason != self._last_reason:  # the same failure is logged once
                 log.error(Line("connection_file.refused", path=str(self._path), reason=reason))
-            self._trouble = reason
+            self._last_reason = reason
             return
-        if self._trouble is not None or self._task is not None:
+        if self._last_reason is not None or self._task is not None:
             log.warning(Line("connection_file.written_again", path=str(self._path)))
-        self._trouble = None
+        self._last_reason = None

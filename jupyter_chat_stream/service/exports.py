@@ -23,8 +23,8 @@ from .base import ServiceBase
 
 IN_MEMORY_BYTES = 1024 * 1024
 # After this many bytes the writing pauses, so that the event loop can deliver events.
-BREATH_BYTES = 32 * 1024
-BREATH_S = 0.002
+BYTES_BETWEEN_PAUSES = 32 * 1024
+PAUSE_S = 0.002
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +39,7 @@ class Exported:
 class Exports(ServiceBase):
     """Exports threads as files, one at a time; other exports wait."""
 
-    _turn: asyncio.Lock | None = None
+    _lock: asyncio.Lock | None = None
 
     async def export(self, owner: str, thread_id: str, document_format: Format) -> Exported:
         """Write a thread in its current state.
@@ -48,14 +48,14 @@ class Exports(ServiceBase):
             ThreadNotFound
             StoreError: the temporary file cannot be written.
         """
-        self._turn = self._turn or asyncio.Lock()
+        self._lock = self._lock or asyncio.Lock()
         has_left = threading.Event()
 
         def work(thread: WholeThread) -> Exported:
             source = Source(thread, at=iso(self._now_ms()))
             return write(source, document_format, has_left=has_left.is_set)
 
-        async with self._turn:
+        async with self._lock:
             try:
                 return await self.store.threads.export(owner, thread_id, work)
             finally:
@@ -66,14 +66,14 @@ def write(source: Source, document_format: Format, *, has_left: Callable[[], boo
     """Write the pieces into a file without a name; stop early if the client has left."""
     file = cast("IO[bytes]", tempfile.SpooledTemporaryFile(max_size=IN_MEMORY_BYTES))  # noqa: SIM115
     try:
-        breath_at = BREATH_BYTES
+        pause_at = BYTES_BETWEEN_PAUSES
         for piece in document_format.pieces(source):
             if has_left():
                 break
             file.write(piece.encode())
-            if file.tell() >= breath_at:
-                breath_at = file.tell() + BREATH_BYTES
-                time.sleep(BREATH_S)
+            if file.tell() >= pause_at:
+                pause_at = file.tell() + BYTES_BETWEEN_PAUSES
+                time.sleep(PAUSE_S)
         size = file.tell()
         file.seek(0)
     except OSError as error:

@@ -64,7 +64,7 @@ class ScratchKernels:
     def __init__(self, bounds: KernelLimits, environment: Mapping[str, str] | None = None) -> None:
         self._bounds = bounds
         self._environment = environment
-        self._free = asyncio.Semaphore(MAX_KERNELS)
+        self._free_slots = asyncio.Semaphore(MAX_KERNELS)
         self._cleanups: set[asyncio.Task[None]] = set()
 
     async def try_cell(self, code: str) -> CellReport:
@@ -73,7 +73,7 @@ class ScratchKernels:
         Raises:
             ScratchKernelFailed: no kernel could be started, so the code has not run.
         """
-        async with self._free:
+        async with self._free_slots:
             folder = Path(await asyncio.to_thread(_new_folder))
             kernel = _Kernel(self._bounds, folder)
             try:

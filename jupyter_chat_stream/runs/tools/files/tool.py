@@ -70,7 +70,7 @@ class FilesTool:
         self.below = below
         self._concealer = SecretConcealer()
         # Parsing a notebook's JSON blocks all other threads, so few calls run at a time.
-        self._turns = asyncio.Semaphore(MAX_CALLS)
+        self._call_slots = asyncio.Semaphore(MAX_CALLS)
 
     async def call(self, input: ToolInput, context: CallContext) -> ToolOutcome:
         """Do one operation in a thread, and return its result or its error."""
@@ -79,7 +79,7 @@ class FilesTool:
             return ToolDone(success=False, output=problem)
         stop_event = threading.Event()
         try:
-            async with self._turns:
+            async with self._call_slots:
                 output = await asyncio.to_thread(self._do, input, LookLimit(stop_event.is_set))
         except ChatStreamError as error:
             return ToolDone(success=False, output=error.message)

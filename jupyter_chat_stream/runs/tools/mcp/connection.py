@@ -95,10 +95,10 @@ class McpConnection:
         self._is_trusted = is_trusted
         self.timeout_s = timeout_s
         self._clock = clock
-        self._owner: asyncio.Task[None] | None = None
+        self._holding_task: asyncio.Task[None] | None = None
         self.live: _Live | None = None
         self._opening: asyncio.Future[_Live] | None = None
-        self._relisting = asyncio.Lock()
+        self._list_lock = asyncio.Lock()
         self._failures = 0
         self._not_before_s = 0.0
         self._last_reason = ""
@@ -157,14 +157,14 @@ class McpConnection:
     async def close(self) -> None:
         """End the connection and its process for good."""
         self._not_before_s, self._last_reason = float("inf"), "The server stops."
-        owner = self._owner
-        if owner is None or owner.done():
+        holding_task = self._holding_task
+        if holding_task is None or holding_task.done():
             return
         if self.live is None:
-            owner.cancel()
+            holding_task.cancel()
         else:
             self.live.end(self._last_reason)
-        _, late = await asyncio.wait({owner}, timeout=END_S)
+        _, late = await asyncio.wait({holding_task}, timeout=END_S)
         for task in late:
             task.cancel()
 
@@ -175,13 +175,13 @@ class McpConnection:
             await self._relist(live)
             if not live.end_event.is_set():
                 return live
-            if self._owner is not None:
-                await asyncio.wait({self._owner})
-        if self._owner is None or self._owner.done():
+            if self._holding_task is not None:
+                await asyncio.wait({self._holding_task})
+        if self._holding_task is None or self._holding_task.done():
             await self._pause()
-        if self._owner is None or self._owner.done():  # no other task was faster
+        if self._holding_task is None or self._holding_task.done():  # no other task was faster
             self._opening = asyncio.get_running_loop().create_future()
-            self._owner = asyncio.ensure_future(self._hold_connection(self._opening))
+            self._holding_task = asyncio.ensure_future(self._hold_connection(self._opening))
         assert self._opening is not None
         await asyncio.wait({self._opening})
         return self._opening.result()
@@ -199,7 +199,7 @@ class McpConnection:
 
     async def _relist(self, live: _Live) -> None:
         """List the tools again if they may have changed; end a server that does not answer."""
-        async with self._relisting:
+        async with self._list_lock:
             is_old = live.is_stale or self._clock() > live.listed_s + LIST_AGE_S
             if live.end_event.is_set() or not is_old:
                 return

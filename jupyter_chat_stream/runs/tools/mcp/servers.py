@@ -37,7 +37,7 @@ class McpServers:
         self._config = config
         self._file = McpFile()
         self._file_state: tuple[Path, int, int] | None = None
-        self._reading = asyncio.Lock()
+        self._read_lock = asyncio.Lock()
         self.by_slug: dict[str, McpConnection] = {}
 
     async def list_all(self) -> ToolListing:
@@ -90,7 +90,7 @@ class McpServers:
 
     async def close(self) -> None:
         """End all connections concurrently."""
-        async with self._reading:
+        async with self._read_lock:
             connections = tuple(self.by_slug.values())
             self.by_slug = {}
         await asyncio.gather(*(connection.close() for connection in connections))
@@ -120,7 +120,7 @@ class McpServers:
 
     async def _refresh(self) -> None:
         """Read the file if it has changed, and keep the connections of unchanged entries."""
-        async with self._reading:
+        async with self._read_lock:
             state = await asyncio.to_thread(self._look)
             if state == self._file_state:
                 return
