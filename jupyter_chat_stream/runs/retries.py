@@ -27,7 +27,7 @@ from .services import RunServices
 from .stopping import Stopping
 
 SHORT_WAIT_S = 5.0  # A run with a longer pause is released.
-PROVIDER_BACKOFF = Backoff(first_s=0.5, most_s=60.0, jitter=(0.75, 1.25))
+PROVIDER_BACKOFF = Backoff(first_s=0.5, max_s=60.0, jitter=(0.75, 1.25))
 
 UPSTREAM_LOST_NOTE = (
     "The model's running answer could not be joined again. A new one continues from this text."
