@@ -6,7 +6,7 @@
  *
  * The twin of `snapshot` in `jupyter_chat_stream/kernel/output.py`: kernel and page write the same.
  */
-import { oneLine, stripped, visible } from '../markdown/copied-texts';
+import { oneLine, strip, visible } from '../markdown/copied-texts';
 import { harmless, harmlessStart } from '../markdown/copies';
 import { type Message, isEnd } from '../protocol/records';
 import { exchange } from './branch';
@@ -126,7 +126,7 @@ function notesOf(message: Message, isMarkdown: boolean): readonly string[] {
 
 /** The beginning of an untrusted text, in one line that turns no text around it. */
 function shortLine(text: string, most: number, isMarkdown: boolean): string {
-  const line = stripped(visible(text).replace(/[ \t\n]+/g, ' '), ' ').replace(TURNING, '\ufffd');
+  const line = strip(visible(text).replace(/[ \t\n]+/g, ' '), ' ').replace(TURNING, '\ufffd');
   const characters = [...line];
   const short = characters.length > most ? `${characters.slice(0, most).join('')}…` : line;
   return isMarkdown ? oneLine(short) : short;
@@ -138,7 +138,7 @@ function speaker(message: Message): string {
 
 /** A message's text; empty for an answer that is still being written. */
 function textOf(message: Message): string {
-  return endOf(message) === WRITING ? '' : stripped(visible(contentOf(message)), '\n');
+  return endOf(message) === WRITING ? '' : strip(visible(contentOf(message)), '\n');
 }
 
 /** How a message ended, as a note below its text; empty for a whole one. */

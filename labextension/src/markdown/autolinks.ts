@@ -21,7 +21,7 @@ export function autolink(state: StateInline, isSilent: boolean): boolean {
   if (!DOMAIN.test(src.slice(rest, rest + 1))) {
     return false;
   }
-  const address = trimmed(src.slice(rest, endOfWord(state, rest)));
+  const address = trimAddress(src.slice(rest, endOfWord(state, rest)));
   if (!isDomain(address)) {
     return false;
   }
@@ -83,23 +83,23 @@ function wwwIn(token: Token, isFirst: boolean): Token[] {
       pieces.push(Object.assign(new make('text', '', 0), { content }));
     }
   };
-  let done = 0;
-  for (const found of token.content.matchAll(WWW)) {
-    const [, front = '', rest = ''] = found;
-    const at = found.index + front.length;
-    const address = trimmed(rest);
-    if ((at === 0 && !isFirst) || at < done || !isDomain(address)) {
+  let end = 0;
+  for (const match of token.content.matchAll(WWW)) {
+    const [, front = '', rest = ''] = match;
+    const at = match.index + front.length;
+    const address = trimAddress(rest);
+    if ((at === 0 && !isFirst) || at < end || !isDomain(address)) {
       continue;
     }
-    text(token.content.slice(done, at));
+    text(token.content.slice(end, at));
     const open = new make('link_open', 'a', 1);
     open.attrs = [['href', encoded(`http://${address}`)]];
     pieces.push(open);
     text(address);
     pieces.push(new make('link_close', 'a', -1));
-    done = at + address.length;
+    end = at + address.length;
   }
-  text(token.content.slice(done));
+  text(token.content.slice(end));
   return pieces;
 }
 
@@ -110,10 +110,10 @@ function encoded(address: string): string {
 }
 
 /** Remove punctuation from the end of an address, by GFM's rules. */
-function trimmed(address: string): string {
+function trimAddress(address: string): string {
   let end = address.length;
-  const opened = count(address, '(');
-  let closed = count(address, ')');
+  const openCount = count(address, '(');
+  let closeCount = count(address, ')');
   for (;;) {
     const last = address[end - 1];
     if (last === undefined) {
@@ -121,8 +121,8 @@ function trimmed(address: string): string {
     }
     if (/[?!.,:*_~'"]/.test(last)) {
       end -= 1;
-    } else if (last === ')' && closed > opened) {
-      closed -= 1;
+    } else if (last === ')' && closeCount > openCount) {
+      closeCount -= 1;
       end -= 1;
     } else if (last === ';' && /&[a-z0-9]+;$/i.test(address.slice(Math.max(0, end - 34), end))) {
       end -= (/&[a-z0-9]+;$/i.exec(address.slice(Math.max(0, end - 34), end))?.[0] ?? ';').length;

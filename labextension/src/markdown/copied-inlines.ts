@@ -9,7 +9,7 @@
  */
 import { MAX_MARKS, asCode, countEmphasis } from './copied-marks';
 import { ENVIRONMENT, RISKY_COMMAND, maths } from './copied-maths';
-import { apart, at, encoded, escapedTag, isBlank } from './copied-texts';
+import { spanOf, at, encoded, escapedTag, isBlank } from './copied-texts';
 
 const TAGS = 'b br code del em i ins kbd mark q s samp small strong sub sup u var wbr'.split(' ');
 const VOID = new Set(['br', 'wbr']);
@@ -48,17 +48,17 @@ const SEALS: readonly (readonly [RegExp, string])[] = [
  * `keepsDollar`: no other dollar is near with which a dollar could form a formula.
  */
 export function inline(text: string, keepsDollar: boolean, isCell = false): string {
-  return new CopiedInline(text, keepsDollar, isCell).written();
+  return new CopiedInline(text, keepsDollar, isCell).markdown();
 }
 
 /** Write and seal a text that stands alone; as code if it has too many marks. */
-export function sealedApart(text: string): string {
-  const written = inline(text, false);
-  return countEmphasis(written) <= MAX_MARKS ? sealed(written) : asCode(text);
+export function sealAlone(text: string): string {
+  const markdown = inline(text, false);
+  return countEmphasis(markdown) <= MAX_MARKS ? seal(markdown) : asCode(text);
 }
 
 /** Remove from a text everything that a renderer could read as more than text. */
-export function sealed(text: string): string {
+export function seal(text: string): string {
   return SEALS.reduce((rest, [pattern, instead]) => rest.replace(pattern, instead), text);
 }
 
@@ -69,11 +69,11 @@ class CopiedInline {
     private readonly _isCell: boolean
   ) {}
 
-  written(): string {
+  markdown(): string {
     while (this._at < this._text.length) {
-      const found = at(PLAIN, this._text, this._at);
-      if (found !== null) {
-        this._write(found[0], found[0].length);
+      const match = at(PLAIN, this._text, this._at);
+      if (match !== null) {
+        this._write(match[0], match[0].length);
       } else {
         this._mark(this._text[this._at] ?? '');
       }
@@ -102,9 +102,9 @@ class CopiedInline {
     }
   }
 
-  private _write(written: string, taken: number): void {
-    this._out.push(written);
-    this._at += taken;
+  private _write(markdown: string, length: number): void {
+    this._out.push(markdown);
+    this._at += length;
   }
 
   private _backslash(): void {
@@ -120,12 +120,12 @@ class CopiedInline {
     if (following === '$') {
       this._write(this._dollars(1), 2);
     } else if (following === '\\') {
-      this._write(apart(92), 2);
+      this._write(spanOf(92), 2);
     } else if (following !== '' && '()[]`<>!&{}'.includes(following)) {
       this._write(`&#${following.charCodeAt(0)};`, 2);
     } else if (/[A-Za-z]/.test(following)) {
       const isEnvironment = at(new RegExp(ENVIRONMENT, 'y'), this._text, this._at) !== null;
-      this._write(isEnvironment ? apart(92) : '\\', 1);
+      this._write(isEnvironment ? spanOf(92) : '\\', 1);
     } else {
       this._write(`\\${following}`, 1 + following.length);
     }
@@ -142,9 +142,9 @@ class CopiedInline {
       return;
     }
     let code = this._text.slice(this._at + size, end);
-    const taken = end + size - this._at;
+    const length = end + size - this._at;
     if (!CODE_RISK.test(code) && (this._keepsDollar || !code.includes('$'))) {
-      this._write(this._text.slice(this._at, end + size), taken);
+      this._write(this._text.slice(this._at, end + size), length);
       return;
     }
     code = code.replaceAll('\n', ' ');
@@ -152,16 +152,16 @@ class CopiedInline {
     if (/[^ ]/.test(code) && code.startsWith(' ') && code.endsWith(' ')) {
       code = code.slice(1, -1);
     }
-    this._write(`<code>${encoded(code)}</code>`, taken);
+    this._write(`<code>${encoded(code)}</code>`, length);
   }
 
   private _endOfCode(size: number): number | null {
     if (this._runs === null) {
       this._runs = new Map();
-      for (const found of this._text.matchAll(/`+/g)) {
-        const places = this._runs.get(found[0].length) ?? [];
-        places.push(found.index);
-        this._runs.set(found[0].length, places);
+      for (const match of this._text.matchAll(/`+/g)) {
+        const places = this._runs.get(match[0].length) ?? [];
+        places.push(match.index);
+        this._runs.set(match[0].length, places);
       }
       this._runs.forEach(places => places.reverse());
     }
@@ -187,7 +187,7 @@ class CopiedInline {
   }
 
   private _dollars(count: number): string {
-    return this._keepsDollar && count === 1 ? '$' : apart(36).repeat(count);
+    return this._keepsDollar && count === 1 ? '$' : spanOf(36).repeat(count);
   }
 
   private _endOfDollar(): number | null {
@@ -235,19 +235,19 @@ class CopiedInline {
 
   /** Find a mark without a backslash before it. */
   private _find(mark: string, start: number, escape = '\\'): number | null {
-    const seen = this._seen.get(mark);
-    if (seen !== undefined && seen.begun <= start) {
-      if (seen.found === null || start <= seen.found) {
-        return seen.found;
+    const search = this._searches.get(mark);
+    if (search !== undefined && search.start <= start) {
+      if (search.end === null || start <= search.end) {
+        return search.end;
       }
     }
     let place = start;
     while (place < this._text.length && !this._text.startsWith(mark, place)) {
       place += this._text[place] === escape ? 2 : 1;
     }
-    const found = place < this._text.length ? place : null;
-    this._seen.set(mark, { begun: start, found });
-    return found;
+    const end = place < this._text.length ? place : null;
+    this._searches.set(mark, { start, end });
+    return end;
   }
 
   private _maths(opener: string, closer: string, start: number, end: number): void {
@@ -268,34 +268,34 @@ class CopiedInline {
       this._write(`[${address[1]}](${address[1]})`, address[0].length);
       return;
     }
-    const found = at(TAG, this._text, this._at);
-    const name = found?.[2]?.toLowerCase() ?? '';
-    if (found === null || !TAGS.includes(name)) {
+    const match = at(TAG, this._text, this._at);
+    const name = match?.[2]?.toLowerCase() ?? '';
+    if (match === null || !TAGS.includes(name)) {
       this._write('&lt;', 1);
     } else if (VOID.has(name)) {
-      this._write(`<${name}>`, found[0].length);
-    } else if (found[1] === '/') {
-      this._closing(name, found[0]);
+      this._write(`<${name}>`, match[0].length);
+    } else if (match[1] === '/') {
+      this._closing(name, match[0]);
     } else {
-      this._opening(name, found[0]);
+      this._opening(name, match[0]);
     }
   }
 
   private _opening(name: string, source: string): void {
-    if (this._opened.length < MAX_TAGS) {
-      this._opened.push({ name, place: this._out.length });
+    if (this._openTags.length < MAX_TAGS) {
+      this._openTags.push({ name, place: this._out.length });
     }
     this._write(escapedTag(source), source.length);
   }
 
   private _closing(name: string, source: string): void {
-    if (!this._opened.some(opened => opened.name === name)) {
+    if (!this._openTags.some(tag => tag.name === name)) {
       this._write(escapedTag(source), source.length);
       return;
     }
-    for (let opened = this._opened.pop(); opened !== undefined; opened = this._opened.pop()) {
-      if (opened.name === name) {
-        this._out[opened.place] = `<${name}>`;
+    for (let tag = this._openTags.pop(); tag !== undefined; tag = this._openTags.pop()) {
+      if (tag.name === name) {
+        this._out[tag.place] = `<${name}>`;
         break;
       }
     }
@@ -304,21 +304,21 @@ class CopiedInline {
 
   /** Write a letter's character reference as the letter, because it could be part of a name. */
   private _entity(): void {
-    const found = at(NUMBER, this._text, this._at);
-    if (found === null) {
+    const match = at(NUMBER, this._text, this._at);
+    if (match === null) {
       this._write('&', 1);
       return;
     }
-    const [source, decimal, hexadecimal, name] = found;
-    const named = name === 'dollar' ? 36 : 92;
+    const [source, decimal, hexadecimal, name] = match;
+    const namedCode = name === 'dollar' ? 36 : 92;
     const code =
       decimal !== undefined
         ? parseInt(decimal, 10)
         : hexadecimal !== undefined
           ? parseInt(hexadecimal, 16)
-          : named;
+          : namedCode;
     if (code === 36 || code === 92) {
-      this._write(apart(code), source.length);
+      this._write(spanOf(code), source.length);
     } else if (/[A-Za-z]/.test(String.fromCharCode(code))) {
       this._write(String.fromCharCode(code), source.length);
     } else {
@@ -331,11 +331,11 @@ class CopiedInline {
       this._write('!', 1);
       return;
     }
-    const found = at(PICTURE, this._text, this._at);
+    const match = at(PICTURE, this._text, this._at);
     const isAlone = this._text[this._at - 1] !== '!';
-    if (found === null || !isAlone) {
+    if (match === null || !isAlone) {
       this._write('&#33;', 1);
-    } else if (/[^ \t]/.test(found[1] ?? '')) {
+    } else if (/[^ \t]/.test(match[1] ?? '')) {
       this._write('', 1); // a link instead of the picture
     } else {
       this._write('[picture', 2);
@@ -352,13 +352,13 @@ class CopiedInline {
       this._write('&#93;:', 2);
       return;
     }
-    const found = at(BRACKETED, this._text, this._at + 2);
-    if (found !== null) {
-      const address = (found[1] ?? '').replace(
+    const match = at(BRACKETED, this._text, this._at + 2);
+    if (match !== null) {
+      const address = (match[1] ?? '').replace(
         /[ ()"'`$!\[\]{}]/g,
-        one => `%${one.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`
+        char => `%${char.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`
       );
-      const end = this._at + 2 + found[0].length;
+      const end = this._at + 2 + match[0].length;
       this._write(`]${following}${following === ':' ? ' ' : ''}${address}`, 0);
       this._at = end;
     } else if (at(SAFE_ADDRESS, this._text, this._at + 2) !== null) {
@@ -383,12 +383,12 @@ class CopiedInline {
   private _at = 0;
   private readonly _out: string[] = [];
   /** Opening tags without their closing tag yet: the name, and the place in `_out`. */
-  private readonly _opened: { readonly name: string; readonly place: number }[] = [];
+  private readonly _openTags: { readonly name: string; readonly place: number }[] = [];
   private _runs: Map<number, number[]> | null = null;
   /** From where a mark was searched, and where it was found, so that no text is searched twice. */
-  private readonly _seen = new Map<
+  private readonly _searches = new Map<
     string,
-    { readonly begun: number; readonly found: number | null }
+    { readonly start: number; readonly end: number | null }
   >();
   private _effort = 0;
 }

@@ -14,6 +14,6 @@ export function asCode(text: string): string {
 }
 
 /** Count what a renderer compares with the rest of its paragraph: marks and our own tags. */
-export function countEmphasis(written: string): number {
-  return written.match(MARK)?.length ?? 0;
+export function countEmphasis(markdown: string): number {
+  return markdown.match(MARK)?.length ?? 0;
 }

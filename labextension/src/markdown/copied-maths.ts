@@ -15,21 +15,21 @@ export function maths(source: string): string {
   const content = source
     .replaceAll('<', '\\lt ')
     .replace(COMMAND, () => `\\${JOINER}`)
-    .replace(/!(?=\[)|\](?=[(:{])|\)(?=\{)|&(?=[#A-Za-z])/g, found => `${found} `)
-    .replace(/\\\\(?=[()[\]])/g, found => `${found} `);
+    .replace(/!(?=\[)|\](?=[(:{])|\)(?=\{)|&(?=[#A-Za-z])/g, mark => `${mark} `)
+    .replace(/\\\\(?=[()[\]])/g, mark => `${mark} `);
   return areEnvironmentsClosed(content)
     ? content
     : content.replace(/\\(?=(?:begin|end)(?![A-Za-z]))/g, () => `\\${JOINER}`);
 }
 
 function areEnvironmentsClosed(content: string): boolean {
-  const opened: string[] = [];
+  const names: string[] = [];
   for (const [, mark, name = ''] of content.matchAll(new RegExp(ENVIRONMENT, 'g'))) {
     if (mark === 'begin') {
-      opened.push(name);
-    } else if (opened.pop() !== name) {
+      names.push(name);
+    } else if (names.pop() !== name) {
       return false;
     }
   }
-  return opened.length === 0;
+  return names.length === 0;
 }

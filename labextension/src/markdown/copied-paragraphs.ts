@@ -1,5 +1,5 @@
 /** The lines of a paragraph, an item, a heading or a table of a harmless copy (see `copies.ts`). Pure. */
-import { inline, sealed } from './copied-inlines';
+import { inline, seal } from './copied-inlines';
 import { MAX_MARKS, asCode, countEmphasis } from './copied-marks';
 
 const FRONT = /^[ \t]*(?:[-*+][ \t]|[0-9]{1,9}[.)][ \t]|#{1,6}[ \t]|>|\|)/;
@@ -74,8 +74,8 @@ export class Paragraphs {
       this._count = 0;
     }
     const text = segment.join('\n');
-    const written = this._bounded(text, false);
-    if (written === null) {
+    const markdown = this._bounded(text, false);
+    if (markdown === null) {
       this._count = before;
       return asCode(text);
     }
@@ -85,7 +85,7 @@ export class Paragraphs {
     } else if (isFirst) {
       this._next = { ...this._next, isOrdered: false };
     }
-    return written;
+    return markdown;
   }
 
   /** Write the cells of a row, which begins a paragraph if the table is one. */
@@ -99,22 +99,22 @@ export class Paragraphs {
 
   /** Write a text; null if its paragraph would have too many marks. */
   private _bounded(text: string, isCell: boolean): string | null {
-    const written = inline(text, this._keepsDollar, isCell);
-    const marks = countEmphasis(written);
+    const markdown = inline(text, this._keepsDollar, isCell);
+    const marks = countEmphasis(markdown);
     if (this._count + marks > MAX_MARKS) {
       return null;
     }
     this._count += marks;
-    return written;
+    return markdown;
   }
 
   /** The bounds of the next item if this line begins one. */
   private _item(line: string): NextItem | null {
-    const found = ITEM.exec(line);
-    if (found === null || (this._quotes !== null && this._quotes !== quotesOf(found[1] ?? ''))) {
+    const match = ITEM.exec(line);
+    if (match === null || (this._quotes !== null && this._quotes !== quotesOf(match[1] ?? ''))) {
       return null;
     }
-    const [, , before = '', number] = found;
+    const [, , before = '', number] = match;
     const blanks = widthOf(before);
     const isOrdered = number !== undefined;
     const { furthest } = this._next;
@@ -142,7 +142,7 @@ function widthOf(blanks: string): number {
 export function chunk(lines: readonly string[], paragraphs: Paragraphs): string {
   if (lines.some(line => line.includes('|') && DELIMITERS.test(line))) {
     const head = headOfTable(lines);
-    return sealed(lines.map((row, at) => paragraphs.writeRow(row, at >= head)).join('\n'));
+    return seal(lines.map((row, at) => paragraphs.writeRow(row, at >= head)).join('\n'));
   }
   const segments: string[][] = [];
   for (const line of lines) {
@@ -153,7 +153,7 @@ export function chunk(lines: readonly string[], paragraphs: Paragraphs): string 
       last.push(line);
     }
   }
-  return sealed(segments.map(each => paragraphs.write(each)).join('\n'));
+  return seal(segments.map(each => paragraphs.write(each)).join('\n'));
 }
 
 /** The index of a table's first row; that of no line if every renderer sees none. */

@@ -8,23 +8,23 @@ export function visible(text: string): string {
   return text
     .replace(/\r\n?/g, '\n')
     .replace(/[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g, '\ufffd')
-    .replace(/[\u0000-\u0008\u000b-\u001f]/g, found =>
-      String.fromCharCode(0x2400 + found.charCodeAt(0))
+    .replace(/[\u0000-\u0008\u000b-\u001f]/g, control =>
+      String.fromCharCode(0x2400 + control.charCodeAt(0))
     )
     .replace(/[\u007f-\u009f\u2028\u2029]/g, '\ufffd');
 }
 
 /** Write a text that is no Markdown (a name, a title) as one line of harmless Markdown. */
 export function oneLine(text: string): string {
-  return stripped(visible(text).replace(/[ \t\n]+/g, ' '), ' ')
-    .replace(SPECIAL, written)
+  return strip(visible(text).replace(/[ \t\n]+/g, ' '), ' ')
+    .replace(SPECIAL, escapeMark)
     .replace(FRONT_MARK, (_, digits: string, mark: string) => `${digits}\\${mark}`);
 }
 
-function written(mark: string): string {
+function escapeMark(mark: string): string {
   const code = mark.charCodeAt(0);
   if (mark === '$' || mark === '\\') {
-    return apart(code);
+    return spanOf(code);
   }
   return '*_#~|'.includes(mark) ? `\\${mark}` : `&#${code};`;
 }
@@ -42,7 +42,7 @@ export function isEmpty(line: string): boolean {
 }
 
 /** Remove characters from both ends. */
-export function stripped(text: string, characters: string): string {
+export function strip(text: string, characters: string): string {
   let start = 0;
   while (start < text.length && characters.includes(text[start] ?? '')) {
     start += 1;
@@ -64,20 +64,20 @@ export function stripEnd(line: string): string {
 }
 
 /** Write a dollar or a backslash so that it begins no formula, in any renderer or in the page. */
-export function apart(code: number): string {
+export function spanOf(code: number): string {
   return `<span>&#${code};</span>`;
 }
 
 /** Write a tag as text. */
 export function escapedTag(source: string): string {
-  return source.replace(/[<&`$!\[\]\\{}]/g, found => `&#${found.charCodeAt(0)};`);
+  return source.replace(/[<&`$!\[\]\\{}]/g, mark => `&#${mark.charCodeAt(0)};`);
 }
 
 /** Write a text in HTML so that no renderer finds Markdown, maths or HTML in it. */
 export function encoded(text: string): string {
-  return text.replace(/[^A-Za-z0-9 ]/g, found => {
-    const code = found.charCodeAt(0);
-    return code < 128 ? `&#${code};` : found;
+  return text.replace(/[^A-Za-z0-9 ]/g, char => {
+    const code = char.charCodeAt(0);
+    return code < 128 ? `&#${code};` : char;
   });
 }
 

@@ -8,10 +8,10 @@
  *
  * The twin of `jupyter_chat_stream/shared/markdown/copies.py`: both write the same (`tests/vectors/copies`).
  */
-import { sealedApart } from './copied-inlines';
+import { sealAlone } from './copied-inlines';
 import { RISKY_COMMAND } from './copied-maths';
 import { Headings, Paragraphs, chunk, countMarks, shallow } from './copied-paragraphs';
-import { blanksOf, encoded, isEmpty, stripEnd, stripped, visible } from './copied-texts';
+import { blanksOf, encoded, isEmpty, stripEnd, strip, visible } from './copied-texts';
 
 const FENCE = /^( {0,3})(`{3,}|~{3,})([^\n]*)$/;
 const NESTED = /^((?:[ \t]|>|[-*+][ \t]|[0-9]{1,9}[.)][ \t])*)(`{3,}|~{3,})([^\n]*)$/;
@@ -44,25 +44,25 @@ const CUT = '\n\n…';
 
 /** Rewrite Markdown so that it is harmless in every renderer. Every character stays visible. */
 export function harmless(text: string): string {
-  return new Copy(visible(text).split('\n')).written();
+  return new Copy(visible(text).split('\n')).markdown();
 }
 
 /** Rewrite as much of a text's beginning as fits, with `…` at the cut. */
 export function harmlessStart(text: string, mostBytes: number): string {
   const source = new TextEncoder().encode(visible(text));
-  const room = mostBytes - bytesOf(CUT);
-  let size = Math.min(room, source.length);
+  const maxBytes = mostBytes - bytesOf(CUT);
+  let size = Math.min(maxBytes, source.length);
   while (size > 0) {
     let end = size;
     while (((source[end] ?? 0) & 0xc0) === 0x80) {
       end -= 1;
     }
     const start = harmless(new TextDecoder().decode(source.subarray(0, end)));
-    const taken = bytesOf(start);
-    if (taken <= room) {
+    const bytes = bytesOf(start);
+    if (bytes <= maxBytes) {
       return size === source.length ? start : `${start}${CUT}`;
     }
-    size = Math.min(size - 64, Math.floor((size * room) / taken));
+    size = Math.min(size - 64, Math.floor((size * maxBytes) / bytes));
   }
   return '…';
 }
@@ -78,14 +78,14 @@ class Copy {
     this._marks = new Paragraphs(this._keepsDollar);
   }
 
-  written(): string {
+  markdown(): string {
     while (this._at < this._lines.length) {
       this._block();
     }
     for (; this._folds > 0; this._folds -= 1) {
-      this._apart(['</details>']);
+      this._writeBlock(['</details>']);
     }
-    return stripped(this._out.join('\n'), '\n');
+    return strip(this._out.join('\n'), '\n');
   }
 
   private _block(): void {
@@ -105,7 +105,7 @@ class Copy {
   }
 
   /** Write lines between empty ones, so that every renderer recognises a block. */
-  private _apart(lines: readonly string[]): void {
+  private _writeBlock(lines: readonly string[]): void {
     if ((this._out.at(-1) ?? '') !== '') {
       this._out.push('');
     }
@@ -116,9 +116,9 @@ class Copy {
   }
 
   private _fence(line: string): boolean {
-    const found = FENCE.exec(line);
-    if (found !== null && !(found[1] !== '' && this._isInList) && isFence(found)) {
-      this._topFence((found[1] ?? '').length, found[2] ?? '', found[3] ?? '');
+    const match = FENCE.exec(line);
+    if (match !== null && !(match[1] !== '' && this._isInList) && isFence(match)) {
+      this._topFence((match[1] ?? '').length, match[2] ?? '', match[3] ?? '');
       return true;
     }
     const nested = NESTED.exec(line);
@@ -141,14 +141,14 @@ class Copy {
   }
 
   private _writeCode(code: readonly string[], info: string): void {
-    const named = LANGUAGE.exec(info)?.[1] ?? '';
-    const language = named.toLowerCase().includes('mermaid') ? '' : named; // it would be run
+    const name = LANGUAGE.exec(info)?.[1] ?? '';
+    const language = name.toLowerCase().includes('mermaid') ? '' : name; // it would be run
     let longest = 0;
     for (const [run] of code.join('\n').matchAll(/`+/g)) {
       longest = Math.max(longest, run.length);
     }
     const fence = '`'.repeat(Math.max(3, longest + 1));
-    this._apart([`${fence}${language}`, ...code, fence]);
+    this._writeBlock([`${fence}${language}`, ...code, fence]);
   }
 
   /** Keep a fence in a list or a quote if it is harmless as text, too; else write it as HTML. */
@@ -226,30 +226,30 @@ class Copy {
       return false;
     }
     const source = [first.slice(2), ...this._lines.slice(this._at + 1, end + 1)].join('\n');
-    const content = stripped(stripEnd(source).slice(0, -2), ' \t\n');
+    const content = strip(stripEnd(source).slice(0, -2), ' \t\n');
     if (content === '' || content.includes('`') || content.includes('$$')) {
       return false;
     }
     // It is treated like a paragraph, so that `inline` decides which parts may stay.
-    this._apart([sealedApart(`${opener}${content}${closer}`)]);
+    this._writeBlock([sealAlone(`${opener}${content}${closer}`)]);
     this._at = end + 1;
     return true;
   }
 
   private _fold(line: string): boolean {
     if (HR.test(line)) {
-      this._apart(['<hr>']);
+      this._writeBlock(['<hr>']);
       this._at += 1;
       return true;
     }
-    const found = DETAILS.exec(line);
-    if (found !== null && this._folds < MAX_FOLDS) {
+    const match = DETAILS.exec(line);
+    if (match !== null && this._folds < MAX_FOLDS) {
       this._folds += 1;
       this._isInList = false;
-      this._lines[this._at] = line.slice(found[0].length);
+      this._lines[this._at] = line.slice(match[0].length);
       const summary = this._summary();
-      const opened = OPEN.test(found[1] ?? '') ? ' open' : '';
-      this._apart([`<details${opened}>${summary}`]);
+      const attribute = OPEN.test(match[1] ?? '') ? ' open' : '';
+      this._writeBlock([`<details${attribute}>${summary}`]);
       return true;
     }
     const closing = this._folds > 0 ? DETAILS_END.exec(line) : null;
@@ -260,7 +260,7 @@ class Copy {
     if (!isEmpty(before)) {
       this._out.push(chunk([before], this._paragraphs()));
     }
-    this._apart(['</details>']);
+    this._writeBlock(['</details>']);
     this._folds -= 1;
     this._isInList = false;
     this._at += 1;
@@ -273,11 +273,11 @@ class Copy {
     while (at < this._lines.length && isEmpty(this._line(at))) {
       at += 1;
     }
-    const found = SUMMARY.exec(this._line(at));
-    if (found === null) {
+    const match = SUMMARY.exec(this._line(at));
+    if (match === null) {
       return '';
     }
-    let text = this._line(at).slice(found[0].length);
+    let text = this._line(at).slice(match[0].length);
     let end = at;
     let closing = SUMMARY_END.exec(text);
     while (closing === null) {
@@ -289,10 +289,10 @@ class Copy {
       text = `${text}\n${this._line(end)}`;
       closing = SUMMARY_END.exec(text);
     }
-    const inner = stripped(text.slice(0, closing.index).replace(/[ \t\n]+/g, ' '), ' ');
+    const inner = strip(text.slice(0, closing.index).replace(/[ \t\n]+/g, ' '), ' ');
     this._lines[end] = text.slice(closing.index + closing[0].length);
     this._at = end;
-    return `<summary>${sealedApart(inner)}</summary>`;
+    return `<summary>${sealAlone(inner)}</summary>`;
   }
 
   private _paragraph(): void {
@@ -352,14 +352,14 @@ class Copy {
   private readonly _noEnd = new Map<string, number>();
 }
 
-function isFence(found: RegExpExecArray): boolean {
-  const [, front = '', marks = '', info = ''] = found;
-  const isNear = front.length <= MAX_FRONT && shallow(found[0]) === found[0];
+function isFence(match: RegExpExecArray): boolean {
+  const [, front = '', marks = '', info = ''] = match;
+  const isNear = front.length <= MAX_FRONT && shallow(match[0]) === match[0];
   return isNear && !(marks.startsWith('`') && info.includes('`'));
 }
 
 function closes(line: string, marks: string): boolean {
-  const text = stripped(line, ' \t');
+  const text = strip(line, ' \t');
   return text.length >= marks.length && (marks.startsWith('`') ? /^`*$/ : /^~*$/).test(text);
 }
 
@@ -370,8 +370,8 @@ function outdented(line: string, indent: number): string {
 /** A line without the marks around its fence; null if the line is outside of the fence. */
 function within(source: string, quotes: number, indent: number): string | null {
   if (quotes > 0) {
-    const found = new RegExp(`^(?:[ \\t]{0,3}>){${quotes}} ?`).exec(source);
-    return found === null ? null : source.slice(found[0].length);
+    const match = new RegExp(`^(?:[ \\t]{0,3}>){${quotes}} ?`).exec(source);
+    return match === null ? null : source.slice(match[0].length);
   }
   const line = source.replaceAll('\t', '    ');
   const blanks = blanksOf(line);

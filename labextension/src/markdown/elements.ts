@@ -31,15 +31,15 @@ export function inlineTag(state: StateInline, isSilent: boolean): boolean {
     return false;
   }
   TAG.lastIndex = state.pos;
-  const found = TAG.exec(state.src);
-  const name = found?.[2]?.toLowerCase() ?? '';
-  if (found === null || !INLINE.has(name) || TAG.lastIndex > state.posMax) {
+  const match = TAG.exec(state.src);
+  const name = match?.[2]?.toLowerCase() ?? '';
+  if (match === null || !INLINE.has(name) || TAG.lastIndex > state.posMax) {
     return false;
   }
   if (!isSilent) {
     const token = state.push('tag', name, 0);
-    token.content = found[0];
-    token.info = found[1] === '/' ? 'close' : 'open';
+    token.content = match[0];
+    token.info = match[1] === '/' ? 'close' : 'open';
   }
   state.pos = TAG.lastIndex;
   return true;
@@ -52,18 +52,18 @@ export function details(
   endLine: number,
   isSilent: boolean
 ): boolean {
-  const found = isIndented(state, startLine) ? null : DETAILS.exec(lineText(state, startLine));
-  if (found === null) {
+  const match = isIndented(state, startLine) ? null : DETAILS.exec(lineText(state, startLine));
+  if (match === null) {
     return false;
   }
   if (isSilent) {
     return true;
   }
-  const end = endOfDetails(state, startLine, endLine, found[0].length);
+  const end = endOfDetails(state, startLine, endLine, match[0].length);
   const open = state.push('details_open', 'details', 1);
   open.map = [startLine, end.next];
-  open.info = /\sopen(?=[\s=]|$)/i.test(found[1] ?? '') ? 'open' : '';
-  readFold(state, startLine, end, found[0].length);
+  open.info = /\sopen(?=[\s=]|$)/i.test(match[1] ?? '') ? 'open' : '';
+  readFold(state, startLine, end, match[0].length);
   state.push('details_close', 'details', -1);
   state.line = end.next;
   return true;
@@ -126,7 +126,7 @@ function fenceAfter(line: string, open: string | null): string | null {
 /** Read a fold's summary and blocks, with the tags cut off the first and the last line. */
 function readFold(state: StateBlock, startLine: number, end: FoldEnd, mark: number): void {
   const last = end.content - 1;
-  const kept = {
+  const outer = {
     bMark: state.bMarks[startLine] ?? 0,
     tShift: state.tShift[startLine] ?? 0,
     eMark: state.eMarks[last] ?? 0,
@@ -137,18 +137,18 @@ function readFold(state: StateBlock, startLine: number, end: FoldEnd, mark: numb
     state.bMarks[line] = position;
     state.tShift[line] = state.skipSpaces(position) - position;
   };
-  shift(startLine, kept.bMark + kept.tShift + mark);
+  shift(startLine, outer.bMark + outer.tShift + mark);
   state.eMarks[last] = end.eMark;
   state.lineMax = end.content;
   state.parentType = 'details';
   const first = readSummary(state, startLine, end.content, shift);
   state.md.block.tokenize(state, first.line, end.content);
   first.restore();
-  state.bMarks[startLine] = kept.bMark;
-  state.tShift[startLine] = kept.tShift;
-  state.eMarks[last] = kept.eMark;
-  state.lineMax = kept.lineMax;
-  state.parentType = kept.parentType;
+  state.bMarks[startLine] = outer.bMark;
+  state.tShift[startLine] = outer.tShift;
+  state.eMarks[last] = outer.eMark;
+  state.lineMax = outer.lineMax;
+  state.parentType = outer.parentType;
 }
 
 /** Read `<summary>…</summary>` at the beginning of a fold; the rest of its line is a block. */
@@ -158,26 +158,26 @@ function readSummary(
   endLine: number,
   shift: (line: number, position: number) => void
 ): { readonly line: number; readonly restore: () => void } {
-  const nothing = { line: startLine, restore: (): void => undefined };
+  const noSummary = { line: startLine, restore: (): void => undefined };
   const first = state.skipEmptyLines(startLine);
   if (first >= endLine) {
-    return nothing;
+    return noSummary;
   }
   let after = first;
   while (after < endLine && !state.isEmpty(after)) {
     after += 1;
   }
   const text = state.getLines(first, after, state.blkIndent, false);
-  const found = SUMMARY.exec(text) ?? openSummary(state, text, after);
-  if (found === null) {
-    return nothing;
+  const match = SUMMARY.exec(text) ?? openSummary(state, text, after);
+  if (match === null) {
+    return noSummary;
   }
   state.push('summary_open', 'summary', 1);
   const inline = state.push('inline', '', 0);
-  inline.content = (found[1] ?? '').trim();
+  inline.content = (match[1] ?? '').trim();
   inline.children = [];
   state.push('summary_close', 'summary', -1);
-  const line = first + found[0].split('\n').length - 1;
+  const line = first + match[0].split('\n').length - 1;
   const at = lineText(state, line).toLowerCase().indexOf('</summary');
   const rest = at < 0 ? -1 : state.src.indexOf('>', startOf(state, line) + at) + 1;
   const bMark = state.bMarks[line] ?? 0;
@@ -215,10 +215,10 @@ export function htmlTable(
     return false;
   }
   const env = state.env as DialectEnv & { linesWithoutTableEnd?: Map<string, LineRange> };
-  const without = (env.linesWithoutTableEnd ??= new Map<string, LineRange>());
+  const openRanges = (env.linesWithoutTableEnd ??= new Map<string, LineRange>());
   const container = `${state.level} ${state.blkIndent} ${endLine}`;
-  const known = without.get(container);
-  if (known !== undefined && known.from <= startLine && startLine < known.to) {
+  const range = openRanges.get(container);
+  if (range !== undefined && range.from <= startLine && startLine < range.to) {
     return false;
   }
   let line = startLine;
@@ -229,7 +229,7 @@ export function htmlTable(
   const size = (state.eMarks[Math.min(line, endLine) - 1] ?? 0) - startOf(state, startLine);
   const isHeld = !isClosed && env.isGrowing && line === state.lineMax && size <= MAX_HELD;
   if (!isClosed && !isHeld) {
-    without.set(container, { from: startLine, to: line });
+    openRanges.set(container, { from: startLine, to: line });
     return false;
   }
   if (isSilent) {

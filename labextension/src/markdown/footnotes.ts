@@ -18,20 +18,20 @@ export function footnote(
   endLine: number,
   isSilent: boolean
 ): boolean {
-  const found = isIndented(state, startLine) ? null : DEFINITION.exec(lineText(state, startLine));
-  if (found === null) {
+  const match = isIndented(state, startLine) ? null : DEFINITION.exec(lineText(state, startLine));
+  if (match === null) {
     return false;
   }
   if (isSilent) {
     return true;
   }
-  const label = found[1] ?? '';
+  const label = match[1] ?? '';
   (state.env as DialectEnv).footnotes[labelKey(label)] = true;
   const open = state.push('footnote_open', 'footnote', 1);
   open.info = label;
   const lines: [number, number] = [startLine, startLine + 1];
   open.map = lines;
-  within(state, startLine, found[0].length, () =>
+  within(state, startLine, match[0].length, () =>
     state.md.block.tokenize(state, startLine, endLine)
   );
   lines[1] = state.line;

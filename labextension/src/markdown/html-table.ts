@@ -27,19 +27,19 @@ interface Open {
 export function htmlTableOf(source: string): Block {
   const text: Leaf = { kind: 'leaf', tag: 'p', attributes: {}, source: source.trim() };
   const reader = new TableReader();
-  let done = 0;
-  for (const found of source.matchAll(TAG)) {
-    const [whole, slash = '', name = '', attributes = ''] = found;
+  let last = 0;
+  for (const match of source.matchAll(TAG)) {
+    const [whole, slash = '', name = '', attributes = ''] = match;
     const tag = name.toLowerCase();
-    if (!reader.text(source.slice(done, found.index))) {
+    if (!reader.text(source.slice(last, match.index))) {
       return text;
     }
     if (!(slash === '' ? reader.open(tag, attributes) : reader.close(tag))) {
       return text;
     }
-    done = found.index + whole.length;
+    last = match.index + whole.length;
   }
-  return source.slice(done).trim() === '' ? (reader.table ?? text) : text;
+  return source.slice(last).trim() === '' ? (reader.table ?? text) : text;
 }
 
 /** Builds a table from its tags. Each call returns whether the tags so far can be a table. */
@@ -65,12 +65,12 @@ class TableReader {
     if (tag !== 'table' && !parents.includes(this._parent)) {
       return false;
     }
-    const opened = { tag, attributes: attributesOf(tag, attributes), children: [] };
+    const element = { tag, attributes: attributesOf(tag, attributes), children: [] };
     if (CELLS.has(tag)) {
-      this._cell = opened;
+      this._cell = element;
       this._source = '';
     } else {
-      this._stack.push(opened);
+      this._stack.push(element);
     }
     return true;
   }
@@ -127,17 +127,17 @@ function attributesOf(tag: string, text: string): Attributes {
   if (tag !== 'th' && tag !== 'td') {
     return {};
   }
-  const kept: Record<string, string> = {};
+  const attributes: Record<string, string> = {};
   const align = /\salign\s*=\s*["']?(left|center|right)\b/i.exec(text)?.[1];
   if (align !== undefined) {
-    kept['align'] = align.toLowerCase();
+    attributes['align'] = align.toLowerCase();
   }
   for (const name of ['colspan', 'rowspan']) {
-    const found = new RegExp(`\\s${name}\\s*=\\s*["']?(\\d{1,4})`, 'i').exec(text);
-    const value = Number(found?.[1] ?? '0');
+    const match = new RegExp(`\\s${name}\\s*=\\s*["']?(\\d{1,4})`, 'i').exec(text);
+    const value = Number(match?.[1] ?? '0');
     if (value >= 1) {
-      kept[name] = String(Math.min(value, MAX_SPAN));
+      attributes[name] = String(Math.min(value, MAX_SPAN));
     }
   }
-  return kept;
+  return attributes;
 }

@@ -113,7 +113,7 @@ class Nester {
         this._pop();
       }
     }
-    return joined(this._root.node.children);
+    return joinTexts(this._root.node.children);
   }
 
   private get _top(): StackFrame {
@@ -242,7 +242,7 @@ export function lengthOf(inlines: readonly Inline[]): number {
 }
 
 /** Join neighbouring texts. */
-function joined(nodes: readonly Inline[]): Inline[] {
+function joinTexts(nodes: readonly Inline[]): Inline[] {
   const result: Inline[] = [];
   let texts: string[] = [];
   const flush = (): void => {
@@ -258,7 +258,7 @@ function joined(nodes: readonly Inline[]): Inline[] {
       continue;
     }
     flush();
-    result.push(node.kind === 'element' ? { ...node, children: joined(node.children) } : node);
+    result.push(node.kind === 'element' ? { ...node, children: joinTexts(node.children) } : node);
   }
   flush();
   return result;

@@ -23,21 +23,21 @@ export function mathBlock(
   if (opener !== '$$' && opener !== '\\[') {
     return false;
   }
-  const found = endOfMaths(state, startLine, endLine, OPENERS[opener]);
-  if (found === null) {
+  const end = endOfMaths(state, startLine, endLine, OPENERS[opener]);
+  if (end === null) {
     return false;
   }
   if (isSilent) {
     return true;
   }
-  const source = state.getLines(startLine, found.line + 1, state.blkIndent, false).trim();
-  const isHeld = !found.isClosed && source.length <= MOST_HELD;
+  const source = state.getLines(startLine, end.line + 1, state.blkIndent, false).trim();
+  const isHeld = !end.isClosed && source.length <= MOST_HELD;
   const token = state.push(isHeld ? 'undecided' : 'math_block', 'math', 0);
-  token.content = source.slice(2, found.isClosed ? -2 : undefined).trim();
+  token.content = source.slice(2, end.isClosed ? -2 : undefined).trim();
   token.markup = source;
-  token.info = found.isClosed ? '' : 'open';
-  token.map = [startLine, found.line + 1];
-  state.line = found.line + 1;
+  token.info = end.isClosed ? '' : 'open';
+  token.map = [startLine, end.line + 1];
+  state.line = end.line + 1;
   return true;
 }
 
@@ -130,10 +130,10 @@ function endOfDollar(src: string, pos: number, posMax: number): number {
 function endOf(state: StateInline, closer: string): number {
   const { src, pos, posMax } = state;
   const closers = closersOf(state);
-  const known = closers[closer];
+  const search = closers[closer];
   const close =
-    known !== undefined && known.from <= pos && (known.at < 0 || known.at >= pos + 2)
-      ? known.at
+    search !== undefined && search.from <= pos && (search.at < 0 || search.at >= pos + 2)
+      ? search.at
       : unescapedIndex(src, closer, pos + 2, posMax);
   closers[closer] = { from: pos, at: close };
   if (close < 0) {

@@ -66,17 +66,17 @@ function mayGrow(tag: string, text: string): boolean {
 
 /** Read the text of a block that may grow. */
 export function openInlineNodes(source: string, env: Env): Inline[] {
-  const shown = withoutUndecided(source);
-  const text = shown.trimEnd();
+  const decidedText = withoutUndecided(source);
+  const text = decidedText.trimEnd();
   const mayBeOpen = MARK.test(text.slice(-MOST_EMPHASISED));
   const closers = mayBeOpen ? openMarks(text, env, MOST_EMPHASISED) : '';
-  const plain = inlineNodes(closers === '' ? shown : text, env, MOST_CHARS);
+  const plainNodes = inlineNodes(closers === '' ? decidedText : text, env, MOST_CHARS);
   if (closers === '') {
-    return plain;
+    return plainNodes;
   }
-  const closed = inlineNodes(text + closers, env, MOST_CHARS);
+  const closedNodes = inlineNodes(text + closers, env, MOST_CHARS);
   // Each closing mark and its other half are marks now; else some of them would be seen.
-  return lengthOf(closed) === lengthOf(plain) - closers.length ? closed : plain;
+  return lengthOf(closedNodes) === lengthOf(plainNodes) - closers.length ? closedNodes : plainNodes;
 }
 
 /** The text without what the next characters decide; an open code span gets its closing mark. */
@@ -105,8 +105,11 @@ function withoutOpenEnd(tail: string, masked: string): string {
   if (TASK.test(masked)) {
     return '';
   }
-  const found = [address, ...[REFERENCE, CLOSED_LABEL, OPEN_LABEL].map(held => held.exec(masked))];
-  const places = [maths, ...found.map(one => one?.index ?? -1)].filter(at => at >= 0);
+  const matches = [
+    address,
+    ...[REFERENCE, CLOSED_LABEL, OPEN_LABEL].map(pattern => pattern.exec(masked))
+  ];
+  const places = [maths, ...matches.map(match => match?.index ?? -1)].filter(at => at >= 0);
   const end = Math.min(tail.length, ...places);
   return tail.slice(0, MARKS.exec(masked.slice(0, end))?.index ?? end);
 }
@@ -154,8 +157,9 @@ function endOfCode(text: string, first: number, run: string): number {
 /** Where a formula begins that is open at the end and short; -1 if none is. */
 function openFormula(text: string): number {
   for (let at = 0; at < text.length; at += 1) {
-    const two = text.slice(at, at + 2);
-    const closer = two === '$$' ? '$$' : two === '\\(' ? '\\)' : two === '\\[' ? '\\]' : '';
+    const opener = text.slice(at, at + 2);
+    const closer =
+      opener === '$$' ? '$$' : opener === '\\(' ? '\\)' : opener === '\\[' ? '\\]' : '';
     if (closer !== '') {
       const end = text.indexOf(closer, at + 2);
       if (end < 0) {

@@ -67,7 +67,7 @@ export function inlineTokens(text: string, env: Env): Token[] {
  * The marks that close the emphasis that is open at the end of a text: `**` for `a **b`. Marks that
  * were opened more than `most` characters ago, or within a word, are left open.
  */
-export function openMarks(text: string, env: Env, most: number): string {
+export function openMarks(text: string, env: Env, maxChars: number): string {
   const state = new parser.inline.State(text, parser, env, []);
   parser.inline.tokenize(state);
   parser.inline.ruler2.__rules__.find(({ name }) => name === 'balance_pairs')?.fn(state);
@@ -76,7 +76,7 @@ export function openMarks(text: string, env: Env, most: number): string {
   let closers = '';
   for (const { marker, open, end, token } of [...state.delimiters].reverse()) {
     after += lengths.splice(token).reduce((sum, length) => sum + length, 0);
-    if (after > most) {
+    if (after > maxChars) {
       break;
     }
     if (open && end < 0 && !isInWord(state.tokens, token)) {
@@ -116,25 +116,25 @@ function createParser(): MarkdownIt {
   md.disable(['linkify', 'html_block', 'html_inline']);
   md.validateLink = address => {
     // Browsers ignore these characters in an address, so they must not hide its scheme.
-    const bare = address.trim().replace(/[\u0000-\u0020]/g, '');
-    return isSafePicture(bare) || !FORBIDDEN.test(bare);
+    const plainAddress = address.trim().replace(/[\u0000-\u0020]/g, '');
+    return isSafePicture(plainAddress) || !FORBIDDEN.test(plainAddress);
   };
   md.normalizeLinkText = text => text;
   withCjk(md);
-  const everywhere = ['paragraph', 'reference', 'blockquote', 'list'];
-  md.block.ruler.before('fence', 'math_block', mathBlock, { alt: everywhere });
-  md.block.ruler.before('heading', 'details', bounded(details), { alt: everywhere });
-  md.block.ruler.before('heading', 'html_table', htmlTable, { alt: everywhere });
+  const alt = ['paragraph', 'reference', 'blockquote', 'list'];
+  md.block.ruler.before('fence', 'math_block', mathBlock, { alt });
+  md.block.ruler.before('heading', 'details', bounded(details), { alt });
+  md.block.ruler.before('heading', 'html_table', htmlTable, { alt });
   md.block.ruler.before('reference', 'footnote', bounded(footnote), {
     alt: ['paragraph', 'reference']
   });
   for (const name of ['blockquote', 'list'] as const) {
-    const rule = md.block.ruler.__rules__.find(known => known.name === name);
+    const rule = md.block.ruler.__rules__.find(other => other.name === name);
     if (rule !== undefined) {
       md.block.ruler.at(name, bounded(rule.fn), { alt: rule.alt });
     }
   }
-  const table = md.block.ruler.__rules__.find(known => known.name === 'table');
+  const table = md.block.ruler.__rules__.find(other => other.name === 'table');
   if (table !== undefined) {
     md.block.ruler.at('table', withSurplusCells(table.fn), { alt: table.alt });
   }

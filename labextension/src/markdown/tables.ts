@@ -3,14 +3,14 @@ import { type BlockRule, lineText } from './nesting';
 
 export function withSurplusCells(rule: BlockRule): BlockRule {
   return (state, startLine, endLine, isSilent) => {
-    const begun = state.tokens.length;
+    const start = state.tokens.length;
     if (!rule(state, startLine, endLine, isSilent)) {
       return false;
     }
     if (isSilent) {
       return true;
     }
-    const tokens = state.tokens.splice(begun);
+    const tokens = state.tokens.splice(start);
     let columns = 0;
     let cells = 0;
     let line = 0;

@@ -51,14 +51,14 @@ const TASK = /^\[([ xX])\][ \t\n]+(?=\S)/;
 
 /** The blocks of the outermost level. */
 export function placedBlocks(tokens: readonly Token[]): PlacedBlock[] {
-  const placed: PlacedBlock[] = [];
+  const blocks: PlacedBlock[] = [];
   const reader = { tokens, at: 0 };
   while (reader.at < tokens.length) {
     const token = reader.at;
     const line = tokens[token]?.map?.[0] ?? 0;
-    placed.push({ block: readBlock(reader), line, token });
+    blocks.push({ block: readBlock(reader), line, token });
   }
-  return placed;
+  return blocks;
 }
 
 interface Reader {
@@ -126,10 +126,10 @@ function readOpened(reader: Reader, open: Token): Block {
 /** Turn the `[ ]` at the beginning of a list item into a checkbox. */
 function markTask(children: Block[]): void {
   const [first] = children;
-  const found = first?.kind === 'leaf' ? TASK.exec(first.source) : null;
-  if (first?.kind === 'leaf' && found !== null) {
-    const attributes = { task: found[1] === ' ' ? 'open' : 'done' };
-    children[0] = { ...first, attributes, source: first.source.slice(found[0].length) };
+  const match = first?.kind === 'leaf' ? TASK.exec(first.source) : null;
+  if (first?.kind === 'leaf' && match !== null) {
+    const attributes = { task: match[1] === ' ' ? 'open' : 'done' };
+    children[0] = { ...first, attributes, source: first.source.slice(match[0].length) };
   }
 }
 

@@ -115,7 +115,7 @@ function openElsewhere(app: JupyterFrontEnd, isOpenHere: (path: string) => boole
       );
       return connected.map(({ path }) => path);
     },
-    later: (action, delay_ms) => PAGE_CLOCK.later(action, delay_ms)
+    schedule: (action, delay_ms) => PAGE_CLOCK.later(action, delay_ms)
   });
 }
 
@@ -151,7 +151,7 @@ function withProposals(
     offerIn: follower => executor.offerIn(follower),
     moved: state => {
       executor.moved(state);
-      proposals.moved(state);
+      proposals.update(state);
       if (hasOpenRun(state)) {
         onBusy();
       }

@@ -96,7 +96,7 @@ export class Branching extends Store<ReadonlyMap<string, QuestionEdit | null>> {
     if (answer === null) {
       return false;
     }
-    this._options.questions?.edited(message.id, messageIdOf(answer.value));
+    this._options.questions?.onEdit(message.id, messageIdOf(answer.value));
     await this._stopBelow(message);
     return true;
   }

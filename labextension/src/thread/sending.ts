@@ -13,7 +13,7 @@ export interface QuestionListener {
   /** Called when the sending of a question begins. Returns a function that gets the message's id. */
   readonly sending: () => (messageId: string) => void;
   /** Called when a question was edited into a new message. */
-  readonly edited: (from: string, to: string) => void;
+  readonly onEdit: (from: string, to: string) => void;
 }
 
 interface SendingOptions {

@@ -42,8 +42,8 @@ export class RowChanges {
 
   /** The threads whose deletion can still be undone, newest first. */
   get deleting(): readonly ThreadRow[] {
-    const waiting = [...this._deletions.values()].filter(it => it.cancel !== null);
-    return waiting.map(it => it.row).reverse();
+    const waiting = [...this._deletions.values()].filter(deletion => deletion.cancel !== null);
+    return waiting.map(deletion => deletion.row).reverse();
   }
 
   isHidden(id: string): boolean {
@@ -51,9 +51,9 @@ export class RowChanges {
   }
 
   /** A row with the changes that this page is sending. */
-  shown(row: ThreadRow): ThreadRow {
+  withChanges(row: ThreadRow): ThreadRow {
     const changes = this._changes.get(row.id) ?? [];
-    return changes.reduce<ThreadRow>((shown, fields) => ({ ...shown, ...fields }), row);
+    return changes.reduce<ThreadRow>((result, fields) => ({ ...result, ...fields }), row);
   }
 
   /** Send a change of a thread. Returns whether the server has accepted it. */
@@ -70,9 +70,9 @@ export class RowChanges {
       this.problem = explain(error, trans);
       return false;
     } finally {
-      const left = (this._changes.get(id) ?? []).filter(other => other !== fields);
-      if (left.length > 0) {
-        this._changes.set(id, left);
+      const rest = (this._changes.get(id) ?? []).filter(other => other !== fields);
+      if (rest.length > 0) {
+        this._changes.set(id, rest);
       } else {
         this._changes.delete(id);
       }

@@ -15,7 +15,7 @@ import { parseProjects } from '../protocol/parse';
 import { type ListFrame, type Project, type ThreadRow } from '../protocol/records';
 import { AskingThreads } from './asking';
 import { RowChanges } from './changes';
-import { type Listed, PAGE_ROWS, joined, readPage, readPages, replaced } from './pages';
+import { type RowPage, PAGE_ROWS, joinPages, readPage, readPages, replaceRow } from './pages';
 import { ALL_THREADS, type ListFilter, type Match, compareRows, isListed, newerRow } from './rows';
 
 interface ThreadListOptions {
@@ -58,7 +58,7 @@ export class ThreadList {
   constructor(private readonly _options: ThreadListOptions) {
     this.changes = new RowChanges({
       ..._options,
-      onChange: () => this._moved(),
+      onChange: () => this._announceSoon(),
       onRow: row => this._take(row),
       onGone: id => this._forget(id)
     });
@@ -91,7 +91,7 @@ export class ThreadList {
     this._cancelSearch = null;
     if (before.project !== this._filter.project || before.isArchived !== this._filter.isArchived) {
       this._rows.clear();
-      this._found = null;
+      this._result = null;
       void this._reread();
     } else if (this._filter.query === '') {
       this._endSearch();
@@ -110,12 +110,12 @@ export class ThreadList {
     }
     await this._read(
       signal => readPage(this._options.api, { filter: this._filter, before, signal }),
-      (listed, begun) => {
+      (page, startTick) => {
         if (this._isSearch) {
-          this._found = this._found === null ? listed : joined(this._found, listed);
+          this._result = this._result === null ? page : joinPages(this._result, page);
         } else {
-          this._merge(listed.rows, begun);
-          this._rowsEnd = listed.end;
+          this._merge(page.rows, startTick);
+          this._rowsEnd = page.end;
         }
       }
     );
@@ -142,7 +142,7 @@ export class ThreadList {
   }
 
   private _end(): string | null {
-    return this._isSearch ? (this._found?.end ?? null) : this._rowsEnd;
+    return this._isSearch ? (this._result?.end ?? null) : this._rowsEnd;
   }
 
   private _start(): void {
@@ -151,7 +151,7 @@ export class ThreadList {
       receive: frame => this._receive(frame),
       lost: () => {
         this._isLive = false;
-        this._moved();
+        this._announceSoon();
       }
     });
     this._rereadMissed();
@@ -195,16 +195,16 @@ export class ThreadList {
       this._forget(row.id);
       return;
     }
-    const known = this._rows.get(row.id);
-    const newest = known === undefined ? row : newerRow(known, row, false);
+    const oldRow = this._rows.get(row.id);
+    const newest = oldRow === undefined ? row : newerRow(oldRow, row, false);
     this._asking.note(newest);
     if (!isListed(newest, this._filter)) {
       this._rows.delete(row.id);
-    } else if (known !== undefined || newest.pinned || !this._isBeyondEnd(newest)) {
+    } else if (oldRow !== undefined || newest.pinned || !this._isBeyondEnd(newest)) {
       this._rows.set(row.id, newest);
     }
-    this._found = replaced(this._found, newest);
-    this._moved();
+    this._result = replaceRow(this._result, newest);
+    this._announceSoon();
   }
 
   /** Whether a row belongs to a page that was not read yet. */
@@ -215,18 +215,18 @@ export class ThreadList {
 
   private _forget(id: string): void {
     this._asking.forget(id);
-    this._gone.add(id);
-    if (this._gone.size > MAX_GONE) {
-      const [oldest] = this._gone;
-      this._gone.delete(oldest ?? id);
+    this._goneIds.add(id);
+    if (this._goneIds.size > MAX_GONE) {
+      const [oldest] = this._goneIds;
+      this._goneIds.delete(oldest ?? id);
     }
     this._rows.delete(id);
-    this._moved();
+    this._announceSoon();
   }
 
   private _endSearch(): void {
-    const wasSearch = this._found !== null || this._abort !== null;
-    this._found = null;
+    const wasSearch = this._result !== null || this._abort !== null;
+    this._result = null;
     if (wasSearch) {
       this._abort?.abort();
       this._abort = null;
@@ -250,29 +250,29 @@ export class ThreadList {
       void this._readAsking();
     }
     if (this._isSearch) {
-      const count = this._found?.rows.length ?? PAGE_ROWS;
+      const count = this._result?.rows.length ?? PAGE_ROWS;
       await this._read(
         signal => readPages(api, { filter, signal }, count),
-        listed => (this._found = listed)
+        page => (this._result = page)
       );
       return;
     }
     await this._read(
       async signal => {
         const pinned = readPage(api, { filter, before: null, signal, isPinned: true });
-        const [listed, { rows }] = await Promise.all([
+        const [page, { rows }] = await Promise.all([
           readPages(api, { filter, signal }, this._rows.size),
           pinned
         ]);
-        return { ...listed, pinned: rows };
+        return { ...page, pinned: rows };
       },
-      ({ rows, pinned, end }, begun) => {
-        const fresh = [...this._rows.values()].filter(row => this._isFresh(row.id, begun));
-        const known = new Map(this._rows);
+      ({ rows, pinned, end }, startTick) => {
+        const freshRows = [...this._rows.values()].filter(row => this._isFresh(row.id, startTick));
+        const oldRows = new Map(this._rows);
         this._rows.clear();
-        fresh.forEach(row => this._rows.set(row.id, row));
-        this._asking.settle(filter, id => this._isFresh(id, begun));
-        this._merge([...rows, ...pinned], begun, known);
+        freshRows.forEach(row => this._rows.set(row.id, row));
+        this._asking.settle(filter, id => this._isFresh(id, startTick));
+        this._merge([...rows, ...pinned], startTick, oldRows);
         this._rowsEnd = end;
       }
     );
@@ -280,28 +280,28 @@ export class ThreadList {
 
   /** Read the newest threads for those that wait for an answer, because the list shows only a part. */
   private async _readAsking(): Promise<void> {
-    const begun = this._tick;
+    const startTick = this._tick;
     const rows = await this._asking.read(this._options.api);
     if (rows !== null) {
-      this._asking.settle(ALL_THREADS, id => this._isFresh(id, begun));
-      this._merge(rows, begun);
-      this._moved();
+      this._asking.settle(ALL_THREADS, id => this._isFresh(id, startTick));
+      this._merge(rows, startTick);
+      this._announceSoon();
     }
   }
 
-  private async _read<T extends Listed>(
+  private async _read<T extends RowPage>(
     read: (signal: AbortSignal) => Promise<T>,
-    done: (value: T, begun: number) => void
+    apply: (value: T, startTick: number) => void
   ): Promise<void> {
     const abort = new AbortController();
-    const begun = this._tick;
+    const startTick = this._tick;
     this._abort = abort;
     this._isLoading = true;
     this._announce();
     try {
       const value = await read(abort.signal);
       if (this._abort === abort) {
-        done(value, begun);
+        apply(value, startTick);
         this._error = null;
       }
     } catch (error) {
@@ -316,21 +316,21 @@ export class ThreadList {
     }
   }
 
-  private _isFresh(id: string, begun: number): boolean {
-    return (this._freshAt.get(id) ?? -1) > begun;
+  private _isFresh(id: string, startTick: number): boolean {
+    return (this._freshAt.get(id) ?? -1) > startTick;
   }
 
-  /** Add the rows of a response to a request that began at `begun`. */
+  /** Add the rows of a response to a request that began at `startTick`. */
   private _merge(
     rows: readonly ThreadRow[],
-    begun: number,
-    known: ReadonlyMap<string, ThreadRow> = this._rows
+    startTick: number,
+    oldRows: ReadonlyMap<string, ThreadRow> = this._rows
   ): void {
     for (const row of rows) {
-      const mine = known.get(row.id);
-      const newest = mine === undefined ? row : newerRow(mine, row, this._isFresh(row.id, begun));
+      const old = oldRows.get(row.id);
+      const newest = old === undefined ? row : newerRow(old, row, this._isFresh(row.id, startTick));
       this._asking.note(newest);
-      if (!this._gone.has(row.id) && isListed(newest, this._filter)) {
+      if (!this._goneIds.has(row.id) && isListed(newest, this._filter)) {
         this._rows.set(row.id, newest);
       }
     }
@@ -339,15 +339,15 @@ export class ThreadList {
   private _derived(): ListState {
     const { changes } = this;
     // The list does not change until the response to a search arrives.
-    const all = this._found?.rows ?? [...this._rows.values()].sort(compareRows);
+    const all = this._result?.rows ?? [...this._rows.values()].sort(compareRows);
     const isShown = (row: ThreadRow): boolean =>
-      !changes.isHidden(row.id) && !this._gone.has(row.id) && isListed(row, this._filter);
+      !changes.isHidden(row.id) && !this._goneIds.has(row.id) && isListed(row, this._filter);
     return {
       filter: this._filter,
       now_ms: this._options.clock.now(),
-      rows: all.map(row => changes.shown(row)).filter(isShown),
+      rows: all.map(row => changes.withChanges(row)).filter(isShown),
       asking: this._asking.list().filter(({ id }) => !changes.isHidden(id)),
-      matches: this._found?.matches ?? NO_MATCHES,
+      matches: this._result?.matches ?? NO_MATCHES,
       isLoading: this._isLoading,
       hasMore: this._end() !== null,
       isLive: this._isLive,
@@ -359,7 +359,7 @@ export class ThreadList {
   }
 
   /** Call the listeners with the next frame, because many rows may change at once. */
-  private _moved(): void {
+  private _announceSoon(): void {
     if (!this._isAnnouncing) {
       this._isAnnouncing = true;
       this._options.onFrame(() => {
@@ -379,9 +379,9 @@ export class ThreadList {
   private readonly _rows = new Map<string, ThreadRow>();
   private _rowsEnd: string | null = null;
   /** The result of the search; null without a search. */
-  private _found: Listed | null = null;
-  private readonly _gone = new Set<string>();
-  private readonly _asking = new AskingThreads(id => this._gone.has(id));
+  private _result: RowPage | null = null;
+  private readonly _goneIds = new Set<string>();
+  private readonly _asking = new AskingThreads(id => this._goneIds.has(id));
   /** By thread: the number of the socket's last frame about it. */
   private readonly _freshAt = new Map<string, number>();
   private _tick = 0;

@@ -15,7 +15,7 @@ export const PAGE_ROWS = 100;
 const MAX_REREAD_ROWS = 400;
 
 /** The server's rows for a filter, up to `end`. */
-export interface Listed {
+export interface RowPage {
   readonly rows: readonly ThreadRow[];
   readonly matches: ReadonlyMap<string, readonly Match[]>;
   /** The start of the next page; null after the last page. */
@@ -31,7 +31,7 @@ interface PageRequest {
 }
 
 /** Request one page. @throws ApiError */
-export async function readPage(api: Api, request: PageRequest): Promise<Listed> {
+export async function readPage(api: Api, request: PageRequest): Promise<RowPage> {
   const { filter, before, signal, isPinned } = request;
   const query = new URLSearchParams({ limit: String(PAGE_ROWS) });
   const fields: readonly [string, string | null][] = [
@@ -59,25 +59,25 @@ export async function readPages(
   api: Api,
   request: Omit<PageRequest, 'before'>,
   count: number
-): Promise<Listed> {
-  let listed = await readPage(api, { ...request, before: null });
-  while (listed.end !== null && listed.rows.length < Math.min(count, MAX_REREAD_ROWS)) {
-    listed = joined(listed, await readPage(api, { ...request, before: listed.end }));
+): Promise<RowPage> {
+  let page = await readPage(api, { ...request, before: null });
+  while (page.end !== null && page.rows.length < Math.min(count, MAX_REREAD_ROWS)) {
+    page = joinPages(page, await readPage(api, { ...request, before: page.end }));
   }
-  return listed;
+  return page;
 }
 
 /** Join two consecutive pages. */
-export function joined(one: Listed, next: Listed): Listed {
-  const rows = [...one.rows, ...next.rows];
-  return { rows, matches: new Map([...one.matches, ...next.matches]), end: next.end };
+export function joinPages(page: RowPage, next: RowPage): RowPage {
+  const rows = [...page.rows, ...next.rows];
+  return { rows, matches: new Map([...page.matches, ...next.matches]), end: next.end };
 }
 
 /** Replace the row of one thread in a search's result by a newer row. */
-export function replaced(found: Listed | null, row: ThreadRow): Listed | null {
-  return found === null
+export function replaceRow(page: RowPage | null, row: ThreadRow): RowPage | null {
+  return page === null
     ? null
-    : { ...found, rows: found.rows.map(other => (other.id === row.id ? row : other)) };
+    : { ...page, rows: page.rows.map(other => (other.id === row.id ? row : other)) };
 }
 
 const MAX_MATCHES = 3;
@@ -95,16 +95,16 @@ function matchesOf(item: unknown): readonly Match[] {
 }
 
 function rangesOf(value: unknown, length: number): readonly (readonly [number, number])[] {
-  const found: [number, number][] = [];
+  const ranges: [number, number][] = [];
   let end = 0;
   for (const pair of Array.isArray(value) ? (value as readonly unknown[]) : []) {
     const [from, to] = Array.isArray(pair) ? (pair as readonly unknown[]) : [];
     if (typeof from === 'number' && typeof to === 'number') {
       if (from >= end && to > from && to <= length) {
-        found.push([from, to]);
+        ranges.push([from, to]);
         end = to;
       }
     }
   }
-  return found;
+  return ranges;
 }

@@ -28,19 +28,23 @@ export interface Match {
  * The newer of two rows of a thread: the row with the larger seq. A person's marks change without a new
  * seq; with equal seqs, a row is newer that the socket has sent since the request began.
  */
-export function newerRow(known: ThreadRow, received: ThreadRow, isKnownFresh: boolean): ThreadRow {
-  if (known.seq !== received.seq) {
-    return known.seq > received.seq ? known : received;
+export function newerRow(
+  ownRow: ThreadRow,
+  receivedRow: ThreadRow,
+  isOwnFresh: boolean
+): ThreadRow {
+  if (ownRow.seq !== receivedRow.seq) {
+    return ownRow.seq > receivedRow.seq ? ownRow : receivedRow;
   }
-  return isKnownFresh ? known : received;
+  return isOwnFresh ? ownRow : receivedRow;
 }
 
 /** Compare two rows: newest first; rows with equal times in the server's order. */
-export function compareRows(one: ThreadRow, other: ThreadRow): number {
-  if (one.updated_at !== other.updated_at) {
-    return one.updated_at < other.updated_at ? 1 : -1;
+export function compareRows(first: ThreadRow, second: ThreadRow): number {
+  if (first.updated_at !== second.updated_at) {
+    return first.updated_at < second.updated_at ? 1 : -1;
   }
-  return one.id < other.id ? 1 : -1;
+  return first.id < second.id ? 1 : -1;
 }
 
 /** Whether a row passes the filter, apart from the search. */
@@ -96,18 +100,18 @@ export function sections(
     { key: 'month', title: trans.__('Last 30 days'), from_ms: midnight - 30 * DAY_MS },
     { key: 'earlier', title: trans.__('Earlier'), from_ms: -Infinity }
   ];
-  const found = new Map<string, ThreadRow[]>(groups.map(({ key }) => [key, []]));
+  const rowsByKey = new Map<string, ThreadRow[]>(groups.map(({ key }) => [key, []]));
   for (const row of rows) {
     const at_ms = Date.parse(row.updated_at);
     const group = groups.find(({ from_ms }) => at_ms >= from_ms) ?? groups.at(-1);
     if (!row.pinned && group !== undefined) {
-      found.get(group.key)?.push(row);
+      rowsByKey.get(group.key)?.push(row);
     }
   }
   const pinned = rows.filter(row => row.pinned);
   return [
     { key: 'pinned', title: trans.__('Pinned'), rows: pinned },
-    ...groups.map(({ key, title }) => ({ key, title, rows: found.get(key) ?? [] }))
+    ...groups.map(({ key, title }) => ({ key, title, rows: rowsByKey.get(key) ?? [] }))
   ].filter(section => section.rows.length > 0);
 }
 

@@ -29,34 +29,35 @@ export interface CellChange {
   readonly misfit: MisfitReason | Obstacle | null;
 }
 
-/** The changes of a proposal, one for each cell. `known` is null if this page does not know the notebook. */
+/** The changes of a proposal, one for each cell. `notebook` is null if this page does not know it. */
 export function changesOf(
   edits: readonly CellEdit[],
-  known: CheckedCells | null
+  notebook: CheckedCells | null
 ): readonly CellChange[] {
-  const fresh = new Set(edits.filter(edit => edit.op === 'insert').map(edit => edit.cell));
-  const misfits = known === null ? [] : misfitsOf(known, edits);
+  const newIds = new Set(edits.filter(edit => edit.op === 'insert').map(edit => edit.cell));
+  const misfits = notebook === null ? [] : misfitsOf(notebook, edits);
   const numberOf = (cell: string): number | null => {
-    const index = known?.cells.findIndex(({ id }) => id === cell) ?? -1;
+    const index = notebook?.cells.findIndex(({ id }) => id === cell) ?? -1;
     return index < 0 ? null : index + 1;
   };
   return cellsOf(edits).map(cell => {
-    const own = edits.filter(edit => edit.cell === cell);
+    const cellEdits = edits.filter(edit => edit.cell === cell);
     const number = numberOf(cell);
-    const now = number === null ? undefined : known?.cells[number - 1];
-    const place = own.map(edit => ('place' in edit ? edit.place : null)).find(isGiven) ?? null;
-    const beside = place !== null && 'cell' in place ? place.cell : null;
-    const inserted = own.find(edit => edit.op === 'insert');
+    const cellNow = number === null ? undefined : notebook?.cells[number - 1];
+    const place =
+      cellEdits.map(edit => ('place' in edit ? edit.place : null)).find(isGiven) ?? null;
+    const neighbour = place !== null && 'cell' in place ? place.cell : null;
+    const insertion = cellEdits.find(edit => edit.op === 'insert');
     return {
       cell,
-      kind: kindOf(own),
+      kind: kindOf(cellEdits),
       number,
       place,
-      besideNumber: beside === null ? null : numberOf(beside),
-      isBesideNew: beside !== null && fresh.has(beside),
-      type: inserted?.type ?? null,
-      lines: linesOf(own, now === undefined ? null : sourceOf(now)),
-      misfit: known?.obstacle ?? misfits.find(misfit => misfit.cell === cell)?.reason ?? null
+      besideNumber: neighbour === null ? null : numberOf(neighbour),
+      isBesideNew: neighbour !== null && newIds.has(neighbour),
+      type: insertion?.type ?? null,
+      lines: linesOf(cellEdits, cellNow === undefined ? null : sourceOf(cellNow)),
+      misfit: notebook?.obstacle ?? misfits.find(misfit => misfit.cell === cell)?.reason ?? null
     };
   });
 }

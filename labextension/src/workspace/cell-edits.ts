@@ -45,18 +45,18 @@ export function acceptedEdits(
   edits: readonly CellEdit[],
   accepted: ReadonlySet<string>
 ): readonly CellEdit[] {
-  const leftOut = new Map<string, CellPlace>();
-  const kept: CellEdit[] = [];
+  const rejectedPlaces = new Map<string, CellPlace>();
+  const result: CellEdit[] = [];
   for (const edit of edits) {
     const isPlaced = edit.op === 'move' || edit.op === 'insert';
-    const place = isPlaced ? nearest(edit.place, leftOut) : null;
+    const place = isPlaced ? nearest(edit.place, rejectedPlaces) : null;
     if (accepted.has(edit.cell)) {
-      kept.push(isPlaced && place !== null ? { ...edit, place } : edit);
+      result.push(isPlaced && place !== null ? { ...edit, place } : edit);
     } else if (edit.op === 'insert' && place !== null) {
-      leftOut.set(edit.cell, place);
+      rejectedPlaces.set(edit.cell, place);
     }
   }
-  return kept;
+  return result;
 }
 
 /** The place of a new cell names only earlier cells, so one replacement finds an existing cell. */

@@ -68,12 +68,12 @@ const MOST_KEPT = 20;
 /** How many checked files are kept. */
 const MOST_CHECKED = 8;
 
-const known = new WeakMap<NotebookStorage, ClosedNotebooks>();
+const byStorage = new WeakMap<NotebookStorage, ClosedNotebooks>();
 
 /** The closed notebooks of a page: the card of a call can undo the call's change. */
 export function closedNotebooks(storage: NotebookStorage): ClosedNotebooks {
-  const closed = known.get(storage) ?? new ClosedNotebooks(storage);
-  known.set(storage, closed);
+  const closed = byStorage.get(storage) ?? new ClosedNotebooks(storage);
+  byStorage.set(storage, closed);
   return closed;
 }
 
@@ -146,16 +146,16 @@ export class ClosedNotebooks {
 
   /** Whether this page can restore the file as it was before a call. */
   canUndo(callId: string): boolean {
-    return this._kept.has(callId);
+    return this._oldFiles.has(callId);
   }
 
   /** Restore the old file, if nobody has changed the file since the call, and no page has it open. */
   async undo(callId: string): Promise<UndoResult> {
-    const kept = this._kept.get(callId);
-    if (kept === undefined) {
+    const oldFile = this._oldFiles.get(callId);
+    if (oldFile === undefined) {
       return 'changed';
     }
-    const { path, text, last_modified } = kept;
+    const { path, text, last_modified } = oldFile;
     const { isOpenHere, isOpenElsewhere, isInEditor } = this._options;
     const isElsewhere = !isOpenHere(path) && (await isOpenElsewhere(path));
     const now = await this._files.get(path, { content: false });
@@ -166,7 +166,7 @@ export class ClosedNotebooks {
     if (isSame) {
       await this._files.save(path, { type: 'file', format: 'text', content: text });
     }
-    this._kept.delete(callId);
+    this._oldFiles.delete(callId);
     this._tell();
     return isSame ? 'done' : 'changed';
   }
@@ -180,7 +180,7 @@ export class ClosedNotebooks {
       if (!(error instanceof MisfitError)) {
         throw error;
       }
-      file = this._checked.get(path); // the server did not respond: the file may still be the same
+      file = this._checks.get(path); // the server did not respond: the file may still be the same
     }
     if (file === undefined) {
       return { cells: [], isRunning, obstacle: 'unreadable' };
@@ -192,17 +192,17 @@ export class ClosedNotebooks {
 
   private async _readIfChanged(path: string): Promise<CheckedFile> {
     const { last_modified, writable } = await this._get(path, { content: false });
-    const known = this._checked.get(path);
+    const cachedFile = this._checks.get(path);
     let file: CheckedFile;
-    if (known !== undefined && known.last_modified === last_modified) {
-      file = { ...known, writable };
+    if (cachedFile !== undefined && cachedFile.last_modified === last_modified) {
+      file = { ...cachedFile, writable };
     } else {
       const read = await this._get(path);
-      this._checked.delete(path); // its cells may be invalid
+      this._checks.delete(path); // its cells may be invalid
       file = { cells: fileCells(read.content), last_modified: read.last_modified, writable };
     }
-    this._checked.set(path, file);
-    forgetOldest(this._checked, MOST_CHECKED);
+    this._checks.set(path, file);
+    forgetOldest(this._checks, MOST_CHECKED);
     return file;
   }
 
@@ -212,15 +212,15 @@ export class ClosedNotebooks {
     } catch (error) {
       const { status } = fieldsOf(fieldsOf(error)['response']);
       if (status === 400 || status === 404) {
-        this._checked.delete(path); // it is no notebook any more, or it is gone
+        this._checks.delete(path); // it is no notebook any more, or it is gone
       }
       throw new MisfitError('The notebook is not open, and its file could not be read.');
     }
   }
 
   private _keep(callId: string, file: KeptFile): void {
-    this._kept.set(callId, file);
-    forgetOldest(this._kept, MOST_KEPT);
+    this._oldFiles.set(callId, file);
+    forgetOldest(this._oldFiles, MOST_KEPT);
     this._tell();
   }
 
@@ -232,7 +232,7 @@ export class ClosedNotebooks {
   /** By path: the check under way. Bound: one for each path whose card is visible. */
   private readonly _checking = new Map<string, Promise<CheckedCells>>();
   /** By path: the file at its last successful check. Bound: MOST_CHECKED; others are read again. */
-  private readonly _checked = new Map<string, CheckedFile>();
-  private readonly _kept = new Map<string, KeptFile>();
+  private readonly _checks = new Map<string, CheckedFile>();
+  private readonly _oldFiles = new Map<string, KeptFile>();
   private readonly _listeners = new Set<() => void>();
 }

@@ -16,24 +16,28 @@ const MOST_FIELDS = 1_000_000;
 
 /** Compare two texts line by line. Null means no text, without any line. */
 export function lineDiff(before: string | null, after: string | null): readonly DiffLine[] {
-  const old = before === null ? [] : before.split('\n');
-  const fresh = after === null ? [] : after.split('\n');
-  const head = commonLength(old, fresh, at => at);
-  const tail = commonLength(old.slice(head), fresh.slice(head), (at, length) => length - 1 - at);
-  const [oldEnd, freshEnd] = [old.length - tail, fresh.length - tail];
-  const lines: DiffLine[] = old.slice(0, head).map(same);
-  let [at, freshAt] = [head, head];
+  const oldLines = before === null ? [] : before.split('\n');
+  const newLines = after === null ? [] : after.split('\n');
+  const head = commonLength(oldLines, newLines, at => at);
+  const tail = commonLength(
+    oldLines.slice(head),
+    newLines.slice(head),
+    (at, length) => length - 1 - at
+  );
+  const [oldEnd, newEnd] = [oldLines.length - tail, newLines.length - tail];
+  const lines: DiffLine[] = oldLines.slice(0, head).map(same);
+  let [oldAt, newAt] = [head, head];
   for (const [i, j] of [
-    ...commonLines(old, fresh, [head, oldEnd], [head, freshEnd]),
-    [oldEnd, freshEnd]
+    ...commonLines(oldLines, newLines, [head, oldEnd], [head, newEnd]),
+    [oldEnd, newEnd]
   ] as const) {
-    lines.push(...changedLines(old.slice(at, i), fresh.slice(freshAt, j)));
+    lines.push(...changedLines(oldLines.slice(oldAt, i), newLines.slice(newAt, j)));
     if (i < oldEnd) {
-      lines.push(same(old[i] ?? ''));
+      lines.push(same(oldLines[i] ?? ''));
     }
-    [at, freshAt] = [i + 1, j + 1];
+    [oldAt, newAt] = [i + 1, j + 1];
   }
-  return [...lines, ...old.slice(oldEnd).map(same)];
+  return [...lines, ...oldLines.slice(oldEnd).map(same)];
 }
 
 function same(text: string): DiffLine {
@@ -42,13 +46,16 @@ function same(text: string): DiffLine {
 
 /** How many equal lines two lists have at one end. */
 function commonLength(
-  one: readonly string[],
-  other: readonly string[],
+  lines: readonly string[],
+  otherLines: readonly string[],
   indexOf: (at: number, length: number) => number
 ): number {
-  const most = Math.min(one.length, other.length);
+  const maxLength = Math.min(lines.length, otherLines.length);
   let at = 0;
-  while (at < most && one[indexOf(at, one.length)] === other[indexOf(at, other.length)]) {
+  while (
+    at < maxLength &&
+    lines[indexOf(at, lines.length)] === otherLines[indexOf(at, otherLines.length)]
+  ) {
     at += 1;
   }
   return at;
@@ -58,12 +65,12 @@ type Range = readonly [from: number, to: number];
 
 /** A longest common subsequence of lines, as pairs: the table of Wagner and Fischer. */
 function commonLines(
-  old: readonly string[],
-  fresh: readonly string[],
-  [from, to]: Range,
-  [freshFrom, freshTo]: Range
+  oldLines: readonly string[],
+  newLines: readonly string[],
+  [oldFrom, oldTo]: Range,
+  [newFrom, newTo]: Range
 ): readonly Range[] {
-  const [height, width] = [to - from, freshTo - freshFrom];
+  const [height, width] = [oldTo - oldFrom, newTo - newFrom];
   if (height === 0 || width === 0 || (height + 1) * (width + 1) > MOST_FIELDS) {
     return [];
   }
@@ -71,7 +78,7 @@ function commonLines(
   const field = (i: number, j: number): number => table[i * (width + 1) + j] ?? 0;
   for (let i = height - 1; i >= 0; i -= 1) {
     for (let j = width - 1; j >= 0; j -= 1) {
-      const isEqual = old[from + i] === fresh[freshFrom + j];
+      const isEqual = oldLines[oldFrom + i] === newLines[newFrom + j];
       table[i * (width + 1) + j] = isEqual
         ? field(i + 1, j + 1) + 1
         : Math.max(field(i + 1, j), field(i, j + 1));
@@ -80,8 +87,8 @@ function commonLines(
   const pairs: Range[] = [];
   let [i, j] = [0, 0];
   while (i < height && j < width) {
-    if (old[from + i] === fresh[freshFrom + j]) {
-      pairs.push([from + i, freshFrom + j]);
+    if (oldLines[oldFrom + i] === newLines[newFrom + j]) {
+      pairs.push([oldFrom + i, newFrom + j]);
       [i, j] = [i + 1, j + 1];
     } else if (field(i + 1, j) >= field(i, j + 1)) {
       i += 1;

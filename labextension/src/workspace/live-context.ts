@@ -33,19 +33,19 @@ export function liveItems(
   trans: TranslationBundle
 ): readonly LiveItem[] {
   const active = cells.find(({ cellId }) => cellId === activeId);
-  const failed = newestError(cells);
-  const error = failed?.error ?? null;
+  const failedCell = newestError(cells);
+  const error = failedCell?.error ?? null;
   return [
     ...(cells.length === 0 ? [] : [outlineItem(cells, trans)]),
     ...(active === undefined || active.source.trim() === '' ? [] : [cellItem(active, trans)]),
-    ...(failed === null || error === null ? [] : [errorItem(failed, error, trans)])
+    ...(failedCell === null || error === null ? [] : [errorItem(failedCell, error, trans)])
   ];
 }
 
 /** The cell with the newest error: of the cells with errors, the one that was run last. */
 function newestError(cells: readonly LiveCell[]): LiveCell | null {
-  const failed = cells.filter(({ hasError }) => hasError);
-  return failed.reduce<LiveCell | null>(
+  const failedCells = cells.filter(({ hasError }) => hasError);
+  return failedCells.reduce<LiveCell | null>(
     (newest, cell) =>
       newest === null || (cell.executionCount ?? 0) >= (newest.executionCount ?? 0) ? cell : newest,
     null
@@ -71,13 +71,13 @@ function outlineItem(cells: readonly LiveCell[], trans: TranslationBundle): Live
 
 function outlineText(path: string, cells: readonly LiveCell[]): string {
   const lines = cells.map(cell => {
-    const heads = headingsOf(cell).join(' / ');
-    const text = heads === '' ? firstLine(cell.source) || '(empty)' : heads;
+    const headings = headingsOf(cell).join(' / ');
+    const text = headings === '' ? firstLine(cell.source) || '(empty)' : headings;
     return `${cell.index + 1}. ${factsOf(cell)}: ${text.slice(0, MOST_LINE_CHARS)}`;
   });
   const head = `Outline of ${path}: its ${cells.length} cells, in their order. `;
-  const about = 'A code cell has the number of its last run in brackets.';
-  return middleCut([head + about, ...lines].join('\n'), MOST_OUTLINE_CHARS);
+  const legend = 'A code cell has the number of its last run in brackets.';
+  return middleCut([head + legend, ...lines].join('\n'), MOST_OUTLINE_CHARS);
 }
 
 function factsOf({ kind, executionCount, hasError }: LiveCell): string {
@@ -114,13 +114,13 @@ function cellItem(cell: LiveCell, trans: TranslationBundle): LiveItem {
 function textOfCell(cell: LiveCell): string {
   const source = middleCut(cell.source, MOST_SOURCE_CHARS);
   // The error is a separate item, and a chat is no output of the cell's code.
-  const shown = cell.outputs.filter(({ kind }) => kind !== 'chat' && kind !== 'error');
-  const output = shown.map(({ text }) => text).join('\n\n');
-  const told = output.trim() === '' ? '' : middleCut(output.trim(), MOST_OUTPUT_CHARS);
+  const outputs = cell.outputs.filter(({ kind }) => kind !== 'chat' && kind !== 'error');
+  const output = outputs.map(({ text }) => text).join('\n\n');
+  const excerpt = output.trim() === '' ? '' : middleCut(output.trim(), MOST_OUTPUT_CHARS);
   const head = `The cell that the person works in, number ${cell.index + 1} of ${cell.path}`;
   return [
     `${head} (${factsOf(cell)}), its source:\n${source}`,
-    ...(told === '' ? [] : [`Its output:\n${told}`])
+    ...(excerpt === '' ? [] : [`Its output:\n${excerpt}`])
   ].join('\n\n');
 }
 

@@ -62,17 +62,17 @@ export class LiveNotebooks implements LiveSource {
   private _cellOf({ content }: NotebookPanel): string | null {
     const { activeCell, widgets } = content;
     const recent = [activeCell?.model.id, ...(this._recent.get(content) ?? [])];
-    const found = recent.find(id => {
+    const cellId = recent.find(id => {
       const cell = widgets.find(({ model }) => model.id === id);
       return cell !== undefined && chatsOn(cell).length === 0;
     });
-    return found ?? null;
+    return cellId ?? null;
   }
 
   private _panelOf(chat: DrawnChat): NotebookPanel | null {
-    const around = this._options.tracker.find(panel => panel.node.contains(chat.node));
-    const found = around ?? this._namedPanel(chat) ?? this._showingPanel(chat);
-    return found?.context.isReady === true ? found : null;
+    const ownPanel = this._options.tracker.find(panel => panel.node.contains(chat.node));
+    const panel = ownPanel ?? this._namedPanel(chat) ?? this._showingPanel(chat);
+    return panel?.context.isReady === true ? panel : null;
   }
 
   /** The panel of the notebook with the thread's name, in the thread's folder. */

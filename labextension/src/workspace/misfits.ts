@@ -33,22 +33,22 @@ export interface Misfit {
 
 /** All misfits, in the order of the edits. One misfit prevents the whole proposal (L17). */
 export function misfitsOf(list: CheckedCells, edits: readonly CellEdit[]): readonly Misfit[] {
-  const known = new Map(list.cells.map(cell => [cell.id, cell]));
-  const there = new Set(known.keys());
+  const cellsById = new Map(list.cells.map(cell => [cell.id, cell]));
+  const ids = new Set(cellsById.keys());
   const misfits: Misfit[] = [];
   for (const edit of edits) {
     const { cell } = edit;
     const reason =
       edit.op !== 'insert'
-        ? reasonOf(known.get(cell), edit, list)
-        : there.has(cell)
+        ? reasonOf(cellsById.get(cell), edit, list)
+        : ids.has(cell)
           ? 'there'
           : null;
-    there.add(cell);
+    ids.add(cell);
     const place: CellPlace | null = 'place' in edit ? edit.place : null;
     if (reason !== null) {
       misfits.push({ cell, about: cell, reason });
-    } else if (place !== null && 'cell' in place && !there.has(place.cell)) {
+    } else if (place !== null && 'cell' in place && !ids.has(place.cell)) {
       misfits.push({ cell, about: place.cell, reason: 'gone' });
     }
   }

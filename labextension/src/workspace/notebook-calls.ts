@@ -24,7 +24,7 @@ export function callOnPanel(panel: NotebookPanel, call: PageCall): CallResult {
   try {
     return isProposal(call) ? { success: true, output: propose(panel, call) } : read(panel, call);
   } catch (error) {
-    return failed(error);
+    return resultOfError(error);
   }
 }
 
@@ -43,11 +43,11 @@ export async function callOnFile(
     const after = await files.change(
       path,
       call.id,
-      before => planned(fileCells(before), edits, call).after
+      before => planEdits(fileCells(before), edits, call).after
     );
     return { success: true, output: { path, ...outcome(fileCells(after), edits, call) } };
   } catch (error) {
-    return failed(error);
+    return resultOfError(error);
   }
 }
 
@@ -60,7 +60,7 @@ function wantedOf({ input }: PageCall): readonly unknown[] | null {
   return Array.isArray(cells) ? cells : null;
 }
 
-function failed(error: unknown): CallResult {
+function resultOfError(error: unknown): CallResult {
   if (error instanceof MisfitError) {
     return { success: false, output: error.message };
   }
@@ -74,12 +74,12 @@ function read(panel: NotebookPanel, call: PageCall): CallResult {
 }
 
 function readOf(path: string, cells: readonly FileCell[], call: PageCall): CallResult {
-  const wanted = wantedOf(call);
-  const output = { path, ...readCells(cells, wanted) };
+  const ids = wantedOf(call);
+  const output = { path, ...readCells(cells, ids) };
   if (fieldsOf(call.input)['images'] !== true) {
     return { success: true, output };
   }
-  const images = outputImages(cells.filter(({ id }) => wanted?.includes(id) ?? true));
+  const images = outputImages(cells.filter(({ id }) => ids?.includes(id) ?? true));
   const names = [...images].map(([cell, files]) => ({
     cell,
     files: files.map(({ name }) => name)
@@ -98,39 +98,39 @@ function propose(panel: NotebookPanel, call: PageCall): object {
   }
   const { sharedModel } = model;
   const { edits } = parseProposal(fieldsOf(call.input), call.id);
-  const { made } = planned(sharedCells(sharedModel), edits, call);
+  const { accepted } = planEdits(sharedCells(sharedModel), edits, call);
   const restore = keptPlace(panel);
-  makeEdits(sharedModel, made, cell => isRunning(panel, cell));
+  makeEdits(sharedModel, accepted, cell => isRunning(panel, cell));
   restore();
   return { path: panel.context.path, ...outcome(sharedCells(sharedModel), edits, call) };
 }
 
 /** The accepted edits, and the cells after them. @throws MisfitError if the proposal does not fit. */
-function planned(
+function planEdits(
   before: readonly FileCell[],
   edits: readonly CellEdit[],
   call: PageCall
-): { readonly made: readonly CellEdit[]; readonly after: readonly FileCell[] } {
+): { readonly accepted: readonly CellEdit[]; readonly after: readonly FileCell[] } {
   const cells = cellsOf(edits);
-  const accepted = call.accepted ?? cells;
-  const unknown = accepted.find(cell => !cells.includes(cell));
-  if (unknown !== undefined) {
+  const acceptedIds = call.accepted ?? cells;
+  const unknownId = acceptedIds.find(cell => !cells.includes(cell));
+  if (unknownId !== undefined) {
     throw new MisfitError(
-      `The accepted cell ${JSON.stringify(unknown)} is not in the proposal. Nothing was changed.`
+      `The accepted cell ${JSON.stringify(unknownId)} is not in the proposal. Nothing was changed.`
     );
   }
   checkValid(before);
   checkValid(editedCells(before, edits)); // the rejected edits must be valid, too
-  const made = acceptedEdits(edits, new Set(accepted));
-  const after = editedCells(before, made);
+  const accepted = acceptedEdits(edits, new Set(acceptedIds));
+  const after = editedCells(before, accepted);
   checkValid(after);
-  return { made, after };
+  return { accepted, after };
 }
 
 function checkValid(cells: readonly FileCell[]): void {
-  const why = invalidity(cells);
-  if (why !== null) {
-    throw new MisfitError(why);
+  const reason = invalidity(cells);
+  if (reason !== null) {
+    throw new MisfitError(reason);
   }
 }
 
@@ -140,15 +140,18 @@ function outcome(
   edits: readonly CellEdit[],
   { accepted }: PageCall
 ): object {
-  const touched = cellsOf(edits);
-  const made = touched.filter(id => accepted?.includes(id) ?? true);
-  const refused = touched.filter(id => !made.includes(id));
+  const editedIds = cellsOf(edits);
+  const acceptedIds = editedIds.filter(id => accepted?.includes(id) ?? true);
+  const refusedIds = editedIds.filter(id => !acceptedIds.includes(id));
   return {
     cells: [...cells.entries()]
-      .filter(([, cell]) => made.includes(cell.id))
+      .filter(([, cell]) => acceptedIds.includes(cell.id))
       .map(([index, cell]) => ({ index, id: cell.id, version: versionOf(sourceOf(cell)) })),
-    ...(refused.length === 0
+    ...(refusedIds.length === 0
       ? {}
-      : { refused, note: 'The person accepted the edits of some cells, and refused the others.' })
+      : {
+          refused: refusedIds,
+          note: 'The person accepted the edits of some cells, and refused the others.'
+        })
   };
 }

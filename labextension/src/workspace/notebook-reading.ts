@@ -18,20 +18,18 @@ export interface ReadCells {
 }
 
 /** Read the wanted cells; null means all cells. */
-export function readCells(all: readonly FileCell[], wanted: readonly unknown[] | null): ReadCells {
-  const chosen = [...all.entries()].filter(
-    ([, cell]) => wanted === null || wanted.includes(cell.id)
-  );
+export function readCells(all: readonly FileCell[], ids: readonly unknown[] | null): ReadCells {
+  const selection = [...all.entries()].filter(([, cell]) => ids === null || ids.includes(cell.id));
   const cells: object[] = [];
   let [used, isFull] = [0, false];
-  for (const [index, cell] of chosen) {
+  for (const [index, cell] of selection) {
     const whole = entryOf(index, cell);
     const size = bytesOf(whole);
     isFull ||= used + size > MOST_READ_BYTES;
     const entry = isFull ? leftOut(index, cell, size <= MOST_READ_BYTES) : whole;
     used += bytesOf(entry);
     if (used > MOST_BYTES) {
-      return { cells, more_cells: chosen.length - cells.length };
+      return { cells, more_cells: selection.length - cells.length };
     }
     cells.push(entry);
   }
@@ -43,7 +41,7 @@ function entryOf(index: number, cell: FileCell): object {
   const source = sourceOf(cell);
   const texts = Array.isArray(outputs) ? outputTexts(outputs) : [];
   const output = texts.map(({ text }) => text).join('\n');
-  const shown = output.slice(0, MOST_OUTPUT_CHARS);
+  const excerpt = output.slice(0, MOST_OUTPUT_CHARS);
   return {
     index,
     id,
@@ -51,15 +49,15 @@ function entryOf(index: number, cell: FileCell): object {
     version: versionOf(source),
     source,
     ...(type === 'code' ? { execution_count: execution_count ?? null } : {}),
-    ...(shown === '' ? {} : { output: shown }),
-    ...(shown.length < output.length ? { output_chars: output.length } : {})
+    ...(excerpt === '' ? {} : { output: excerpt }),
+    ...(excerpt.length < output.length ? { output_chars: output.length } : {})
   };
 }
 
 function leftOut(index: number, cell: FileCell, isReadable: boolean): object {
   const { id, cell_type: type } = cell;
-  const way = isReadable ? 'read this cell alone' : 'too many to be read';
-  return { index, id, type, left_out: `${sourceOf(cell).length} characters; ${way}` };
+  const advice = isReadable ? 'read this cell alone' : 'too many to be read';
+  return { index, id, type, left_out: `${sourceOf(cell).length} characters; ${advice}` };
 }
 
 /** The size of a value as the server counts it: the bytes of its JSON. */

@@ -13,9 +13,9 @@ const OUTPUTS = ['execute_result', 'display_data', 'stream', 'error'];
 export function invalidity(cells: readonly Readonly<Record<string, unknown>>[]): string | null {
   const ids = new Set<unknown>();
   for (const [index, cell] of cells.entries()) {
-    const why = ids.has(cell['id']) ? 'has the id of another cell' : cellInvalidity(cell);
-    if (why !== null) {
-      return `Cell ${index} ${why}, so this is no valid notebook. Nothing was changed.`;
+    const reason = ids.has(cell['id']) ? 'has the id of another cell' : cellInvalidity(cell);
+    if (reason !== null) {
+      return `Cell ${index} ${reason}, so this is no valid notebook. Nothing was changed.`;
     }
     ids.add(cell['id']);
   }
@@ -33,9 +33,9 @@ export function fileCells(content: unknown): readonly FileCell[] {
       `The notebook has format 4.${minor}, whose cells have no ids. Ask the person to open it.`
     );
   }
-  const why = invalidity(cells as readonly Record<string, unknown>[]);
-  if (why !== null) {
-    throw new MisfitError(why);
+  const reason = invalidity(cells as readonly Record<string, unknown>[]);
+  if (reason !== null) {
+    throw new MisfitError(reason);
   }
   return cells as readonly FileCell[];
 }
@@ -55,8 +55,8 @@ function cellInvalidity(cell: Readonly<Record<string, unknown>>): string | null 
     return 'has no source';
   }
   const fields: readonly string[] = type === 'code' ? CODE_FIELDS : FIELDS;
-  const foreign = Object.keys(cell).find(name => !fields.includes(name));
-  if (foreign !== undefined) {
+  const unknownField = Object.keys(cell).find(name => !fields.includes(name));
+  if (unknownField !== undefined) {
     return 'has a field that its type does not have';
   }
   return type === 'code' ? codeInvalidity(cell) : null;

@@ -55,14 +55,14 @@ export class NotebookWorkspace implements Workspace {
     this._tracker.currentChanged.connect(this.changed);
     this._tracker.widgetAdded.connect((_tracker, panel) => {
       let { path } = panel.context;
-      this._renamed.delete(path);
+      this._renames.delete(path);
       panel.disposed.connect(() => {
-        this._renamed.forEach((old, at) => old.panel === panel && this._renamed.delete(at));
+        this._renames.forEach((old, at) => old.panel === panel && this._renames.delete(at));
         this.changed();
       });
       panel.context.pathChanged.connect((_context, next) => {
-        this._renamed.set(path, { panel, isProposed: this._isProposed(path) });
-        this._renamed.delete(next);
+        this._renames.set(path, { panel, isProposed: this._isProposed(path) });
+        this._renames.delete(next);
         path = next;
         this.changed();
       });
@@ -108,12 +108,12 @@ export class NotebookWorkspace implements Workspace {
   }
 
   placeOf(node: Node, action?: CellAction): Place | null {
-    const around = this._tracker.find(panel => panel.node.contains(node));
-    const asked = around === undefined && action === 'replace' ? this._asked.of(node) : null;
-    if (asked !== null) {
-      return asked; // even if that cell is gone: `replace` must not hit another cell
+    const ownPanel = this._tracker.find(panel => panel.node.contains(node));
+    const place = ownPanel === undefined && action === 'replace' ? this._places.of(node) : null;
+    if (place !== null) {
+      return place; // even if that cell is gone: `replace` must not hit another cell
     }
-    const panel = around ?? this._tracker.currentWidget;
+    const panel = ownPanel ?? this._tracker.currentWidget;
     if (panel === null) {
       return null;
     }
@@ -130,12 +130,12 @@ export class NotebookWorkspace implements Workspace {
     }
     const cellId = panel.content.activeCell?.model.id ?? null;
     const place = { path: panel.context.path, cellId };
-    return messageId => this._asked.add(messageId, place);
+    return messageId => this._places.add(messageId, place);
   }
 
   /** Remember the cell of an edited question for the new question. */
-  edited(from: string, to: string): void {
-    this._asked.copy(from, to);
+  onEdit(from: string, to: string): void {
+    this._places.copy(from, to);
   }
 
   cells(path: string): readonly NotebookCell[] {
@@ -147,8 +147,8 @@ export class NotebookWorkspace implements Workspace {
 
   cell(place: Place): NotebookCell | null {
     const panel = this._find(place.path, place.cellId);
-    const found = panel === null ? null : findCell(panel, place.cellId);
-    return panel === null || found === null ? null : new CellView(panel, found);
+    const cell = panel === null ? null : findCell(panel, place.cellId);
+    return panel === null || cell === null ? null : new CellView(panel, cell);
   }
 
   nameOf(place: Place): string {
@@ -190,11 +190,11 @@ export class NotebookWorkspace implements Workspace {
     if (action === 'run' && draft.kind !== 'code') {
       return trans.__('The kernel of %1 does not run this language.', nameOfFile(panel));
     }
-    const found = findCell(panel, place.cellId);
-    if (found === null || action === 'run' || action.startsWith('insert_below')) {
+    const cell = findCell(panel, place.cellId);
+    if (cell === null || action === 'run' || action.startsWith('insert_below')) {
       return null; // the action itself reports a missing cell
     }
-    return this._obstacleOfCell(action, found, draft);
+    return this._obstacleOfCell(action, cell, draft);
   }
 
   act(action: CellAction, place: Place, block: CodeBlock): ActionResult {
@@ -209,15 +209,15 @@ export class NotebookWorkspace implements Workspace {
       this._show(panel);
       return { isDone: true, cellId };
     }
-    const found = findCell(panel, place.cellId);
-    if (found === null) {
+    const cell = findCell(panel, place.cellId);
+    if (cell === null) {
       return {
         isDone: false,
         reason: this._trans.__('The cell is no longer in %1.', nameOfFile(panel)),
         isCellGone: true
       };
     }
-    const cellId = this._change(action, panel, found, block);
+    const cellId = this._change(action, panel, cell, block);
     this._show(panel);
     return { isDone: true, cellId };
   }
@@ -239,26 +239,26 @@ export class NotebookWorkspace implements Workspace {
   private _change(
     action: Exclude<CellAction, 'insert_at_end'>,
     panel: NotebookPanel,
-    found: FoundCell,
+    cell: FoundCell,
     block: CodeBlock
   ): string {
-    const { id, type } = found.widget.model;
+    const { id, type } = cell.widget.model;
     const draft = cellOf(block, languageOf(panel));
     switch (action) {
       case 'insert_below':
       case 'run': {
-        const cellId = insertCell(panel, this._indexBelow(panel, found), draft);
-        this._inserted.set(cellId, id);
+        const cellId = insertCell(panel, this._indexBelow(panel, cell), draft);
+        this._cellAbove.set(cellId, id);
         if (action === 'run') {
           runActiveCell(panel);
         }
         return cellId;
       }
       case 'insert_at_cursor':
-        insertAtCursor(panel, found, textFor(block, type === 'code' ? 'code' : 'markdown'));
+        insertAtCursor(panel, cell, textFor(block, type === 'code' ? 'code' : 'markdown'));
         return id;
       case 'replace':
-        replaceSource(panel, found, draft.source);
+        replaceSource(panel, cell, draft.source);
         return id;
     }
   }
@@ -273,7 +273,7 @@ export class NotebookWorkspace implements Workspace {
   private _indexBelow(panel: NotebookPanel, { widget, index }: FoundCell): number {
     const { widgets } = panel.content;
     let below = index + 1;
-    while (this._inserted.get(widgets[below]?.model.id ?? '') === widget.model.id) {
+    while (this._cellAbove.get(widgets[below]?.model.id ?? '') === widget.model.id) {
       below += 1;
     }
     return below;
@@ -307,7 +307,7 @@ export class NotebookWorkspace implements Workspace {
     if (current?.context.path === path) {
       return current;
     }
-    const old = this._renamed.get(path);
+    const old = this._renames.get(path);
     const panel = this._tracker.find(({ context }) => context.path === path);
     if (panel !== undefined || old === undefined) {
       return panel ?? null;
@@ -325,12 +325,12 @@ export class NotebookWorkspace implements Workspace {
   private readonly _reveal: (panelId: string) => void;
   private readonly _clock: Clock;
   private _variables: KernelVariables | null = null;
-  private readonly _asked = new AskedPlaces();
+  private readonly _places = new AskedPlaces();
   private readonly _listeners = new Set<() => void>();
   /** By old path: a renamed open notebook, and whether a proposal was open at the renaming. */
-  private readonly _renamed = new Map<string, { panel: NotebookPanel; isProposed: boolean }>();
+  private readonly _renames = new Map<string, { panel: NotebookPanel; isProposed: boolean }>();
   /** By the id of a cell that this page inserted: the id of the cell above it. */
-  private readonly _inserted = new Map<string, string>();
+  private readonly _cellAbove = new Map<string, string>();
 }
 
 function nameOfFile(panel: NotebookPanel): string {

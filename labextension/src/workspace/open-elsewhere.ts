@@ -39,7 +39,7 @@ export interface OpenElsewhereOptions {
   readonly running: () => Promise<readonly string[]>;
   /** A path without the name of its drive, such as RTC: of real-time collaboration. */
   readonly localPath: (path: string) => string;
-  readonly later: (action: () => void, delay_ms: number) => unknown;
+  readonly schedule: (action: () => void, delay_ms: number) => unknown;
 }
 
 /** How long to wait for the answers of other pages. A suspended page never answers, but it keeps its locks. */
@@ -47,37 +47,37 @@ const PATIENCE_MS = 400;
 
 export class OpenElsewhere {
   constructor(private readonly _options: OpenElsewhereOptions) {
-    _options.channel?.addEventListener('message', ({ data }) => this._heard(data));
+    _options.channel?.addEventListener('message', ({ data }) => this._receive(data));
   }
 
   /** Hold the locks of the notebooks that this page has open now, and release all others. */
   hold(paths: readonly string[]): void {
     const names = new Set(paths.map(path => this._lockOf(path)));
-    for (const [name, release] of this._held) {
+    for (const [name, release] of this._releases) {
       if (!names.delete(name)) {
-        this._held.delete(name);
+        this._releases.delete(name);
         release();
       }
     }
     for (const name of names) {
-      const released = new Promise<void>(resolve => this._held.set(name, resolve));
-      const release = this._held.get(name);
+      const untilReleased = new Promise<void>(resolve => this._releases.set(name, resolve));
+      const release = this._releases.get(name);
       // If the browser refuses the lock, other pages still get an answer through the channel, and the
       // next call of this function requests the lock again.
       this._options.locks
-        ?.request(name, { mode: 'shared' }, () => released)
-        .catch(() => this._held.get(name) === release && this._held.delete(name));
+        ?.request(name, { mode: 'shared' }, () => untilReleased)
+        .catch(() => this._releases.get(name) === release && this._releases.delete(name));
     }
   }
 
   /** Whether a notebook is open, or may be open, in another page. If so, its file must not be changed. */
   async has(path: string): Promise<boolean> {
-    const { channel, later, localPath, locks, running, server } = this._options;
+    const { channel, schedule, localPath, locks, running, server } = this._options;
     const before = this._answers.get(path);
     channel?.postMessage({ server, ask: path });
     const [paths] = await Promise.all([
       running().catch(() => [path]),
-      new Promise<void>(resolve => void later(resolve, PATIENCE_MS))
+      new Promise<void>(resolve => void schedule(resolve, PATIENCE_MS))
     ]);
     const isRunning = paths.map(localPath).includes(localPath(path));
     const { held = [] } = (await locks?.query().catch(() => null)) ?? {};
@@ -85,7 +85,7 @@ export class OpenElsewhere {
     return isRunning || isHeld || this._answers.get(path) !== before;
   }
 
-  private _heard(data: unknown): void {
+  private _receive(data: unknown): void {
     const { channel, isOpenHere, server } = this._options;
     const { ask, open, server: from } = fieldsOf(data);
     if (from !== server) {
@@ -104,7 +104,7 @@ export class OpenElsewhere {
   }
 
   /** By the name of a held lock: the function that releases it. */
-  private readonly _held = new Map<string, () => void>();
+  private readonly _releases = new Map<string, () => void>();
   /** By path: how many answers said that it is open. Two calls may ask at the same time. */
   private readonly _answers = new Map<string, number>();
 }

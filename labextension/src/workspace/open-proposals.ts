@@ -36,7 +36,7 @@ export class OpenProposals {
   }
 
   /** Read the open proposals from a thread's new state. */
-  moved(state: Transcript): void {
+  update(state: Transcript): void {
     const { thread } = state;
     if (thread !== null) {
       this._set(thread.id, openIn(thread.id, state));

@@ -12,7 +12,7 @@ const MOST_CHARS = 4_000_000;
 export function outputImages(
   cells: readonly FileCell[]
 ): ReadonlyMap<string, readonly ResultFile[]> {
-  const found = new Map<string, readonly ResultFile[]>();
+  const imagesOf = new Map<string, readonly ResultFile[]>();
   let [count, chars] = [0, 0];
   for (const { id, outputs } of cells) {
     const files: ResultFile[] = [];
@@ -28,10 +28,10 @@ export function outputImages(
       }
     }
     if (files.length > 0) {
-      found.set(id, files);
+      imagesOf.set(id, files);
     }
   }
-  return found;
+  return imagesOf;
 }
 
 function imageOf(output: unknown): { readonly type: string; readonly base64: string } | null {

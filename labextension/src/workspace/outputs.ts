@@ -18,15 +18,15 @@ const CONTROLS = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g;
 
 /** Read outputs in the format of notebook files. If a text exceeds the bound, its middle is omitted. */
 export function outputTexts(outputs: readonly unknown[]): readonly CellOutput[] {
-  let left = LONGEST_OUTPUTS;
+  let remaining = LONGEST_OUTPUTS;
   const texts: CellOutput[] = [];
   for (const output of joinedStreams(outputs.filter(isRecord))) {
-    const found = outputText(output);
-    if (found.text !== '') {
-      texts.push({ ...found, text: middleCut(found.text, left) });
+    const cellOutput = outputText(output);
+    if (cellOutput.text !== '') {
+      texts.push({ ...cellOutput, text: middleCut(cellOutput.text, remaining) });
     }
-    left -= found.text.length;
-    if (left < SHORTEST_CUT) {
+    remaining -= cellOutput.text.length;
+    if (remaining < SHORTEST_CUT) {
       break;
     }
   }
@@ -62,15 +62,15 @@ function steppedBack(line: string): string {
   if (!line.includes('\b')) {
     return line;
   }
-  const kept: string[] = [];
+  const chars: string[] = [];
   for (const char of line) {
     if (char === '\b') {
-      kept.pop();
+      chars.pop();
     } else {
-      kept.push(char);
+      chars.push(char);
     }
   }
-  return kept.join('');
+  return chars.join('');
 }
 
 /** The beginning and the end of a text, with a note of how much is omitted. */
@@ -79,9 +79,9 @@ export function middleCut(text: string, longest: number): string {
     return text;
   }
   const note = `\n… ${text.length - longest} characters are left out …\n`;
-  const kept = Math.max(0, longest - note.length);
-  const head = Math.ceil(kept * 0.4);
-  return wholeText(text.slice(0, head) + note + text.slice(text.length - (kept - head)));
+  const keptChars = Math.max(0, longest - note.length);
+  const head = Math.ceil(keptChars * 0.4);
+  return wholeText(text.slice(0, head) + note + text.slice(text.length - (keptChars - head)));
 }
 
 /** A text without half characters (lone surrogates) at its cuts. */
@@ -131,23 +131,23 @@ function tracebackOf(output: Readonly<Record<string, unknown>>): string {
 function joinedStreams(
   outputs: readonly Readonly<Record<string, unknown>>[]
 ): readonly Readonly<Record<string, unknown>>[] {
-  const joined: Readonly<Record<string, unknown>>[] = [];
+  const merged: Readonly<Record<string, unknown>>[] = [];
   for (const output of outputs) {
-    const before = joined.at(-1);
+    const before = merged.at(-1);
     const isMore =
       output['output_type'] === 'stream' &&
       before?.['output_type'] === 'stream' &&
       before['name'] === output['name'];
     if (isMore) {
-      joined[joined.length - 1] = {
+      merged[merged.length - 1] = {
         ...before,
         text: textOf(before['text']) + textOf(output['text'])
       };
     } else {
-      joined.push(output);
+      merged.push(output);
     }
   }
-  return joined;
+  return merged;
 }
 
 function textOf(value: unknown): string {

@@ -125,11 +125,11 @@ export function describing(name: string): string {
 
 /** Decode the kernel's value of an expression, the `repr` of a text. @throws Error if it is invalid. */
 export function unpacked(repr: unknown): unknown {
-  const found = typeof repr === 'string' ? /^'([A-Za-z0-9+/=]*)'$/.exec(repr) : null;
-  if (found?.[1] === undefined) {
+  const match = typeof repr === 'string' ? /^'([A-Za-z0-9+/=]*)'$/.exec(repr) : null;
+  if (match?.[1] === undefined) {
     throw new Error('The kernel answered with something else.');
   }
-  const bytes = Uint8Array.from(atob(found[1]), letter => letter.charCodeAt(0));
+  const bytes = Uint8Array.from(atob(match[1]), letter => letter.charCodeAt(0));
   return JSON.parse(new TextDecoder().decode(bytes));
 }
 

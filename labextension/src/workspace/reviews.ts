@@ -38,8 +38,8 @@ export class Reviews {
     cells: readonly string[]
   ): ReviewAnswer | null {
     const choices = new Map(this.of(requestId)).set(cell, isAccepted);
-    kept(this._choices, requestId, choices);
-    kept(this._cells, requestId, cells);
+    remember(this._choices, requestId, choices);
+    remember(this._cells, requestId, cells);
     this._tell();
     return answerOf(choices, cells);
   }
@@ -47,20 +47,20 @@ export class Reviews {
   /** The answer if all cells without a choice get this choice; earlier choices stay (L13). */
   rest(requestId: string, isAccepted: boolean): ReviewAnswer {
     const cells = this._cells.get(requestId) ?? [];
-    const chosen = this.of(requestId);
-    const choices = new Map(cells.map(cell => [cell, chosen.get(cell) ?? isAccepted]));
+    const earlierChoices = this.of(requestId);
+    const choices = new Map(cells.map(cell => [cell, earlierChoices.get(cell) ?? isAccepted]));
     return (cells.length === 0 ? null : answerOf(choices, cells)) ?? (isAccepted ? 'once' : 'no');
   }
 
   /** The changes as the person last saw them before they were made; the card still shows them. */
-  shown(requestId: string): readonly CellChange[] | null {
-    return this._shown.get(requestId) ?? null;
+  changes(requestId: string): readonly CellChange[] | null {
+    return this._changes.get(requestId) ?? null;
   }
 
   /** Keep the shown changes of an open question. */
   show(requestId: string, changes: readonly CellChange[]): void {
-    if (JSON.stringify(this.shown(requestId)) !== JSON.stringify(changes)) {
-      kept(this._shown, requestId, changes);
+    if (JSON.stringify(this.changes(requestId)) !== JSON.stringify(changes)) {
+      remember(this._changes, requestId, changes);
       this._tell();
     }
   }
@@ -71,11 +71,11 @@ export class Reviews {
 
   private readonly _choices = new Map<string, Choices>();
   private readonly _cells = new Map<string, readonly string[]>();
-  private readonly _shown = new Map<string, readonly CellChange[]>();
+  private readonly _changes = new Map<string, readonly CellChange[]>();
   private readonly _listeners = new Set<() => void>();
 }
 
-function kept<T>(values: Map<string, T>, requestId: string, value: T): void {
+function remember<T>(values: Map<string, T>, requestId: string, value: T): void {
   values.delete(requestId);
   values.set(requestId, value);
   forgetOldest(values, MOST_REVIEWS);

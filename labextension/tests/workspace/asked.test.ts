@@ -49,7 +49,7 @@ describe('the cell that a question was about', () => {
     const branching = new Branching('t', {
       api: { request, upload: vi.fn(), download: vi.fn() },
       drafts: new FakeDrafts(),
-      questions: { sending: () => () => undefined, edited },
+      questions: { sending: () => () => undefined, onEdit: edited },
       transcript: () => EMPTY,
       setHead: () => Promise.resolve(true),
       stop: () => Promise.resolve(),

@@ -298,7 +298,7 @@ describe('a path that a notebook had before it was renamed', () => {
     open = [];
     panel.disposed.emit();
     expect(found()).toEqual([null, null, null, null]);
-    expect(workspace).toMatchObject({ _renamed: new Map() });
+    expect(workspace).toMatchObject({ _renames: new Map() });
   });
 
   it('is not its own any more otherwise: another file may have it', () => {

@@ -48,7 +48,7 @@ describe('whether another page has a notebook open', () => {
         isOpenHere: (path: string) => open.includes(path),
         running: async () => connected,
         localPath: (path: string) => path.replace('RTC:', ''),
-        later: (action: () => void, delay_ms: number) => clock.later(action, delay_ms)
+        schedule: (action: () => void, delay_ms: number) => clock.later(action, delay_ms)
       };
       return new OpenElsewhere(options);
     });

@@ -35,7 +35,7 @@ export function ProposedEdits(props: ProposedEditsProps): ReactElement {
   const inFile = useChangesOfFile(proposal, isClosed);
   const shown = useSyncExternalStore(
     reviews?.subscribe ?? never,
-    () => reviews?.shown(requestId) ?? null
+    () => reviews?.changes(requestId) ?? null
   );
   const changes = useMemo(
     () => (isClosed ? inFile : shown) ?? changesOf(edits, null),
