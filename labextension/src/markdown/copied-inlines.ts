@@ -2,7 +2,7 @@
  * The text of one paragraph, item, heading or cell of a harmless copy (see `copies.ts`). Pure.
  *
  * `inline` reads code spans, maths, tags and links as the dialect does, and writes them in a form that
- * looks right in most renderers. Safety rests on `sealed` alone: it ignores the context, and leaves
+ * looks right in most renderers. Safety rests on `seal` alone: it ignores the context, and leaves
  * nothing that any renderer could read as more than text.
  *
  * The twin of `jupyter_chat_stream/shared/markdown/inlines.py`.
@@ -385,7 +385,7 @@ class CopiedInline {
   /** Opening tags without their closing tag yet: the name, and the place in `_out`. */
   private readonly _openTags: { readonly name: string; readonly place: number }[] = [];
   private _runs: Map<number, number[]> | null = null;
-  /** From where a mark was searched, and where it was found, so that no text is searched twice. */
+  /** By mark: the start and the end of its last search, so that no text is searched twice. */
   private readonly _searches = new Map<
     string,
     { readonly start: number; readonly end: number | null }

@@ -65,7 +65,7 @@ export function inlineTokens(text: string, env: Env): Token[] {
 
 /**
  * The marks that close the emphasis that is open at the end of a text: `**` for `a **b`. Marks that
- * were opened more than `most` characters ago, or within a word, are left open.
+ * were opened more than `maxChars` characters ago, or within a word, are left open.
  */
 export function openMarks(text: string, env: Env, maxChars: number): string {
   const state = new parser.inline.State(text, parser, env, []);
