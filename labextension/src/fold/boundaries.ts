@@ -6,7 +6,7 @@
 import { type TranslationBundle } from '@jupyterlab/translation';
 
 import { type Message, type Run, type ToolCallPart, isEnd } from '../protocol/records';
-import { revealed } from '../text/hidden-characters';
+import { revealHidden } from '../text/hidden-characters';
 import { stoppedText } from '../text/texts';
 import { incompleteOf } from './endings';
 import { openQuestion } from './questions';
@@ -118,7 +118,7 @@ function askedText(
   const own = use?.call == null ? null : askedOf(use.call);
   return use === undefined
     ? (question?.prompt ?? '')
-    : (own ?? trans.__('May the model call %1?', revealed(callName(use))));
+    : (own ?? trans.__('May the model call %1?', revealHidden(callName(use))));
 }
 
 function quoted(text: string): string {

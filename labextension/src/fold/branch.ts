@@ -15,10 +15,10 @@ export function branch(transcript: Transcript): readonly Message[] {
   const { messages, thread } = transcript;
   const head = thread?.head === null ? undefined : messages.get(thread?.head ?? '');
   const path: Message[] = [];
-  const seen = new Set<string>();
-  for (let at = head ?? newest(transcript); at !== undefined && !seen.has(at.id);) {
+  const ids = new Set<string>();
+  for (let at = head ?? newest(transcript); at !== undefined && !ids.has(at.id);) {
     path.push(at);
-    seen.add(at.id);
+    ids.add(at.id);
     at = at.parent_id === null ? undefined : messages.get(at.parent_id);
   }
   return path.reverse();
@@ -65,8 +65,8 @@ export function exchange(transcript: Transcript, runId: string): readonly Messag
   if (question !== undefined && isUnsent(question)) {
     return [question];
   }
-  const shown = [reply, ...repliesOfBuilds(transcript, reply)];
-  return question === undefined ? shown : [question, ...shown];
+  const replies = [reply, ...repliesOfBuilds(transcript, reply)];
+  return question === undefined ? replies : [question, ...replies];
 }
 
 /** The replies of the builds that an answer has begun, oldest first: they stand below the answer. */
@@ -89,14 +89,21 @@ function isWhole(reply: Message): boolean {
  */
 export function siblings(transcript: Transcript, message: Message): readonly Message[] {
   const { children } = treeOf(transcript);
-  const beside = (children.get(message.parent_id) ?? []).filter(one => one.role === message.role);
-  if (beside.length === 1) {
-    return beside;
+  const group = (children.get(message.parent_id) ?? []).filter(
+    sibling => sibling.role === message.role
+  );
+  if (group.length === 1) {
+    return group;
   }
-  const continued = new Set(beside.map(one => runOf(transcript, one)?.continues ?? null));
-  return beside.filter(
-    one =>
-      one === message || !continued.has(one.run_id) || one.run_id === null || children.has(one.id)
+  const continuedRuns = new Set(
+    group.map(sibling => runOf(transcript, sibling)?.continues ?? null)
+  );
+  return group.filter(
+    sibling =>
+      sibling === message ||
+      !continuedRuns.has(sibling.run_id) ||
+      sibling.run_id === null ||
+      children.has(sibling.id)
   );
 }
 
@@ -104,9 +111,9 @@ export function siblings(transcript: Transcript, message: Message): readonly Mes
 export function newestLeaf(transcript: Transcript, message: Message): Message {
   const { children, order } = treeOf(transcript);
   return descendants(transcript, message)
-    .filter(one => !children.has(one.id))
-    .reduce((newest, one) =>
-      (order.get(one.id) ?? 0) > (order.get(newest.id) ?? 0) ? one : newest
+    .filter(leaf => !children.has(leaf.id))
+    .reduce((newest, leaf) =>
+      (order.get(leaf.id) ?? 0) > (order.get(newest.id) ?? 0) ? leaf : newest
     );
 }
 
@@ -115,18 +122,18 @@ export function openRunsBelow(transcript: Transcript, message: Message): readonl
   const { order } = treeOf(transcript);
   return activeReplies(descendants(transcript, message))
     .filter(reply => reply.run_id !== null)
-    .sort((one, other) => (order.get(one.id) ?? 0) - (order.get(other.id) ?? 0))
+    .sort((first, second) => (order.get(first.id) ?? 0) - (order.get(second.id) ?? 0))
     .map(reply => reply.run_id ?? '');
 }
 
 /** A message and everything below it. */
 function descendants(transcript: Transcript, message: Message): readonly Message[] {
   const { children } = treeOf(transcript);
-  const found = [message];
-  for (const one of found) {
-    found.push(...(children.get(one.id) ?? []));
+  const messages = [message];
+  for (const parent of messages) {
+    messages.push(...(children.get(parent.id) ?? []));
   }
-  return found;
+  return messages;
 }
 
 interface Tree {
@@ -141,9 +148,9 @@ const TREES = new WeakMap<Transcript['messages'], Tree>();
 
 function treeOf(transcript: Transcript): Tree {
   const { messages } = transcript;
-  const known = TREES.get(messages);
-  if (known !== undefined) {
-    return known;
+  const cachedTree = TREES.get(messages);
+  if (cachedTree !== undefined) {
+    return cachedTree;
   }
   const children = new Map<string | null, Message[]>();
   const order = new Map<string, number>();
@@ -152,11 +159,11 @@ function treeOf(transcript: Transcript): Tree {
     if (isUnsent(message) || isReplyToUnsent(transcript, message)) {
       continue;
     }
-    const beside = children.get(message.parent_id);
-    if (beside === undefined) {
+    const group = children.get(message.parent_id);
+    if (group === undefined) {
       children.set(message.parent_id, [message]);
     } else {
-      beside.push(message);
+      group.push(message);
     }
   }
   const tree = { children, order };

@@ -21,9 +21,9 @@ const NAMED = new WeakMap<Message, readonly string[]>();
 
 /** The ids of the builds that the calls of a message have begun. */
 export function buildsOf(message: Message): readonly string[] {
-  const known = NAMED.get(message);
-  if (known !== undefined) {
-    return known;
+  const cachedIds = NAMED.get(message);
+  if (cachedIds !== undefined) {
+    return cachedIds;
   }
   const ids = new Set<string>();
   for (const part of message.parts) {
@@ -32,9 +32,9 @@ export function buildsOf(message: Message): readonly string[] {
     }
   }
   ids.delete('');
-  const found = [...ids];
-  NAMED.set(message, found);
-  return found;
+  const list = [...ids];
+  NAMED.set(message, list);
+  return list;
 }
 
 /** The ids of all builds of a thread. */
@@ -58,7 +58,7 @@ export function answersFirst(
   }
   const ids = buildIds(transcript);
   const isBuild = ({ run_id }: Message): boolean => run_id !== null && ids.has(run_id);
-  return [...replies.filter(one => !isBuild(one)), ...replies.filter(isBuild)];
+  return [...replies.filter(reply => !isBuild(reply)), ...replies.filter(isBuild)];
 }
 
 /** The build of a call; null if it has none. */
@@ -102,7 +102,7 @@ export function productOf({ call, result }: ToolUse): Product | null {
   if (result?.success !== true || result.name !== BUILD_TOOL) {
     return null;
   }
-  const file = result.attachments?.find(one => one.type === PYTHON);
+  const file = result.attachments?.find(attachment => attachment.type === PYTHON);
   const { code } = fieldsOf(call?.input);
   return file === undefined ? null : { file, code: typeof code === 'string' ? code : null };
 }

@@ -80,8 +80,8 @@ export function contentOf(message: Pick<Message, 'parts'>): string {
     if (part.kind === 'tool_call' || part.kind === 'tool_result') {
       isApart = content !== '';
     } else if (part.kind === 'text' && part.text !== '') {
-      const has = content.endsWith('\n') || part.text.startsWith('\n');
-      content += (isApart && !has ? '\n\n' : '') + part.text;
+      const hasBreak = content.endsWith('\n') || part.text.startsWith('\n');
+      content += (isApart && !hasBreak ? '\n\n' : '') + part.text;
       isApart = false;
     }
   }

@@ -20,20 +20,20 @@ export interface FindHit {
 }
 
 interface Counts {
-  readonly folded: number;
+  readonly inFolds: number;
   readonly all: number;
 }
 
 /** The places of a text in a message, counted without overlaps. */
 export function countIn(text: string, query: string): number {
-  const wanted = query.toLowerCase();
-  if (wanted === '') {
+  const term = query.toLowerCase();
+  if (term === '') {
     return 0;
   }
-  const searched = text.toLowerCase();
+  const lowerText = text.toLowerCase();
   let count = 0;
-  for (let at = searched.indexOf(wanted); at >= 0; count += 1) {
-    at = searched.indexOf(wanted, at + wanted.length);
+  for (let at = lowerText.indexOf(term); at >= 0; count += 1) {
+    at = lowerText.indexOf(term, at + term.length);
   }
   return count;
 }
@@ -55,23 +55,23 @@ export class ThreadFinder {
         yield;
       }
       for (let index = 0; index < counts.all; index += 1) {
-        hits.push({ messageId: message.id, index, isFolded: counts.folded > 0 });
+        hits.push({ messageId: message.id, index, isFolded: counts.inFolds > 0 });
       }
     }
     return hits;
   }
 
   private _count(message: Message): Counts {
-    let folded = 0;
+    let inFolds = 0;
     let all = 0;
     for (const part of message.parts) {
       if (this._mayHold(sourceOf(part))) {
         const count = countIn(drawnText(message, part), this.query);
         all += count;
-        folded += part.kind === 'reasoning' ? count : 0;
+        inFolds += part.kind === 'reasoning' ? count : 0;
       }
     }
-    return { folded, all };
+    return { inFolds, all };
   }
 
   private _mayHold(source: string): boolean {

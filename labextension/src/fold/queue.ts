@@ -31,7 +31,7 @@ export function queuedMessages(transcript: Transcript): readonly QueuedMessage[]
       const run = reply.run_id === null ? undefined : transcript.runs.get(reply.run_id);
       return run === undefined || builds.has(run.id) ? [] : [{ reply, run }];
     })
-    .sort((one, other) => turnOf(one.reply, one.run) - turnOf(other.reply, other.run));
+    .sort((first, second) => turnOf(first.reply, first.run) - turnOf(second.reply, second.run));
   return open.slice(1).flatMap(({ reply, run }) => {
     const message = messages.get(reply.parent_id ?? '');
     const isWaiting = run.attempt === 0 && run.status === 'pending';

@@ -34,8 +34,8 @@ export function timesAfter(
     case 'input':
       return { ...times, phaseAt: event.at };
     case 'delta': {
-      const known = afterOpening(times, event.part, before, event.at);
-      return event.kind === 'reasoning' ? afterReasoning(known, event.part, event.at) : known;
+      const next = afterOpening(times, event.part, before, event.at);
+      return event.kind === 'reasoning' ? afterReasoning(next, event.part, event.at) : next;
     }
     case 'tool_start':
       return withPart(afterOpening(times, event.part, before, event.at), event.part, {
@@ -68,8 +68,8 @@ function afterReasoning(times: ReplyTimes, index: number, at: string): ReplyTime
 }
 
 function endedAt(times: ReplyTimes, index: number, at: string): ReplyTimes {
-  const known = times.parts.get(index);
-  return known === undefined ? times : withPart(times, index, { from: known.from, to: at });
+  const span = times.parts.get(index);
+  return span === undefined ? times : withPart(times, index, { from: span.from, to: at });
 }
 
 function withPart(times: ReplyTimes, index: number, part: PartTimes): ReplyTimes {

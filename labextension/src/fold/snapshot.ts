@@ -59,36 +59,36 @@ function lastExchange(messages: readonly Message[]): readonly Message[] {
 
 /** As many whole messages as fit, the newest ones; Markdown is made harmless. */
 function bounded(messages: readonly Message[], isMarkdown: boolean): string {
-  const kept: string[] = [];
-  let room = LARGEST_BYTES - LEFT_OUT.length - 2;
+  const blocks: string[] = [];
+  let freeBytes = LARGEST_BYTES - LEFT_OUT.length - 2;
   for (const message of [...messages].reverse()) {
     const text = textOf(message);
-    if (bytesOf(text).length > room) {
+    if (bytesOf(text).length > freeBytes) {
       break; // the harmless text might be shorter, but a message of this size is cut anyway
     }
     const block = blockOf(message, isMarkdown ? harmless(text) : text, isMarkdown);
-    room -= bytesOf(block).length + 2;
-    if (room < 0) {
+    freeBytes -= bytesOf(block).length + 2;
+    if (freeBytes < 0) {
       break;
     }
-    kept.push(block);
+    blocks.push(block);
   }
   const last = messages.at(-1);
-  if (kept.length === 0 && last !== undefined) {
-    kept.push(startOf(last, isMarkdown));
+  if (blocks.length === 0 && last !== undefined) {
+    blocks.push(startOf(last, isMarkdown));
   }
-  if (kept.length < messages.length) {
-    kept.push(LEFT_OUT);
+  if (blocks.length < messages.length) {
+    blocks.push(LEFT_OUT);
   }
-  return kept.reverse().join('\n\n');
+  return blocks.reverse().join('\n\n');
 }
 
 /** The beginning of a message that is larger than a copy may be. */
 function startOf(message: Message, isMarkdown: boolean): string {
-  const around = bytesOf(blockOf(message, '', isMarkdown)).length;
-  const room = Math.max(0, LARGEST_BYTES - 64 - around);
+  const frameBytes = bytesOf(blockOf(message, '', isMarkdown)).length;
+  const maxBytes = Math.max(0, LARGEST_BYTES - 64 - frameBytes);
   const text = textOf(message);
-  const start = isMarkdown ? harmlessStart(text, room) : `${beginningOf(text, room)} …`;
+  const start = isMarkdown ? harmlessStart(text, maxBytes) : `${beginningOf(text, maxBytes)} …`;
   return blockOf(message, start, isMarkdown);
 }
 
@@ -102,15 +102,17 @@ function blockOf(message: Message, text: string, isMarkdown: boolean): string {
 
 /** The line that names the files of a message; empty if it is only text. */
 function attachedOf(message: Message, isMarkdown: boolean): string {
-  const sent = message.parts.filter(part => part.kind === 'attachment');
-  const made = message.parts.flatMap(part => (part.kind === 'tool_result' ? filesOf(part) : []));
-  const names = [...sent, ...made].map(part => part.name);
-  const shown = names
+  const attachments = message.parts.filter(part => part.kind === 'attachment');
+  const toolFiles = message.parts.flatMap(part =>
+    part.kind === 'tool_result' ? filesOf(part) : []
+  );
+  const names = [...attachments, ...toolFiles].map(part => part.name);
+  const shownNames = names
     .slice(0, MOST_NAMES)
     .map(name => shortLine(name, MOST_NAME_CHARS, isMarkdown));
   const more = names.length > MOST_NAMES ? ` and ${names.length - MOST_NAMES} more` : '';
-  const whose = made.length === 0 ? 'attached' : 'from tools';
-  return names.length === 0 ? '' : `*(${whose}: ${shown.join(', ')}${more})*`;
+  const origin = toolFiles.length === 0 ? 'attached' : 'from tools';
+  return names.length === 0 ? '' : `*(${origin}: ${shownNames.join(', ')}${more})*`;
 }
 
 /** The notes of the chat about an answer. */
@@ -125,10 +127,10 @@ function notesOf(message: Message, isMarkdown: boolean): readonly string[] {
 }
 
 /** The beginning of an untrusted text, in one line that turns no text around it. */
-function shortLine(text: string, most: number, isMarkdown: boolean): string {
+function shortLine(text: string, maxChars: number, isMarkdown: boolean): string {
   const line = strip(visible(text).replace(/[ \t\n]+/g, ' '), ' ').replace(TURNING, '\ufffd');
   const characters = [...line];
-  const short = characters.length > most ? `${characters.slice(0, most).join('')}…` : line;
+  const short = characters.length > maxChars ? `${characters.slice(0, maxChars).join('')}…` : line;
   return isMarkdown ? oneLine(short) : short;
 }
 

@@ -95,7 +95,7 @@ export function toolUses(parts: readonly Part[]): readonly ToolUse[] {
       const at = uses.findIndex(use => takes(use, part));
       const use = uses[at];
       if (use !== undefined) {
-        uses[at] = joined(use, part);
+        uses[at] = joinPart(use, part);
       }
     }
   });
@@ -114,7 +114,7 @@ export function takes({ call, result }: ToolUse, part: ToolResultPart | InputReq
 }
 
 /** A call with its result, or with the last question about it. */
-export function joined(use: ToolUse, part: ToolResultPart | InputRequestPart): ToolUse {
+export function joinPart(use: ToolUse, part: ToolResultPart | InputRequestPart): ToolUse {
   return part.kind === 'tool_result' ? { ...use, result: part } : { ...use, consent: part };
 }
 

@@ -100,9 +100,9 @@ function withoutContent(message: Omit<Message, 'seq'>, seq: number): Message {
   const {
     content: _content,
     incomplete: _incomplete,
-    ...kept
+    ...fields
   } = message as Message & { content?: string; incomplete?: unknown };
-  return { ...kept, seq };
+  return { ...fields, seq };
 }
 
 /** Folds one batch of events. It copies the maps once for the batch, not once for each event. */
@@ -159,8 +159,8 @@ class TranscriptBuilder {
 
   private _put(event: EventOf<'message'>): void {
     const { message } = event;
-    const known = this._messages.get(message.id);
-    if (known !== undefined && event.seq <= known.seq) {
+    const current = this._messages.get(message.id);
+    if (current !== undefined && event.seq <= current.seq) {
       return;
     }
     this._messages.set(message.id, withoutContent(message, event.seq));
@@ -168,15 +168,15 @@ class TranscriptBuilder {
       this._change({ head: message.id });
     }
     const runId = message.role === 'assistant' ? event.run_id : undefined;
-    if (known === undefined && runId !== undefined && !this._runs.has(runId)) {
+    if (current === undefined && runId !== undefined && !this._runs.has(runId)) {
       this._runs.set(runId, beginRun(event, runId));
     }
   }
 
   private _time(before: Message, event: ThreadEvent): void {
-    const known = this._times.get(before.id);
-    const times = timesAfter(known, event, before);
-    if (times !== known) {
+    const current = this._times.get(before.id);
+    const times = timesAfter(current, event, before);
+    if (times !== current) {
       this._times.set(before.id, times);
     }
   }
@@ -252,12 +252,12 @@ function append(parts: readonly Part[], event: EventOf<'delta'>): readonly Part[
   }
   const part = parts[event.part];
   if (part === undefined || part.kind !== kind || !('text' in part) || part.text === undefined) {
-    const what = `Event ${event.seq} appends to part ${event.part}, which cannot take it.`;
-    throw new FoldError(what, event.seq);
+    const problem = `Event ${event.seq} appends to part ${event.part}, which cannot take it.`;
+    throw new FoldError(problem, event.seq);
   }
-  const grown = parts.slice();
-  grown[event.part] = { ...part, text: part.text + event.text };
-  return grown;
+  const newParts = parts.slice();
+  newParts[event.part] = { ...part, text: part.text + event.text };
+  return newParts;
 }
 
 function startTool(parts: readonly Part[], event: EventOf<'tool_start'>): readonly Part[] {
@@ -266,14 +266,14 @@ function startTool(parts: readonly Part[], event: EventOf<'tool_start'>): readon
   }
   const { tool_call_id, name, input, where, effect, expires_at } = event;
   const call: ToolCallPart = { kind: 'tool_call', tool_call_id, name, input };
-  const grown = parts.slice();
-  grown[event.part] = {
+  const newParts = parts.slice();
+  newParts[event.part] = {
     ...call,
     ...(isGiven(where) ? { where } : {}),
     ...(isGiven(effect) ? { effect } : {}),
     ...(isGiven(expires_at) ? { expires_at } : {})
   };
-  return grown;
+  return newParts;
 }
 
 /** Fold an event of a tool call into the call's part; every other part stays the same object. */
@@ -335,8 +335,8 @@ function inputRequest(event: EventOf<'input_request'>): InputRequestPart {
 }
 
 function answer(part: Part, event: EventOf<'input'>): Part {
-  const asked = part.kind === 'input_request' && part.request_id === event.request_id;
-  return asked ? { ...part, value: event.value, by: event.by } : part;
+  const isAsked = part.kind === 'input_request' && part.request_id === event.request_id;
+  return isAsked ? { ...part, value: event.value, by: event.by } : part;
 }
 
 function failure(event: EventOf<'error'>): Failure {

@@ -14,7 +14,7 @@ export function runsAhead(transcript: Transcript, run: Run | undefined): number 
   if (run === undefined || run.phase !== 'queued' || run.attempt > 0) {
     return 0;
   }
-  const joined = (one: Run): number => transcript.messages.get(one.message_id)?.seq ?? 0;
+  const joinedAt = (queued: Run): number => transcript.messages.get(queued.message_id)?.seq ?? 0;
   const builds = buildIds(transcript);
   if (builds.has(run.id)) {
     return 0;
@@ -25,7 +25,7 @@ export function runsAhead(transcript: Transcript, run: Run | undefined): number 
       !builds.has(other.id) &&
       !isEnd(other.status) &&
       !isForLater(other) &&
-      (other.attempt > 0 || joined(other) < joined(run))
+      (other.attempt > 0 || joinedAt(other) < joinedAt(run))
   ).length;
 }
 

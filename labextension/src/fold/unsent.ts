@@ -14,8 +14,9 @@ export function isUnsent(message: Message): boolean {
 
 /** Whether a message is the empty reply to one that was not sent. */
 export function isReplyToUnsent(transcript: Transcript, message: Message): boolean {
-  const asked = message.parent_id === null ? undefined : transcript.messages.get(message.parent_id);
-  return asked !== undefined && isUnsent(asked);
+  const question =
+    message.parent_id === null ? undefined : transcript.messages.get(message.parent_id);
+  return question !== undefined && isUnsent(question);
 }
 
 /** The run that will answer a message that was not sent. */

@@ -62,6 +62,6 @@ async function attachVariable(
   const key = client.mention(variableMention(variable, path, null));
   const described = await workspace?.describe(path, variable.name);
   if (described?.state === 'known' && key !== null) {
-    client.retell(key, variableMention(variable, path, described.text).text);
+    client.updateMention(key, variableMention(variable, path, described.text).text);
   }
 }

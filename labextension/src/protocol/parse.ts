@@ -50,43 +50,43 @@ const NEEDED: Readonly<Record<Exclude<EventType, 'unknown'>, Readonly<Record<str
 
 export type Fields = Readonly<Record<string, unknown>>;
 
-/** Read a JSON object. @throws ProtocolError with `what` as the subject of its message. */
-export function asObject(value: unknown, what: string): Fields {
+/** Read a JSON object. @throws ProtocolError with `subject` as the subject of its message. */
+export function asObject(value: unknown, subject: string): Fields {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw new ProtocolError(`${what} is not an object.`);
+    throw new ProtocolError(`${subject} is not an object.`);
   }
   return value as Fields;
 }
 
-function asList(value: unknown, what: string): readonly unknown[] {
+function asList(value: unknown, subject: string): readonly unknown[] {
   if (!Array.isArray(value)) {
-    throw new ProtocolError(`${what} is not a list.`);
+    throw new ProtocolError(`${subject} is not a list.`);
   }
   return value;
 }
 
-function need(fields: Fields, name: string, type: string, what: string): void {
+function requireField(fields: Fields, name: string, type: string, subject: string): void {
   const value = fields[name];
-  const fits =
+  const hasType =
     type === 'object' ? typeof value === 'object' && value !== null : typeof value === type;
-  if (!fits) {
-    throw new ProtocolError(`${what} has no ${name} of type ${type}.`);
+  if (!hasType) {
+    throw new ProtocolError(`${subject} has no ${name} of type ${type}.`);
   }
 }
 
 /** Read an event. Of an unknown type, only the fields that all events share are checked. */
 export function parseEvent(value: unknown): ThreadEvent {
   const wire = asObject(value, 'An event');
-  need(wire, 'seq', 'number', 'An event');
-  need(wire, 'type', 'string', 'An event');
-  need(wire, 'at', 'string', 'An event');
+  requireField(wire, 'seq', 'number', 'An event');
+  requireField(wire, 'type', 'string', 'An event');
+  requireField(wire, 'at', 'string', 'An event');
   const type = String(wire['type']);
   if (!Object.prototype.hasOwnProperty.call(NEEDED, type)) {
     return { ...wire, type: 'unknown' } as ThreadEvent;
   }
-  const needed = NEEDED[type as keyof typeof NEEDED];
-  for (const [name, kind] of Object.entries(needed)) {
-    need(wire, name, kind, `A ${type} event`);
+  const types = NEEDED[type as keyof typeof NEEDED];
+  for (const [name, kind] of Object.entries(types)) {
+    requireField(wire, name, kind, `A ${type} event`);
   }
   if (type === 'message') {
     parseMessage(wire['message']);
@@ -97,10 +97,10 @@ export function parseEvent(value: unknown): ThreadEvent {
 /** Read a message. */
 function parseMessage(value: unknown): Message {
   const wire = asObject(value, 'A message');
-  need(wire, 'id', 'string', 'A message');
-  need(wire, 'role', 'string', 'A message');
+  requireField(wire, 'id', 'string', 'A message');
+  requireField(wire, 'role', 'string', 'A message');
   for (const part of asList(wire['parts'], "A message's parts")) {
-    need(asObject(part, 'A part'), 'kind', 'string', 'A part');
+    requireField(asObject(part, 'A part'), 'kind', 'string', 'A part');
   }
   return wire as unknown as Message;
 }
@@ -108,8 +108,8 @@ function parseMessage(value: unknown): Message {
 /** Read a run. */
 function parseRun(value: unknown): Run {
   const wire = asObject(value, 'A run');
-  need(wire, 'id', 'string', 'A run');
-  need(wire, 'status', 'string', 'A run');
+  requireField(wire, 'id', 'string', 'A run');
+  requireField(wire, 'status', 'string', 'A run');
   return wire as unknown as Run;
 }
 
@@ -122,10 +122,10 @@ export function parseFailure(value: unknown): Failure {
   };
 }
 
-/** The text of a field; `otherwise` if the field is missing or no text. */
-export function textOf(wire: Fields, name: string, otherwise: string): string {
+/** The text of a field; `fallback` if the field is missing or no text. */
+export function textOf(wire: Fields, name: string, fallback: string): string {
   const value = wire[name];
-  return typeof value === 'string' ? value : otherwise;
+  return typeof value === 'string' ? value : fallback;
 }
 
 /** The text of a field; null if the field is missing or no text. */
@@ -153,17 +153,17 @@ export function listOf(value: unknown): readonly Fields[] {
 
 /** Read a model's parameters; a kind of a newer server is left out, as it cannot be drawn. */
 function parametersOf(value: unknown): readonly Parameter[] {
-  const found: Parameter[] = [];
+  const parameters: Parameter[] = [];
   for (const wire of listOf(value)) {
     const name = textOrNull(wire, 'name');
     const kind = wire['kind'];
     if (name !== null && (kind === 'choice' || kind === 'number' || kind === 'whole')) {
       const choices = textsOf(wire['choices']);
       const [least, most] = [numberOrNull(wire, 'least'), numberOrNull(wire, 'most')];
-      found.push({ name, kind, choices, least, most });
+      parameters.push({ name, kind, choices, least, most });
     }
   }
-  return found;
+  return parameters;
 }
 
 function endpointsOf(value: unknown): readonly Endpoint[] {
@@ -183,16 +183,16 @@ function endpointsOf(value: unknown): readonly Endpoint[] {
 export function parseAttachment(value: unknown): Attachment {
   const wire = asObject(value, 'An attachment');
   for (const name of ['id', 'name', 'type', 'sha256']) {
-    need(wire, name, 'string', 'An attachment');
+    requireField(wire, name, 'string', 'An attachment');
   }
-  need(wire, 'size', 'number', 'An attachment');
+  requireField(wire, 'size', 'number', 'An attachment');
   return wire as unknown as Attachment;
 }
 
 /** Read the largest size of an attachment from the response to GET status. */
 export function parseMaxBytes(value: unknown): number | null {
-  const most = asObject(value, 'The status')['max_attachment_bytes'];
-  return typeof most === 'number' ? most : null;
+  const maxBytes = asObject(value, 'The status')['max_attachment_bytes'];
+  return typeof maxBytes === 'number' ? maxBytes : null;
 }
 
 /** Read the response to GET models. */
@@ -200,7 +200,7 @@ export function parseModels(value: unknown): ModelList {
   const wire = asObject(value, 'The list of models');
   const models = asList(wire['models'], 'The models').map(item => {
     const fields = asObject(item, 'A model');
-    need(fields, 'id', 'string', 'A model');
+    requireField(fields, 'id', 'string', 'A model');
     const id = String(fields['id']);
     return {
       id,
@@ -225,8 +225,8 @@ export function parseModels(value: unknown): ModelList {
 /** Read a row of the list of threads. An older server has no marks. */
 export function parseRow(value: unknown): ThreadRow {
   const wire = asObject(value, 'A row');
-  need(wire, 'id', 'string', 'A row');
-  need(wire, 'updated_at', 'string', 'A row');
+  requireField(wire, 'id', 'string', 'A row');
+  requireField(wire, 'updated_at', 'string', 'A row');
   return {
     id: String(wire['id']),
     name: textOrNull(wire, 'name'),
@@ -277,7 +277,7 @@ export function parseFrame(data: string): Frame | null {
  */
 export function parsePage(thread: string, value: unknown): readonly ThreadFrame[] {
   const wire = asObject(value, 'A page');
-  need(wire, 'seq', 'number', 'A page');
+  requireField(wire, 'seq', 'number', 'A page');
   const content =
     wire['snapshot'] === undefined
       ? { op: 'events', thread, events: wire['events'] }
@@ -312,20 +312,20 @@ function readFrame(value: unknown): Frame | null {
 }
 
 function parseThreadFrame(wire: Fields): ThreadFrame | null {
-  const what = `A frame ${String(wire['op'])}`;
+  const subject = `A frame ${String(wire['op'])}`;
   const thread = String(wire['thread']);
   switch (wire['op']) {
     case 'events':
-      need(wire, 'thread', 'string', what);
-      return { op: 'events', thread, events: asList(wire['events'], what).map(parseEvent) };
+      requireField(wire, 'thread', 'string', subject);
+      return { op: 'events', thread, events: asList(wire['events'], subject).map(parseEvent) };
     case 'snapshot':
-      need(wire, 'thread', 'string', what);
+      requireField(wire, 'thread', 'string', subject);
       return parseSnapshot(wire);
     case 'preview':
-      need(wire, 'thread', 'string', what);
+      requireField(wire, 'thread', 'string', subject);
       return { ...parseSnapshot(wire), op: 'preview' };
     case 'live':
-      need(wire, 'seq', 'number', what);
+      requireField(wire, 'seq', 'number', subject);
       return { op: 'live', thread, seq: Number(wire['seq']) };
     case 'closed':
       return { op: 'closed', thread, reason: textOf(wire, 'reason', '') };
@@ -342,8 +342,8 @@ function parseThreadFrame(wire: Fields): ThreadFrame | null {
 
 /** Read a snapshot. */
 export function parseSnapshot(wire: Fields): Snapshot {
-  need(wire, 'seq', 'number', 'A snapshot');
-  need(wire, 'info', 'object', 'A snapshot');
+  requireField(wire, 'seq', 'number', 'A snapshot');
+  requireField(wire, 'info', 'object', 'A snapshot');
   return {
     op: 'snapshot',
     thread: String(wire['thread']),

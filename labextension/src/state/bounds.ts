@@ -1,9 +1,9 @@
 /** Bounds on what the page remembers. Pure. */
 
-/** Forget the oldest entry if there are more than `most`. */
-export function forgetOldest(entries: Map<string, unknown>, most: number): void {
+/** Forget the oldest entry if there are more than `maxEntries`. */
+export function forgetOldest(entries: Map<string, unknown>, maxEntries: number): void {
   const [oldest] = entries.keys();
-  if (entries.size > most && oldest !== undefined) {
+  if (entries.size > maxEntries && oldest !== undefined) {
     entries.delete(oldest);
   }
 }

@@ -9,7 +9,7 @@ const HIDDEN =
   /((?<=\p{Extended_Pictographic})\ufe0f|(?<=\p{Extended_Pictographic}\ufe0f?)\u200d(?=\p{Extended_Pictographic}))|[\p{Default_Ignorable_Code_Point}\p{Cf}\p{Zl}\p{Zp}\u0000-\u0008\u000b-\u001f\u007f-\u009f]/gu;
 
 /** A text in which each hidden character stands as `⟨U+202E⟩`. */
-export function revealed(text: string): string {
+export function revealHidden(text: string): string {
   return text.replace(HIDDEN, (character: string, joiner: string | undefined) => {
     const number = character.codePointAt(0) ?? 0;
     return joiner ?? `⟨U+${number.toString(16).toUpperCase().padStart(4, '0')}⟩`;

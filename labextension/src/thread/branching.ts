@@ -173,9 +173,9 @@ export function maySend(message: Message, text: string): boolean {
 
 /** The request for a new message beside an old one, with a new text and the same attachments and parent. */
 export function editedBody(message: Message, text: string): object {
-  const kept = message.parts.filter(part => part.kind === 'attachment');
-  const attachments = kept.flatMap(part => part.attachment_id ?? []);
-  const context = kept
+  const parts = message.parts.filter(part => part.kind === 'attachment');
+  const attachments = parts.flatMap(part => part.attachment_id ?? []);
+  const context = parts
     .filter(part => part.attachment_id === undefined || part.text !== '')
     .map(({ name, text: read, attachment_id }) => ({
       name: [...name].slice(0, MOST_NAME_CHARS).join(''),

@@ -16,7 +16,7 @@ interface CompositionOptions extends UploadOptions {
 }
 
 /** The text, files and context of a message at the moment when the person sent it. */
-export interface Chosen {
+export interface MessageContents {
   readonly text: string;
   readonly fileKeys: ReadonlySet<string>;
   readonly context: readonly DraftContext[];
@@ -32,7 +32,7 @@ export interface FinishedMessage {
     readonly attachments?: readonly string[];
     readonly context?: readonly Mention[];
   };
-  readonly chosen: Chosen;
+  readonly contents: MessageContents;
   readonly files: readonly DraftFile[];
 }
 
@@ -71,7 +71,7 @@ export class Composition {
     return { draft: this.text, attachments: this.attachments, context: this.context };
   }
 
-  get chosen(): Chosen {
+  get contents(): MessageContents {
     const fileKeys = new Set(this.attachments.map(file => file.key));
     return { text: this.text, fileKeys, context: this.context, live: [] };
   }
@@ -101,7 +101,7 @@ export class Composition {
   }
 
   /** Replace the text of a mention, unless it was removed, sent or mentioned again. */
-  retell(mention: string, text: string): void {
+  updateMention(mention: string, text: string): void {
     if (this._draft.context.some(({ key }) => key === mention)) {
       const context = withText(this._draft.context, mention, text);
       this._keep({ ...this._draft, context, key: null });
@@ -114,10 +114,10 @@ export class Composition {
     this._keep({ ...this._draft, context, key: null });
   }
 
-  /** Make the message from the choices; null if it would be empty or a file is not uploaded. */
-  finished(chosen: Chosen): FinishedMessage | null {
-    const { text, fileKeys, context } = chosen;
-    const told = [...chosen.live, ...context].map(({ name, text: read }) => ({
+  /** Make the message from its contents; null if it would be empty or a file is not uploaded. */
+  makeMessage(contents: MessageContents): FinishedMessage | null {
+    const { text, fileKeys, context } = contents;
+    const contextItems = [...contents.live, ...context].map(({ name, text: read }) => ({
       name: shortened(name),
       text: read
     }));
@@ -137,24 +137,24 @@ export class Composition {
     const body = {
       content,
       ...(ids.length === 0 ? {} : { attachments: ids }),
-      ...(told.length === 0 ? {} : { context: told })
+      ...(contextItems.length === 0 ? {} : { context: contextItems })
     };
-    return { key, body, chosen, files };
+    return { key, body, contents, files };
   }
 
   /** Drop a message from the draft, because the server has it. Restore a draft that was set aside. */
-  accepted({ chosen, files }: FinishedMessage): void {
-    const sent = new Set(files.map(file => file.id));
+  dropSent({ contents, files }: FinishedMessage): void {
+    const sentIds = new Set(files.map(file => file.id));
     // Compared by key, because the text of a mention may have arrived during the sending.
-    const told = new Set(chosen.context.map(({ key }) => key));
-    const isSent = this._draft.text === chosen.text;
+    const sentKeys = new Set(contents.context.map(({ key }) => key));
+    const isSent = this._draft.text === contents.text;
     const text = isSent ? this._history.sent() : this._draft.text;
     this._keep({
       text,
       key: null,
       // After the queue was disposed of, only the stored draft has the attachments.
-      attachments: this._draft.attachments.filter(({ id }) => id === null || !sent.has(id)),
-      context: this._draft.context.filter(({ key }) => !told.has(key)),
+      attachments: this._draft.attachments.filter(({ id }) => id === null || !sentIds.has(id)),
+      context: this._draft.context.filter(({ key }) => !sentKeys.has(key)),
       aside: this._history.aside
     });
     this.uploads.sent(files);

@@ -71,36 +71,36 @@ export interface ChoiceState {
 export class ContextChoice extends Store<ChoiceState> {
   constructor(
     private readonly _threadId: string,
-    private readonly _stored: StoredChoices,
+    private readonly _storage: StoredChoices,
     private readonly _preferences: Preferences
   ) {
     super({ on: [], removed: [] });
-    this._own = _stored.load(_threadId);
+    this._own = _storage.load(_threadId);
     this._set({});
     _preferences.subscribe(() => this._set({}));
   }
 
   /** Turn a kind on or off for all later messages of the thread. */
   setOn(kind: ContextKind, isOn: boolean): void {
-    this._own = CONTEXT_KINDS.filter(one => (one === kind ? isOn : this._on.includes(one)));
-    this._stored.save(this._threadId, this._own);
+    this._own = CONTEXT_KINDS.filter(other => (other === kind ? isOn : this._on.includes(other)));
+    this._storage.save(this._threadId, this._own);
     this.setRemoved(kind, false);
   }
 
   /** Remove a kind from the next message, or put it back. */
   setRemoved(kind: ContextKind, isRemoved: boolean): void {
-    const others = this._state.removed.filter(one => one !== kind);
+    const others = this._state.removed.filter(other => other !== kind);
     this._set({ removed: isRemoved ? [...others, kind] : others });
   }
 
   /** Remember the removed kinds, because a message is being sent without them. */
   sending(): void {
-    this._left = this._state.removed;
+    this._omitted = this._state.removed;
   }
 
-  /** After the message was sent, put those kinds back. Kinds that were removed since stay removed. */
-  sent(): void {
-    this._set({ removed: this._state.removed.filter(kind => !this._left.includes(kind)) });
+  /** Restore those kinds after the message was sent. Kinds that were removed since stay removed. */
+  restore(): void {
+    this._set({ removed: this._state.removed.filter(kind => !this._omitted.includes(kind)) });
   }
 
   private get _on(): readonly ContextKind[] {
@@ -111,7 +111,7 @@ export class ContextChoice extends Store<ChoiceState> {
     super._set({ ...change, on: this._on });
   }
 
-  private _left: readonly ContextKind[] = [];
+  private _omitted: readonly ContextKind[] = [];
   /** Null while the thread follows the setting. */
   private _own: readonly ContextKind[] | null;
 }
@@ -119,13 +119,13 @@ export class ContextChoice extends Store<ChoiceState> {
 /** The choices of a page, one for each thread. They live as long as the page. */
 export class ContextChoices {
   constructor(
-    private readonly _stored: StoredChoices,
+    private readonly _storage: StoredChoices,
     private readonly _preferences: Preferences
   ) {}
 
   of(threadId: string): ContextChoice {
-    const known = this._choices.get(threadId);
-    const choice = known ?? new ContextChoice(threadId, this._stored, this._preferences);
+    const oldChoice = this._choices.get(threadId);
+    const choice = oldChoice ?? new ContextChoice(threadId, this._storage, this._preferences);
     this._choices.set(threadId, choice);
     return choice;
   }

@@ -66,7 +66,7 @@ export class ThreadClient extends Store<ThreadState> {
       send: fields => this.change(fields),
       onChange: () => this._set({ params: this.settings.params })
     });
-    this._follower = _options.connection.follow(threadId, () => this._moved());
+    this._follower = _options.connection.follow(threadId, () => this._announceSoon());
     _options.executor?.offerIn(this._follower);
     this.branching = this._newBranching();
     this.tools = this._newTools(threads.consents);
@@ -135,8 +135,8 @@ export class ThreadClient extends Store<ThreadState> {
   }
 
   /** Replace the text of a mention, unless it was removed, sent or mentioned again. */
-  retell(key: string, text: string): void {
-    this._composition.retell(key, text);
+  updateMention(key: string, text: string): void {
+    this._composition.updateMention(key, text);
   }
 
   /** Remove a text from the context of the next message. */
@@ -190,12 +190,12 @@ export class ThreadClient extends Store<ThreadState> {
     const body = { request_id: requestId, value };
     const error = await this._act(runId, `runs/${encodeURIComponent(runId)}/input`, body);
     if (error instanceof ApiError && typeof error.facts['by'] === 'string') {
-      const beaten: LostAnswer = {
+      const lateAnswer: LostAnswer = {
         mine: value,
         value: error.facts['value'],
         by: error.facts['by']
       };
-      this._set({ beaten: new Map([...this._state.beaten, [requestId, beaten]]) });
+      this._set({ lateAnswers: new Map([...this._state.lateAnswers, [requestId, lateAnswer]]) });
     }
   }
 
@@ -247,7 +247,7 @@ export class ThreadClient extends Store<ThreadState> {
   }
 
   /** Call the listeners with the next frame, because the follower has a new state. */
-  private _moved(): void {
+  private _announceSoon(): void {
     this._options.executor?.moved(this.transcript);
     if (!this._isAnnouncing) {
       this._isAnnouncing = true;
@@ -270,8 +270,7 @@ export class ThreadClient extends Store<ThreadState> {
       transcript,
       preview,
       link,
-      ended:
-        ended === null ? this._absent : explainEnd(ended.error, transcript, this._options.trans)
+      end: ended === null ? this._absent : explainEnd(ended.error, transcript, this._options.trans)
     });
   }
 

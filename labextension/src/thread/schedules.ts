@@ -50,14 +50,14 @@ export class ScheduleList extends Store<ScheduleState> {
   /** Load all pages. The newest page comes first; within a page, the oldest schedule comes first. */
   private async _loadAll(): Promise<readonly Schedule[]> {
     const path = `schedules?thread_id=${encodeURIComponent(this._threadId)}`;
-    let found: readonly Schedule[] = [];
+    let schedules: readonly Schedule[] = [];
     let before = '';
     for (;;) {
       const page = parseSchedules(await this._api.request({ method: 'GET', path: path + before }));
-      found = [...page, ...found];
+      schedules = [...page, ...schedules];
       const oldest = page[0];
       if (oldest === undefined || page.length < PAGE) {
-        return found;
+        return schedules;
       }
       before = `&before=${encodeURIComponent(oldest.id)}`;
     }

@@ -6,7 +6,7 @@ import { isUnfinished } from '../composer/uploads';
 import { type Api, ApiError } from '../connection/api';
 import { explain } from '../connection/thread-ends';
 import { digestOf } from '../text/digest';
-import { type Chosen, type Composition, type FinishedMessage } from './composition';
+import { type MessageContents, type Composition, type FinishedMessage } from './composition';
 
 /** Called for the questions that this page sends. */
 export interface QuestionListener {
@@ -47,8 +47,8 @@ export class Sending {
     onProblem(null);
     onChange(true);
     try {
-      const messageId = await this._sendChosen(
-        { ...composition.chosen, live },
+      const messageId = await this._sendContents(
+        { ...composition.contents, live },
         deliverAt?.toISOString()
       );
       if (messageId !== null) {
@@ -65,27 +65,27 @@ export class Sending {
     }
   }
 
-  /** Send the chosen text, files and context. Returns the message's id; null if it was not sent. */
-  private async _sendChosen(
-    chosen: Chosen,
+  /** Send the text, files and context. Returns the message's id; null if it was not sent. */
+  private async _sendContents(
+    contents: MessageContents,
     deliver_at: string | undefined
   ): Promise<string | null> {
     const { api, composition, threadId } = this._options;
     if (composition.attachments.some(isUnfinished)) {
-      await composition.uploads.settled(chosen.fileKeys);
+      await composition.uploads.settled(contents.fileKeys);
     }
-    let message = this._finished(chosen);
-    let { live } = chosen;
-    const undecided = this._undecided;
-    if (message?.key === undecided?.key && undecided !== null && hasKindsOf(live, undecided.live)) {
+    let message = this._makeMessage(contents);
+    let { live } = contents;
+    const pending = this._pending;
+    if (message?.key === pending?.key && pending !== null && hasKindsOf(live, pending.live)) {
       // The server may have this message already; with a changed live context it would be a second message.
-      ({ live } = undecided);
-      message = this._finished({ ...chosen, live });
+      ({ live } = pending);
+      message = this._makeMessage({ ...contents, live });
     }
     if (message === null) {
       return null;
     }
-    this._undecided = { key: message.key, live };
+    this._pending = { key: message.key, live };
     try {
       const answer = await api.request({
         method: 'POST',
@@ -93,25 +93,25 @@ export class Sending {
         body: deliver_at === undefined ? message.body : { ...message.body, deliver_at },
         headers: { 'Idempotency-Key': idempotencyKey(message.key, live, deliver_at) }
       });
-      this._undecided = null;
-      composition.accepted(message);
+      this._pending = null;
+      composition.dropSent(message);
       return messageIdOf(answer);
     } catch (error) {
       if (error instanceof ApiError && error.status >= 400 && error.status < 500) {
-        this._undecided = null; // the server has refused the message, so it does not have it
+        this._pending = null; // the server has refused the message, so it does not have it
       }
       throw error;
     }
   }
 
-  /** Make the message from the choices; null if it cannot be sent. */
-  private _finished(chosen: Chosen): FinishedMessage | null {
+  /** Make the message from its contents; null if it cannot be sent. */
+  private _makeMessage(contents: MessageContents): FinishedMessage | null {
     const { composition, trans, onProblem, isClosed } = this._options;
     if (isClosed()) {
       return null;
     }
-    const message = composition.finished(chosen);
-    const isAttached = composition.attachments.some(file => chosen.fileKeys.has(file.key));
+    const message = composition.makeMessage(contents);
+    const isAttached = composition.attachments.some(file => contents.fileKeys.has(file.key));
     if (message === null && isAttached) {
       onProblem(trans.__('A file is not attached. Remove it, or try it again.'));
     }
@@ -127,7 +127,7 @@ export class Sending {
   }
 
   /** A message that the server may have, because no response came, with its live context. */
-  private _undecided: { readonly key: string; readonly live: readonly Mention[] } | null = null;
+  private _pending: { readonly key: string; readonly live: readonly Mention[] } | null = null;
   private _isSending = false;
 }
 

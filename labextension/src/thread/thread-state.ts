@@ -13,7 +13,7 @@ export interface ThreadState {
   /** The newest messages, drawn until a long thread is loaded; null after that. */
   readonly preview: Transcript | null;
   readonly link: Link;
-  readonly ended: ThreadEnd | null;
+  readonly end: ThreadEnd | null;
   /** The parameters of the next answers, including changes that this page is sending. */
   readonly params: Params;
   readonly draft: string;
@@ -24,7 +24,7 @@ export interface ThreadState {
   /** Ids of the runs for which this page is sending a command. */
   readonly acting: ReadonlySet<string>;
   /** By `request_id`: the answers of this page that came too late. */
-  readonly beaten: ReadonlyMap<string, LostAnswer>;
+  readonly lateAnswers: ReadonlyMap<string, LostAnswer>;
   /** Why the reader's last command failed; the draft is kept. */
   readonly problem: string | null;
 }
@@ -34,13 +34,13 @@ export const NOT_FOLLOWED: ThreadState = {
   transcript: EMPTY,
   preview: null,
   link: 'connecting',
-  ended: null,
+  end: null,
   params: NO_PARAMS,
   draft: '',
   attachments: [],
   context: [],
   isSending: false,
   acting: new Set(),
-  beaten: new Map(),
+  lateAnswers: new Map(),
   problem: null
 };

@@ -44,12 +44,12 @@ export function tokensOf(usage: AnswerUsage): number {
  * none. Null as long as the page does not know the model.
  */
 export function hasPrice(model: string | null, models: ModelList | null): boolean | null {
-  const known = models?.models.find(each => each.id === model);
-  if (known === undefined) {
+  const info = models?.models.find(each => each.id === model);
+  if (info === undefined) {
     return null;
   }
-  const endpoint = models?.endpoints.find(each => each.name === known.endpoint);
-  return !known.canned && known.provider !== 'demo' && endpoint?.is_local !== true;
+  const endpoint = models?.endpoints.find(each => each.name === info.endpoint);
+  return !info.canned && info.provider !== 'demo' && endpoint?.is_local !== true;
 }
 
 /** The sums of a thread; null until they are loaded. */

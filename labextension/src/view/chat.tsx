@@ -60,13 +60,13 @@ const NO_MESSAGES: readonly Message[] = [];
 export function Chat(props: ChatProps): ReactElement {
   const trans = useTrans();
   const state = useThread(props.client);
-  const isArriving = state.link === 'connecting' && state.ended === null;
+  const isArriving = state.link === 'connecting' && state.end === null;
   const isSlow = useLasting(isArriving && state.transcript.seq > 0, WHOLE_AFTER_MS);
-  const isWaiting = state.ended === null && (state.transcript.seq === 0 || (isArriving && !isSlow));
+  const isWaiting = state.end === null && (state.transcript.seq === 0 || (isArriving && !isSlow));
   const preview = usePreview(props, state);
   const isLate = useLasting(isWaiting && preview === null, COPY_AFTER_MS);
-  if (state.ended !== null && (state.ended.why !== 'deleted' || state.transcript.seq === 0)) {
-    return <SavedCopy text={props.savedCopy} reason={state.ended.message} state="ended" />;
+  if (state.end !== null && (state.end.why !== 'deleted' || state.transcript.seq === 0)) {
+    return <SavedCopy text={props.savedCopy} reason={state.end.message} state="ended" />;
   }
   if (isLate && props.savedCopy !== null) {
     const reason =
@@ -91,7 +91,7 @@ function Live(props: LiveProps): ReactElement {
   const { transcript } = state;
   const queue = runId === null ? queuedMessages(transcript) : [];
   const messages = props.isWaiting ? NO_MESSAGES : messagesOf(transcript, runId, queue);
-  const hasEnded = state.ended !== null;
+  const hasEnded = state.end !== null;
   const active = hasEnded ? [] : answersFirst(transcript, activeReplies(messages));
   const elsewhere =
     active.length > 0 || runId !== null || hasEnded ? undefined : oldestOpenReply(transcript);
@@ -113,7 +113,7 @@ function Live(props: LiveProps): ReactElement {
       data-testid="live"
       onKeyDown={reading.onKeyDown}
       data-link={state.link}
-      data-ended={state.ended?.why}
+      data-ended={state.end?.why}
       data-seq={transcript.seq}
       style={fixed === null ? {} : { height: `${fixed}px` }}
     >
@@ -192,7 +192,7 @@ function useStatus(
 ): StatusLine {
   const language = useLanguage();
   const { trans } = language;
-  const { transcript, ended, link, acting } = state;
+  const { transcript, end: ended, link, acting } = state;
   const reply = active[0];
   const run = reply === undefined ? undefined : runOf(transcript, reply);
   const isTroubled = useLasting(link !== 'live', HIDDEN_BREAK_MS);

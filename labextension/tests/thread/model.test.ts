@@ -228,7 +228,7 @@ describe('a thread that cannot be shown', () => {
     const error = { code: 'thread_not_found', message: 'x' };
     page.network.socket.receive({ op: 'error', thread: 't', error });
     page.frame();
-    expect(client.getState().ended?.why).toBe('missing');
+    expect(client.getState().end?.why).toBe('missing');
   });
 
   it('is absent where the server does not know the API at all', async () => {
@@ -237,7 +237,7 @@ describe('a thread that cannot be shown', () => {
     page.network.socket.drop();
     page.api.call('GET', 'threads/t').fail(new ApiError(404, 'foreign', '404'));
     await flushPromises();
-    expect(client.getState().ended?.why).toBe('absent');
+    expect(client.getState().end?.why).toBe('absent');
   });
 
   it('is waited for where the server only does not answer', async () => {
@@ -246,14 +246,14 @@ describe('a thread that cannot be shown', () => {
     page.network.socket.drop();
     page.api.call('GET', 'threads/t').fail(new ApiError(0, 'unreachable', 'no'));
     await flushPromises();
-    expect(client.getState().ended).toBeNull();
+    expect(client.getState().end).toBeNull();
   });
 
   it('is deleted where the log says so', () => {
     const { page, client } = opened();
     page.network.socket.receive({ op: 'closed', thread: 't', reason: 'deleted' });
     page.frame();
-    expect(client.getState().ended?.why).toBe('deleted');
+    expect(client.getState().end?.why).toBe('deleted');
   });
 });
 

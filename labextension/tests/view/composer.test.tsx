@@ -161,11 +161,11 @@ describe('a mention', () => {
     client.setDraft('What is in @df?');
     const isSent = client.send();
     await flushPromises();
-    client.retell(key, 'its value');
+    client.updateMention(key, 'its value');
     fresh.api.call('POST', SEND).answer({});
     expect(await isSent).toBe(true);
     expect(client.getState().context).toEqual([]);
-    client.retell(key, 'later still');
+    client.updateMention(key, 'later still');
     expect(client.getState().context).toEqual([]);
   });
 

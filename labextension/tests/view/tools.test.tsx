@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 
 import { ApiError } from '../../src/connection/api';
 import { type ToolUse, toolState } from '../../src/fold/tool-calls';
-import { revealed } from '../../src/text/hidden-characters';
+import { revealHidden } from '../../src/text/hidden-characters';
 import { toolHint } from '../../src/view/tools/tool-hints';
 import { ENGLISH } from '../fakes';
 import { arrive, click, end, has, host, page, part, type, useStage } from '../stage';
@@ -144,8 +144,8 @@ describe('consent (L13)', () => {
     const code = 'safe = 1 #\u202e\u2066 (live)';
     await begin(call(0, 'c1', { input: { operation: 'run', code } }), asks('c1'), waits);
     expect(part('tool-code').textContent).toBe('safe = 1 #⟨U+202E⟩⟨U+2066⟩ (live)');
-    expect(revealed('tab\tline\n a\u200bb \u{e0041}')).toBe('tab\tline\n a⟨U+200B⟩b ⟨U+E0041⟩');
-    expect(revealed('é 漢字 🐍 ✔️ 👩‍💻 عربى')).toBe('é 漢字 🐍 ✔️ 👩‍💻 عربى');
+    expect(revealHidden('tab\tline\n a\u200bb \u{e0041}')).toBe('tab\tline\n a⟨U+200B⟩b ⟨U+E0041⟩');
+    expect(revealHidden('é 漢字 🐍 ✔️ 👩‍💻 عربى')).toBe('é 漢字 🐍 ✔️ 👩‍💻 عربى');
   });
 
   it.each([

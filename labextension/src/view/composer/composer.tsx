@@ -45,7 +45,7 @@ export function Composer(props: ComposerProps): ReactElement {
     props.onSent();
     if (await client.send(later === null ? null : new Date(later), live?.take())) {
       setLater(null);
-      live?.choice.sent();
+      live?.choice.restore();
     }
   };
   const isEmpty = state.draft.trim() === '' && state.attachments.length === 0;

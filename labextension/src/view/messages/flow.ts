@@ -1,5 +1,5 @@
 /** The parts of a reply in the order in which they are drawn: tool calls beside their results. Pure. */
-import { type ToolUse, isConsent, joined, takes } from '../../fold/tool-calls';
+import { type ToolUse, isConsent, joinPart, takes } from '../../fold/tool-calls';
 import { type Part, type ToolResultPart, type InputRequestPart } from '../../protocol/records';
 
 export type FlowItem =
@@ -52,6 +52,6 @@ function take(
   if (group === undefined || use === undefined) {
     return false;
   }
-  group.uses[at] = joined(use, part);
+  group.uses[at] = joinPart(use, part);
   return true;
 }

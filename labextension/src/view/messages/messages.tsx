@@ -70,7 +70,7 @@ function rowOf(
     times: state.transcript.times.get(message.id),
     ahead: runsAhead(state.transcript, run),
     isActing: run !== undefined && state.acting.has(run.id),
-    beaten: state.beaten,
+    beaten: state.lateAnswers,
     isLast: index === messages.length - 1,
     branchAt: beside.indexOf(message),
     branchOf: beside.length,

@@ -2,7 +2,7 @@
 import { type TranslationBundle } from '@jupyterlab/translation';
 import { type MouseEvent, type ReactElement, type ReactNode, useSyncExternalStore } from 'react';
 
-import { revealed } from '../../text/hidden-characters';
+import { revealHidden } from '../../text/hidden-characters';
 import { type CellChange } from '../../workspace/cell-changes';
 import { type DiffLine } from '../../workspace/line-diff';
 import { type Choices, NO_CHOICES } from '../../workspace/reviews';
@@ -174,9 +174,9 @@ function Diff({ lines }: { readonly lines: readonly DiffLine[] }): ReactElement 
             <code>
               {line.pieces.map((piece, at) =>
                 piece.isChanged ? (
-                  <mark key={at}>{revealed(piece.text)}</mark>
+                  <mark key={at}>{revealHidden(piece.text)}</mark>
                 ) : (
-                  <span key={at}>{revealed(piece.text)}</span>
+                  <span key={at}>{revealHidden(piece.text)}</span>
                 )
               )}
             </code>

@@ -3,7 +3,7 @@ import { type TranslationBundle } from '@jupyterlab/translation';
 import { type ReactElement, useEffect, useRef, useSyncExternalStore } from 'react';
 
 import { type StandingConsent } from '../../protocol/records';
-import { revealed } from '../../text/hidden-characters';
+import { revealHidden } from '../../text/hidden-characters';
 import { type StandingConsents } from '../../tools/standing-consents';
 import { Button } from '../controls/button';
 import { OWN_KEYS } from '../controls/keys';
@@ -50,7 +50,8 @@ export function ConsentList(props: ConsentListProps): ReactElement {
           {shown.map(consent => (
             <li key={consent.id} data-testid="standing-consent">
               <span dir="auto">
-                <code>{revealed(consentName(consent))}</code> <Scope {...props} consent={consent} />
+                <code>{revealHidden(consentName(consent))}</code>{' '}
+                <Scope {...props} consent={consent} />
               </span>
               <Button
                 testid="revoke"

@@ -12,7 +12,7 @@ import {
   operationOf,
   toolState
 } from '../../fold/tool-calls';
-import { revealed } from '../../text/hidden-characters';
+import { revealHidden } from '../../text/hidden-characters';
 import { asksYouText, outputText } from '../../text/texts';
 import { proposalOf } from '../../workspace/proposal-calls';
 import { OWN_KEYS } from '../controls/keys';
@@ -84,7 +84,7 @@ export function ToolCard(props: ToolCardProps): ReactElement {
       <summary {...OWN_KEYS}>
         <span className="jp-ChatStream-tool" data-state={state}>
           <span className={`jp-ChatStream-tag jp-mod-${state}`}>{stateText(state, trans)}</span>
-          <code dir="auto">{revealed(callName(use))}</code>
+          <code dir="auto">{revealHidden(callName(use))}</code>
           <ShortInput use={use} />
           <Span use={use} state={state} times={times} />
         </span>
@@ -122,7 +122,7 @@ function ShortInput({ use }: { readonly use: ToolUse }): ReactElement | null {
   const text = use.call?.name === undefined ? '' : shortInput(use.call.input);
   return text === '' ? null : (
     <span className="jp-ChatStream-toolInput" dir="auto">
-      {revealed(text)}
+      {revealHidden(text)}
     </span>
   );
 }
@@ -218,7 +218,7 @@ function Input({
     <>
       <p className="jp-ChatStream-toolPart">{trans.__('Input')}</p>
       {call?.name === undefined ? (
-        <TextBox text={revealed(call?.text ?? '')} />
+        <TextBox text={revealHidden(call?.text ?? '')} />
       ) : (
         <ToolInput input={call.input} />
       )}

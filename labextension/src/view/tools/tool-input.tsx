@@ -2,7 +2,7 @@
 import { type ReactElement, useLayoutEffect, useRef } from 'react';
 
 import { fieldsOf, operationOf } from '../../fold/tool-calls';
-import { revealed } from '../../text/hidden-characters';
+import { revealHidden } from '../../text/hidden-characters';
 import { codeText } from '../../text/texts';
 import { OWN_KEYS } from '../controls/keys';
 import { useMarkdownServices, useTrans } from '../hooks';
@@ -32,7 +32,7 @@ export function ToolInput({ input }: { readonly input: unknown }): ReactElement 
     return isEmpty && !Array.isArray(input) ? (
       <p className="jp-ChatStream-toolNote">{trans.__('Without input')}</p>
     ) : (
-      <TextBox text={revealed(pretty(input))} />
+      <TextBox text={revealHidden(pretty(input))} />
     );
   }
   return (
@@ -54,7 +54,7 @@ function Fields(props: FieldsProps): ReactElement {
     <dl className="jp-ChatStream-toolFields">
       {props.fields.map(([name, value]) => (
         <div key={name} className={isShort(value) ? 'jp-mod-short' : undefined}>
-          <dt dir="auto">{revealed(name)}</dt>
+          <dt dir="auto">{revealHidden(name)}</dt>
           <dd>
             <FieldValue value={value} isItem={props.isItem === true} />
           </dd>
@@ -68,10 +68,10 @@ function Fields(props: FieldsProps): ReactElement {
 function FieldValue(props: { readonly value: unknown; readonly isItem: boolean }): ReactElement {
   const { value } = props;
   if (isShort(value)) {
-    return <code dir="auto">{revealed(pretty(value))}</code>;
+    return <code dir="auto">{revealHidden(pretty(value))}</code>;
   }
   if (props.isItem || !isListOfObjects(value)) {
-    return <TextBox text={revealed(pretty(value))} />;
+    return <TextBox text={revealHidden(pretty(value))} />;
   }
   return (
     <ol className="jp-ChatStream-toolItems">
@@ -108,7 +108,7 @@ function isShort(value: unknown): boolean {
 
 function CodeBox({ code }: { readonly code: string }): ReactElement {
   const trans = useTrans();
-  const text = revealed(code);
+  const text = revealHidden(code);
   const lines = text.split('\n').length;
   return (
     <>

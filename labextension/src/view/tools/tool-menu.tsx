@@ -3,7 +3,7 @@ import { type TranslationBundle } from '@jupyterlab/translation';
 import { type ReactElement, useEffect, useId, useSyncExternalStore } from 'react';
 
 import { type ListedTool, type ToolMode } from '../../protocol/records';
-import { revealed } from '../../text/hidden-characters';
+import { revealHidden } from '../../text/hidden-characters';
 import { asksYouText } from '../../text/texts';
 import { type ThreadClient } from '../../thread/model';
 import { type ToolListState, isFunction, isOn, mcpServerOf } from '../../tools/thread-tools';
@@ -70,7 +70,7 @@ function ToolMenu(props: {
           data-source={source}
           dir="auto"
         >
-          {revealed(message)}
+          {revealHidden(message)}
         </p>
       ))}
       <h3>{trans.__('Allowed without asking')}</h3>
@@ -159,7 +159,7 @@ function ToolRow(props: {
   const { client, state, tool } = props;
   const trans = useTrans();
   const id = useId();
-  const description = revealed(tool.description ?? '').trim();
+  const description = revealHidden(tool.description ?? '').trim();
   const isFixed = isFunction(tool) || tool.consent === 'denied';
   return (
     <li data-testid="tool-row" data-tool={tool.name}>
@@ -172,7 +172,7 @@ function ToolRow(props: {
           aria-describedby={id}
           onChange={event => void client.tools.setOn(tool.name, event.target.checked)}
         />
-        <code dir="auto">{revealed(tool.name)}</code>
+        <code dir="auto">{revealHidden(tool.name)}</code>
       </label>
       <span className="jp-ChatStream-toolNote" id={id}>
         <span title={description} dir="auto">
@@ -200,7 +200,7 @@ function factsText(tool: ListedTool, trans: TranslationBundle): string {
     server:
       mcpServer === null
         ? trans.__('on the server')
-        : trans.__('of the MCP server %1', revealed(mcpServer)),
+        : trans.__('of the MCP server %1', revealHidden(mcpServer)),
     kernel: isFunction(tool)
       ? trans.__('in the kernel, as long as it runs')
       : trans.__('in the kernel'),

@@ -3,7 +3,7 @@ import { type ReactElement, useState } from 'react';
 
 import { type PartTimes } from '../../fold/reply-times';
 import { type ToolUse, callName, mayChange, toolState } from '../../fold/tool-calls';
-import { revealed } from '../../text/hidden-characters';
+import { revealHidden } from '../../text/hidden-characters';
 import { OWN_KEYS } from '../controls/keys';
 import { useTrans } from '../hooks';
 import { ResultFiles } from '../messages/attachments';
@@ -65,7 +65,7 @@ function ToolGroup({ uses, hasEnded, times, scope }: ToolsProps): ReactElement {
         <span className="jp-ChatStream-tag">
           {trans._n('%1 tool call', '%1 tool calls', uses.length)}
         </span>
-        <code dir="auto">{revealed(names.join(', '))}</code>
+        <code dir="auto">{revealHidden(names.join(', '))}</code>
         {isAsking ? (
           <span className="jp-ChatStream-toolFact">{trans.__('one asks you')}</span>
         ) : failed === 0 ? null : (
