@@ -17,10 +17,10 @@ export class AttachmentFiles {
 
   /** The bytes of an attachment. @throws ApiError if the server does not have it. */
   async load(id: string): Promise<Blob> {
-    const kept = this._kept.get(id);
-    if (kept !== undefined) {
-      this.keep(id, kept); // it was used last
-      return kept;
+    const blob = this._blobs.get(id);
+    if (blob !== undefined) {
+      this.keep(id, blob); // it was used last
+      return blob;
     }
     let pending = this._pending.get(id);
     if (pending === undefined) {
@@ -32,23 +32,23 @@ export class AttachmentFiles {
 
   /** Keep bytes that this page has, so that they need not be requested. */
   keep(id: string, blob: Blob): void {
-    this._kept.delete(id);
+    this._blobs.delete(id);
     if (blob.size > this._maxBytes) {
       return;
     }
-    this._kept.set(id, blob);
+    this._blobs.set(id, blob);
     let total = 0;
-    for (const [known, { size }] of [...this._kept].reverse()) {
+    for (const [oldId, { size }] of [...this._blobs].reverse()) {
       total += size;
       if (total > this._maxBytes) {
-        this._kept.delete(known);
+        this._blobs.delete(oldId);
       }
     }
   }
 
   /** Forget bytes, so that the next reader gets them from the server. */
   forget(id: string): void {
-    this._kept.delete(id);
+    this._blobs.delete(id);
   }
 
   private async _request(id: string): Promise<Blob> {
@@ -67,7 +67,7 @@ export class AttachmentFiles {
   }
 
   /** In the order of their last use. */
-  private readonly _kept = new Map<string, Blob>();
+  private readonly _blobs = new Map<string, Blob>();
   private readonly _pending = new Map<string, Promise<Blob>>();
   private readonly _waiters: (() => void)[] = [];
   private _active = 0;

@@ -81,8 +81,8 @@ function bounded(text: string): string {
   const tail = MAX_CONTEXT_CHARS - head;
   const start = whole(text.slice(0, head));
   const end = whole(text.slice(-tail));
-  const left = text.length - start.length - end.length;
-  return `${start}\n[… ${left} characters are left out here …]\n${end}`;
+  const omittedChars = text.length - start.length - end.length;
+  return `${start}\n[… ${omittedChars} characters are left out here …]\n${end}`;
 }
 
 /** A piece of a text without the halves of letters that a cut has left. */

@@ -43,18 +43,18 @@ const SHORT_NAME = 16;
 
 /** A file's name for people: it hides nothing, and cannot turn the text around it. */
 export function shownName(name: string): string {
-  const shown = name
+  const visible = name
     .slice(0, LONGEST_NAME)
     .replace(HIDING, '\ufffd')
     .replace(/[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g, '\ufffd')
     .trim();
-  return shown === '' ? '…' : shown;
+  return visible === '' ? '…' : visible;
 }
 
 /** The name under which a browser keeps a downloaded file: no path, and not hidden. */
 export function fileName(name: string): string {
-  const shown = shownName(name).replace(/[/\\:*?"<>|]/g, '_');
-  return shown.startsWith('.') ? `_${shown}` : shown;
+  const visible = shownName(name).replace(/[/\\:*?"<>|]/g, '_');
+  return visible.startsWith('.') ? `_${visible}` : visible;
 }
 
 /** A name in two: a narrow place cuts the first half and keeps the ending, which tells the type. */
@@ -83,9 +83,9 @@ export function sizeText(bytes: number, locale: string, digits = 1): string {
 /** The type to name to the server: one that the page is sure of, or UNKNOWN. */
 export function typeOf(name: string, browsersType: string): string {
   const ending = /\.([^.]+)$/.exec(name)?.[1]?.toLowerCase() ?? '';
-  const named = (browsersType.split(';')[0] ?? '').trim().toLowerCase();
-  const isSure = isImage(named) || named === PDF || /^text\/[\w.+-]+$/.test(named);
-  return TEXT_BY_ENDING.get(ending) ?? (isSure ? named : UNKNOWN);
+  const mimeType = (browsersType.split(';')[0] ?? '').trim().toLowerCase();
+  const isSure = isImage(mimeType) || mimeType === PDF || /^text\/[\w.+-]+$/.test(mimeType);
+  return TEXT_BY_ENDING.get(ending) ?? (isSure ? mimeType : UNKNOWN);
 }
 
 export function isImage(type: string | undefined): boolean {

@@ -39,23 +39,23 @@ export class HistoryWalk {
   }
 
   /** Go one text back. Returns the text for the field; null if there is no older one. */
-  older(shown: string, sent: readonly string[]): string | null {
+  older(text: string, texts: readonly string[]): string | null {
     // What is sent meanwhile, in another view, does not move the place.
-    this._sent = this._at === 0 ? sent : (this._sent ?? sent);
-    if (this._at >= this._sent.length) {
+    this._sentTexts = this._at === 0 ? texts : (this._sentTexts ?? texts);
+    if (this._at >= this._sentTexts.length) {
       return null;
     }
-    this._leave(shown);
+    this._leave(text);
     this._at += 1;
     return this._textHere();
   }
 
   /** Go one text forward, at last to the draft. Returns null if the draft is in the field. */
-  newer(shown: string): string | null {
+  newer(text: string): string | null {
     if (this._at === 0) {
       return null;
     }
-    this._leave(shown);
+    this._leave(text);
     this._at -= 1;
     if (this._at > 0) {
       return this._textHere();
@@ -65,8 +65,8 @@ export class HistoryWalk {
     return draft;
   }
 
-  /** The text in the field was sent: return the draft that takes its place. */
-  sent(): string {
+  /** Return the draft that takes the place of the text, because the text was sent. */
+  restoreDraft(): string {
     const draft = this._aside ?? '';
     this._aside = null;
     this._at = 0;
@@ -75,19 +75,19 @@ export class HistoryWalk {
   }
 
   private _textHere(): string {
-    return this._changed.get(this._at) ?? this._sent?.[this._at - 1] ?? '';
+    return this._changed.get(this._at) ?? this._sentTexts?.[this._at - 1] ?? '';
   }
 
-  private _leave(shown: string): void {
+  private _leave(text: string): void {
     if (this._at === 0) {
-      this._aside = shown;
+      this._aside = text;
     } else {
-      this._changed.set(this._at, shown);
+      this._changed.set(this._at, text);
     }
   }
 
   private _aside: string | null;
-  private _sent: readonly string[] | null = null;
+  private _sentTexts: readonly string[] | null = null;
   /** 0 is the draft, 1 the newest sent text. */
   private _at: number;
   /** By place: what became of a sent text in the field. */

@@ -88,7 +88,7 @@ export interface SlashCall {
 /** The command that a whole text is; null for a message. */
 export function slashCall(text: string): SlashCall | null {
   const [, name, rest] = /^\/([a-z]+)(?:\s+([^]*))?$/.exec(text.trimEnd()) ?? [];
-  const command = SLASH_COMMANDS.find(known => known.name === name);
+  const command = SLASH_COMMANDS.find(item => item.name === name);
   const argument = (rest ?? '').trim();
   if (command === undefined || (command.argument === null && argument !== '')) {
     return null;
@@ -98,8 +98,8 @@ export function slashCall(text: string): SlashCall | null {
 
 /** The commands that a text begins; empty unless the caret is at its end. */
 export function slashOptions(text: string, caret: number): readonly SlashCommand[] {
-  const typed = caret === text.length ? /^\/([a-z]*)$/.exec(text)?.[1] : undefined;
-  return typed === undefined
+  const prefix = caret === text.length ? /^\/([a-z]*)$/.exec(text)?.[1] : undefined;
+  return prefix === undefined
     ? []
-    : SLASH_COMMANDS.filter(command => command.name.startsWith(typed));
+    : SLASH_COMMANDS.filter(command => command.name.startsWith(prefix));
 }

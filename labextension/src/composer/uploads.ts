@@ -69,35 +69,35 @@ export interface UploadOptions {
 }
 
 export class UploadQueue {
-  constructor(options: UploadOptions, kept: readonly DraftAttachment[]) {
+  constructor(options: UploadOptions, attachments: readonly DraftAttachment[]) {
     this._options = options;
-    this._items = kept.map(attachment => restored(attachment, options.trans));
+    this._items = attachments.map(attachment => restoreItem(attachment, options.trans));
   }
 
   get items(): readonly DraftFile[] {
     return this._items;
   }
 
-  /** What a draft keeps of the attachments; see `restored` for what a reload makes of it. */
-  get kept(): readonly DraftAttachment[] {
+  /** What a draft keeps of the attachments; see `restoreItem` for what a reload makes of it. */
+  get draftItems(): readonly DraftAttachment[] {
     return this._items.map(({ id, name, type, size }) => ({ id, name, type, size }));
   }
 
   /** Add files and begin to upload them. Returns how many were too many. */
   add(files: readonly NamedBlob[]): number {
-    const taken = files.slice(0, Math.max(0, MAX_ATTACHMENTS - this._items.length));
-    for (const { name, blob } of taken) {
+    const newFiles = files.slice(0, Math.max(0, MAX_ATTACHMENTS - this._items.length));
+    for (const { name, blob } of newFiles) {
       const key = newKey();
       const [size, type] = typeof blob === 'function' ? [0, ''] : [blob.size, blob.type];
       this._blobs.set(key, blob);
-      const item = fresh({ key, name: shownName(name), type: typeOf(name, type), size });
+      const item = newItem({ key, name: shownName(name), type: typeOf(name, type), size });
       this._items = [...this._items, item];
     }
-    if (taken.length > 0) {
+    if (newFiles.length > 0) {
       this._options.onChange();
       this._fill();
     }
-    return files.length - taken.length;
+    return files.length - newFiles.length;
   }
 
   /** Remove an attachment: its upload ends, or the server may delete it. */
@@ -112,12 +112,12 @@ export class UploadQueue {
   }
 
   /** Remove attachments that were sent. */
-  sent(items: readonly DraftFile[]): void {
+  removeSent(items: readonly DraftFile[]): void {
     this._drop(new Set(items.map(item => item.key)));
   }
 
   retry(key: string): void {
-    const item = this._items.find(one => one.key === key);
+    const item = this._items.find(each => each.key === key);
     if (item?.mayRetry === true) {
       this._change(key, { state: 'waiting', progress: 0, error: null, mayRetry: false });
       this._fill();
@@ -140,8 +140,8 @@ export class UploadQueue {
     return blob instanceof Blob ? blob : null;
   }
 
-  /** Wait until none of these is under way. It also ends when the queue is disposed. */
-  async settled(keys: ReadonlySet<string>): Promise<void> {
+  /** Wait until none of these uploads is under way, or the queue is disposed. */
+  async untilSettled(keys: ReadonlySet<string>): Promise<void> {
     while (this._items.some(item => keys.has(item.key) && isUnfinished(item))) {
       await new Promise<void>(resolve => this._waiters.push(resolve));
     }
@@ -218,29 +218,39 @@ export class UploadQueue {
   private async _send(key: string, signal: AbortSignal): Promise<void> {
     const { api, files, maxBytes } = this._options;
     const blob = await this._read(key, await maxBytes());
-    const item = this._items.find(one => one.key === key);
+    const item = this._items.find(each => each.key === key);
     if (item === undefined || signal.aborted) {
       return;
     }
-    const onProgress = (sent: number): void =>
-      this._change(key, { progress: Math.min(1, sent / Math.max(1, blob.size)) });
+    const onProgress = (sentBytes: number): void =>
+      this._change(key, { progress: Math.min(1, sentBytes / Math.max(1, blob.size)) });
     const { name, type: givenType } = item;
-    const kept = await uploadAttachment(api, { name, type: givenType, blob, onProgress, signal });
+    const attachment = await uploadAttachment(api, {
+      name,
+      type: givenType,
+      blob,
+      onProgress,
+      signal
+    });
     if (!signal.aborted) {
-      const { id, size, type } = kept;
+      const { id, size, type } = attachment;
       files.keep(id, blob);
       this._change(key, { state: 'attached', progress: 1, id, size, type });
     }
   }
 
   /** Read a file's bytes. @throws ApiError if the server would not take them. */
-  private async _read(key: string, most: number | null): Promise<Blob> {
+  private async _read(key: string, maxBytes: number | null): Promise<Blob> {
     const { trans, locale } = this._options;
     const source = this._blobs.get(key);
-    const blob = typeof source === 'function' ? await source(most) : (source ?? new Blob());
-    if (most !== null && blob.size > most) {
+    const blob = typeof source === 'function' ? await source(maxBytes) : (source ?? new Blob());
+    if (maxBytes !== null && blob.size > maxBytes) {
       this._change(key, { size: blob.size });
-      throw new ApiError(413, 'attachment_too_large', tooLargeText(blob.size, most, locale, trans));
+      throw new ApiError(
+        413,
+        'attachment_too_large',
+        tooLargeText(blob.size, maxBytes, locale, trans)
+      );
     }
     const bytes = await bytesOf(blob);
     if (this._blobs.has(key)) {
@@ -262,7 +272,7 @@ export class UploadQueue {
     }
   }
 
-  /** Let those that wait in `settled` look again. */
+  /** Wake the callers of `untilSettled`. */
   private _tell(): void {
     this._waiters.splice(0).forEach(resolve => resolve());
   }
@@ -280,13 +290,13 @@ export function isUnfinished(item: DraftFile): boolean {
   return item.state === 'waiting' || item.state === 'uploading';
 }
 
-function fresh(file: Pick<DraftFile, 'key' | 'name' | 'type' | 'size'>): DraftFile {
+function newItem(file: Pick<DraftFile, 'key' | 'name' | 'type' | 'size'>): DraftFile {
   return { ...file, state: 'waiting', progress: 0, id: null, error: null, mayRetry: false };
 }
 
 /** An attachment of a draft of before: its bytes are on the server, or lost with the page. */
-function restored(attachment: DraftAttachment, trans: TranslationBundle): DraftFile {
-  const item = fresh({ ...attachment, key: newKey() });
+function restoreItem(attachment: DraftAttachment, trans: TranslationBundle): DraftFile {
+  const item = newItem({ ...attachment, key: newKey() });
   return attachment.id === null
     ? {
         ...item,
@@ -298,16 +308,16 @@ function restored(attachment: DraftAttachment, trans: TranslationBundle): DraftF
 
 export function tooLargeText(
   size: number,
-  most: number,
+  maxBytes: number,
   locale: string,
   trans: TranslationBundle
 ): string {
   const texts = [1, 2, 3, 4, 5, 6].map(
-    digits => [sizeText(size, locale, digits), sizeText(most, locale, digits)] as const
+    digits => [sizeText(size, locale, digits), sizeText(maxBytes, locale, digits)] as const
   );
-  // Two sizes that are almost equal are told with the digits that differ.
-  const [shown, bound] = texts.find(([one, other]) => one !== other) ?? ['', ''];
-  return trans.__('Too large: %1. This server takes files of up to %2.', shown, bound);
+  // Two sizes that are almost equal get as many digits as it takes to differ.
+  const [sizeLabel, limitLabel] = texts.find(([first, second]) => first !== second) ?? ['', ''];
+  return trans.__('Too large: %1. This server takes files of up to %2.', sizeLabel, limitLabel);
 }
 
 /** The bytes of a file as they are now: the disk's may change. @throws if they cannot be read. */

@@ -20,7 +20,7 @@ export interface Upload {
   readonly body: Blob;
   readonly headers: Readonly<Record<string, string>>;
   /** Called with the number of bytes that were sent. */
-  readonly onProgress: (sent: number) => void;
+  readonly onProgress: (sentBytes: number) => void;
   readonly signal: AbortSignal;
 }
 

@@ -20,7 +20,7 @@ export async function uploadAttachment(
     body: blob,
     headers: {
       'Content-Type': type,
-      'Content-Disposition': `attachment; filename*=UTF-8''${extended(name)}`
+      'Content-Disposition': `attachment; filename*=UTF-8''${encodeExtended(name)}`
     },
     onProgress,
     signal: signal ?? new AbortController().signal
@@ -29,9 +29,9 @@ export async function uploadAttachment(
 }
 
 /** Encode a text for a header by RFC 8187. */
-function extended(text: string): string {
+function encodeExtended(text: string): string {
   return encodeURIComponent(text).replace(
     /['()*]/g,
-    found => `%${found.charCodeAt(0).toString(16).toUpperCase()}`
+    char => `%${char.charCodeAt(0).toString(16).toUpperCase()}`
   );
 }

@@ -111,7 +111,7 @@ export class Connection {
     if (this._isOpen && this._silence.isOver) {
       this._lost();
     } else {
-      this._doubt(RETURN_PATIENCE_MS);
+      this._expectFrame(RETURN_PATIENCE_MS);
     }
     if (this._cancelRetry !== null) {
       this._cancelRetry();
@@ -122,20 +122,20 @@ export class Connection {
 
   /** Ping the socket, because the browser is offline. A server on this machine still answers. */
   offline(): void {
-    this._doubt(OFFLINE_PATIENCE_MS);
+    this._expectFrame(OFFLINE_PATIENCE_MS);
   }
 
   /** End the socket and every timer. */
   dispose(): void {
     this._followers.clear();
     this._watcher = null;
-    this._shut();
+    this._shutDown();
   }
 
   /** Subscribe from the follower's cursor. */
   ask(follower: Follower): void {
     if (!this._polling.isWorking) {
-      follower.subscription.asked(); // while polling works, the thread stays live
+      follower.subscription.noteRequest(); // while polling works, the thread stays live
     }
     follower.opening.forEach(frame => this.send(frame));
     this._polling.wake();
@@ -178,7 +178,7 @@ export class Connection {
   private _lingerIfUnused(): void {
     if (!this._isUsed) {
       this._cancelLinger();
-      this._linger = this._options.clock.later(() => this._shut(), LINGER_MS);
+      this._linger = this._options.clock.later(() => this._shutDown(), LINGER_MS);
     }
   }
 
@@ -192,8 +192,8 @@ export class Connection {
   private _open(): void {
     const socket = this._options.openSocket();
     this._socket = socket;
-    socket.onopen = () => this._opened(socket);
-    socket.onmessage = event => this._received(socket, event.data);
+    socket.onopen = () => this._onOpen(socket);
+    socket.onmessage = event => this._onData(socket, event.data);
     socket.onclose = () => {
       if (this._socket === socket) {
         this._lost();
@@ -204,26 +204,26 @@ export class Connection {
     this._silence.begin();
   }
 
-  private _opened(socket: Socket): void {
+  private _onOpen(socket: Socket): void {
     if (this._socket !== socket) {
       return;
     }
     this._isOpen = true;
-    this._silence.heard();
+    this._silence.noteFrame();
     this._askForList();
     for (const follower of [...this._followers.values()]) {
-      if (follower.ended === null) {
+      if (follower.end === null) {
         this.ask(follower);
         follower.changed();
       }
     }
   }
 
-  private _received(socket: Socket, data: unknown): void {
+  private _onData(socket: Socket, data: unknown): void {
     if (this._socket !== socket) {
       return;
     }
-    this._silence.heard();
+    this._silence.noteFrame();
     let frame: Frame | null;
     try {
       frame = parseFrame(String(data));
@@ -252,10 +252,10 @@ export class Connection {
     }
   }
 
-  private _doubt(patience_ms: number): void {
+  private _expectFrame(patience_ms: number): void {
     if (this._isOpen) {
       this.send({ op: 'ping' });
-      this._silence.doubt(patience_ms);
+      this._silence.expectFrame(patience_ms);
     }
   }
 
@@ -357,7 +357,7 @@ export class Connection {
     }
   }
 
-  private _shut(): void {
+  private _shutDown(): void {
     this._cancelLinger();
     this._cancelRetry?.();
     this._cancelRetry = null;

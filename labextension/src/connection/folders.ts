@@ -12,9 +12,9 @@ export function folderLister(
   contents: Pick<Contents.IManager, 'get'>
 ): (path: string) => Promise<readonly FolderEntry[]> {
   return async path => {
-    const found = await contents.get(path, { type: 'directory', content: true });
-    const listed: readonly unknown[] = Array.isArray(found.content) ? found.content : [];
-    const entries = listed.flatMap(entryOf).sort((a, b) => a.name.localeCompare(b.name));
+    const folder = await contents.get(path, { type: 'directory', content: true });
+    const children: readonly unknown[] = Array.isArray(folder.content) ? folder.content : [];
+    const entries = children.flatMap(entryOf).sort((a, b) => a.name.localeCompare(b.name));
     return [
       ...entries.filter(entry => entry.isFolder),
       ...entries.filter(entry => !entry.isFolder)

@@ -34,7 +34,7 @@ export class Follower {
 
   readonly subscription = new Subscription();
   /** Set when no more events will come; `error` is null if the thread was deleted. */
-  ended: { readonly error: Failure | null } | null = null;
+  end: { readonly error: Failure | null } | null = null;
 
   /** The frames that begin a subscription at the current cursor. */
   get opening(): readonly object[] {
@@ -75,7 +75,7 @@ export class Follower {
   }
 
   receive(frame: ThreadFrame): void {
-    if (this.ended !== null) {
+    if (this.end !== null) {
       return;
     }
     const action = this.subscription.receive(frame);
@@ -83,7 +83,7 @@ export class Follower {
       return;
     }
     if (action.do === 'end') {
-      this.ended = { error: action.error };
+      this.end = { error: action.error };
     } else if (action.do === 'ask' && action.why === 'misfit') {
       this._connection.restart();
     } else if (action.do === 'ask') {

@@ -26,7 +26,7 @@ export type Poll = (
 interface PolledThread {
   readonly threadId: string;
   readonly transcript: { readonly seq: number };
-  readonly ended: unknown;
+  readonly end: unknown;
   receive(frame: ThreadFrame): void;
 }
 
@@ -88,13 +88,13 @@ export class Polling {
       await this._ask(period, thread, 0);
     }
     if (!period.isOver) {
-      void this._stay(period);
+      void this._pollNewest(period);
       void this._goRound(period);
     }
   }
 
   /** Poll the thread with the latest news repeatedly. */
-  private async _stay(period: PollingPeriod): Promise<void> {
+  private async _pollNewest(period: PollingPeriod): Promise<void> {
     while (!period.isOver) {
       const thread = this._newest();
       if (thread !== undefined) {
@@ -118,7 +118,7 @@ export class Polling {
   }
 
   private _threads(): readonly PolledThread[] {
-    return this._options.threads().filter(thread => thread.ended === null);
+    return this._options.threads().filter(thread => thread.end === null);
   }
 
   private _newest(): PolledThread | undefined {
@@ -140,7 +140,7 @@ export class Polling {
       if (period.isOver) {
         return false;
       }
-      this._works();
+      this._noteWorking();
       return deliver(thread, after, parsePage(thread.threadId, page));
     } catch (error) {
       if (!period.isOver && !abort.signal.aborted) {
@@ -152,7 +152,7 @@ export class Polling {
     }
   }
 
-  private _works(): void {
+  private _noteWorking(): void {
     if (!this._isWorking) {
       this._isWorking = true;
       this._options.onWorking();
@@ -193,7 +193,7 @@ export class Polling {
 
 /** Deliver frames to a thread whose cursor is still `after`. Returns whether its cursor moved. */
 function deliver(thread: PolledThread, after: number, frames: readonly ThreadFrame[]): boolean {
-  if (thread.transcript.seq !== after || thread.ended !== null) {
+  if (thread.transcript.seq !== after || thread.end !== null) {
     return false;
   }
   frames.forEach(frame => thread.receive(frame));

@@ -117,8 +117,8 @@ function unreachable(trans: TranslationBundle): ApiError {
 
 /** The value of Tornado's XSRF cookie. If there are several, the server uses the last one. */
 export function xsrfToken(cookies: string): string | null {
-  const found = cookies.split(';').map(cookie => /^\s*_xsrf=(.*)$/.exec(cookie)?.[1]);
-  return found.filter(value => value !== undefined).at(-1) ?? null;
+  const values = cookies.split(';').map(cookie => /^\s*_xsrf=(.*)$/.exec(cookie)?.[1]);
+  return values.filter(value => value !== undefined).at(-1) ?? null;
 }
 
 /** Send bytes, and report the progress. */
@@ -135,15 +135,15 @@ function send(
     request.withCredentials = isCrossSite;
     Object.entries(headers).forEach(([name, value]) => request.setRequestHeader(name, value));
     let timer = setTimeout(() => request.abort(), STALL_MS);
-    const moved = (): void => {
+    const restartTimer = (): void => {
       clearTimeout(timer);
       timer = setTimeout(() => request.abort(), STALL_MS);
     };
     request.upload.onprogress = event => {
-      moved();
+      restartTimer();
       onProgress(event.loaded);
     };
-    request.upload.onload = moved;
+    request.upload.onload = restartTimer;
     request.onload = () => {
       const { status, responseText } = request;
       const hasBody = status !== 204 && status !== 205 && status !== 304;

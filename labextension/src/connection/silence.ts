@@ -24,27 +24,27 @@ export class Silence {
   /** Listen to a new socket. */
   begin(): void {
     this.end();
-    this.heard();
+    this.noteFrame();
     const check = (): void => {
-      const left = this._heardAt + SILENCE_MS - this._clock.now();
-      if (left <= 0) {
+      const remaining_ms = this._heardAt + SILENCE_MS - this._clock.now();
+      if (remaining_ms <= 0) {
         this._onDead();
       } else {
-        this._cancelCheck = this._clock.later(check, left);
+        this._cancelCheck = this._clock.later(check, remaining_ms);
       }
     };
     this._cancelCheck = this._clock.later(check, SILENCE_MS);
   }
 
   /** Note that a frame has arrived. */
-  heard(): void {
+  noteFrame(): void {
     this._heardAt = this._clock.now();
     this._cancelDoubt?.();
     this._cancelDoubt = null;
   }
 
   /** Expect a frame within this time, because the page has sent a ping. */
-  doubt(patience_ms: number): void {
+  expectFrame(patience_ms: number): void {
     this._cancelDoubt?.();
     this._cancelDoubt = this._clock.later(() => {
       this._cancelDoubt = null;

@@ -28,7 +28,7 @@ export class Subscription {
   isLive = false;
 
   /** Note that the reader has subscribed again, on this socket or a new one. */
-  asked(): void {
+  noteRequest(): void {
     this.isLive = false;
     this._isAsking = true;
   }
@@ -65,9 +65,9 @@ export class Subscription {
   }
 
   private _receiveEvents(events: readonly ThreadEvent[]): Action {
-    const fresh = events.filter(event => event.seq > this.transcript.seq);
+    const newEvents = events.filter(event => event.seq > this.transcript.seq);
     let next = this.transcript.seq + 1;
-    const fitting = fresh.filter(event => event.seq === next && ++next > 0);
+    const fitting = newEvents.filter(event => event.seq === next && ++next > 0);
     try {
       if (fitting.length > 0) {
         this._moveTo(fold(this.transcript, fitting));
@@ -78,7 +78,7 @@ export class Subscription {
       }
       return this._misfit(error.message, error.seq);
     }
-    if (fitting.length < fresh.length) {
+    if (fitting.length < newEvents.length) {
       return this._isAsking ? { do: 'show' } : this._ask('gap');
     }
     return fitting.length > 0 ? { do: 'show' } : null;
@@ -94,7 +94,7 @@ export class Subscription {
   }
 
   private _ask(why: 'gap' | 'cursor_ahead' | 'misfit'): Action {
-    this.asked();
+    this.noteRequest();
     return { do: 'ask', why };
   }
 

@@ -34,18 +34,18 @@ export function explainEnd(
     : { why: 'refused', message: error.message };
 }
 
-/** Ask the server whether it has the API and a thread; `known` if the server does not tell. */
+/** Ask the server whether it has the API and a thread; `fallback` if the server does not tell. */
 export async function probedEnd(
   threadId: string,
   { api, trans }: { readonly api: Api; readonly trans: TranslationBundle },
-  known: ThreadEnd | null
+  fallback: ThreadEnd | null
 ): Promise<ThreadEnd | null> {
   try {
     await api.request({ method: 'GET', path: `threads/${encodeURIComponent(threadId)}` });
     return null;
   } catch (error) {
     if (!(error instanceof ApiError) || error.status !== 404) {
-      return known;
+      return fallback;
     }
     return error.code === 'foreign'
       ? { why: 'absent', message: error.message }

@@ -14,14 +14,14 @@ export function textFor(option: MentionOption, query: MentionQuery): string {
     case 'kind':
       return `@${option.of}:`;
     case 'folder':
-      return `@${query.kind === 'file' ? 'file:' : ''}${escaped(option.typed)}/`;
+      return `@${query.kind === 'file' ? 'file:' : ''}${escaped(option.typedPath)}/`;
     case 'cell':
     case 'output':
       return `@${option.kind}${option.reference} `;
     case 'variable':
       return `@${option.variable.name} `;
     case 'file':
-      return `@${option.typed} `;
+      return `@${option.typedPath} `;
   }
 }
 
@@ -60,8 +60,8 @@ async function attachVariable(
 ): Promise<void> {
   const path = place?.path ?? '';
   const key = client.mention(variableMention(variable, path, null));
-  const described = await workspace?.describe(path, variable.name);
-  if (described?.state === 'known' && key !== null) {
-    client.updateMention(key, variableMention(variable, path, described.text).text);
+  const description = await workspace?.describe(path, variable.name);
+  if (description?.state === 'known' && key !== null) {
+    client.updateMention(key, variableMention(variable, path, description.text).text);
   }
 }

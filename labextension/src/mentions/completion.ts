@@ -44,7 +44,7 @@ export class Completion extends Store<CompletionState> {
   }
 
   /** The text or the caret has changed. `node` is in the chat: it decides which notebook is asked. */
-  moved(text: string, caret: number, node: Node): void {
+  update(text: string, caret: number, node: Node): void {
     const query = mentionAt(text, caret);
     const commands = slashOptions(text, caret);
     const start = query?.start ?? (commands.length > 0 ? 0 : null);
@@ -103,7 +103,7 @@ export class Completion extends Store<CompletionState> {
     this._folder = null;
     if (workspace !== null && place !== null) {
       const turn = this._turn;
-      void workspace.variables(place.path).then(variables => this._arrived(turn, { variables }));
+      void workspace.variables(place.path).then(variables => this._addSources(turn, { variables }));
     }
   }
 
@@ -119,16 +119,16 @@ export class Completion extends Store<CompletionState> {
     const turn = this._turn;
     const arrived = (entries: readonly FolderEntry[]): void => {
       if (folder === this._folder) {
-        this._arrived(turn, { entries });
+        this._addSources(turn, { entries });
       }
     };
     // A folder that cannot be read offers nothing.
     this._options.listFolder(folder).then(arrived, () => arrived([]));
   }
 
-  private _arrived(turn: number, found: Partial<MentionSources>): void {
+  private _addSources(turn: number, sources: Partial<MentionSources>): void {
     if (turn === this._turn && this._isOpen) {
-      this._sources = { ...this._sources, ...found };
+      this._sources = { ...this._sources, ...sources };
       this._show(this._state.active);
     }
   }

@@ -49,12 +49,12 @@ export function outputText(cell: NotebookCell): string {
 export function variableMention(variable: Variable, path: string, value: string | null): Mention {
   const { name, type, shape, summary } = variable;
   const facts = [type, shape].filter(Boolean).join(', ');
-  const known = value ?? `${summary}\n(The kernel gave no more details.)`.trim();
+  const details = value ?? `${summary}\n(The kernel gave no more details.)`.trim();
   return {
     name: `@${name}`,
     id: `variable:${path}#${name}`,
     origin: fileName(path),
-    text: `Variable ${name} (${facts}) of ${path}:\n${known}`
+    text: `Variable ${name} (${facts}) of ${path}:\n${details}`
   };
 }
 

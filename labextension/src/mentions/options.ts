@@ -3,7 +3,7 @@ import { firstLine } from '../composer/context-items';
 import { type FolderEntry } from '../connection/folders';
 import { type NotebookCell, type Variable, type Variables } from '../workspace/values';
 import { cellReferences, outputText } from './items';
-import { KINDS, type Kind, type MentionQuery, ranked } from './query';
+import { KINDS, type Kind, type MentionQuery, rank } from './query';
 
 export type MentionOption =
   | { readonly kind: 'kind'; readonly of: Kind }
@@ -14,7 +14,7 @@ export type MentionOption =
       readonly isHere: boolean;
     }
   | { readonly kind: 'variable'; readonly variable: Variable }
-  | { readonly kind: 'file' | 'folder'; readonly entry: FolderEntry; readonly typed: string };
+  | { readonly kind: 'file' | 'folder'; readonly entry: FolderEntry; readonly typedPath: string };
 
 /** What the page knows for a query; null while it is not known yet. */
 export interface MentionSources {
@@ -47,11 +47,11 @@ export function mentionOptions(
     case 'file':
       return fileOptions(text, sources).slice(0, MAX_OF_KIND);
     case null:
-      return everything(text, sources);
+      return allOptions(text, sources);
   }
 }
 
-function everything(text: string, sources: MentionSources): readonly MentionOption[] {
+function allOptions(text: string, sources: MentionSources): readonly MentionOption[] {
   const kinds = KINDS.filter(kind => isOffered(kind, sources) && kind.startsWith(text));
   const options: MentionOption[] = kinds.map(of => ({ kind: 'kind', of }));
   if (text === '') {
@@ -71,7 +71,7 @@ function everything(text: string, sources: MentionSources): readonly MentionOpti
 /** Whether the name of a file begins with what was typed: almost every name contains one letter. */
 function isBegunBy(option: MentionOption, text: string): boolean {
   const isEntry = option.kind === 'file' || option.kind === 'folder';
-  return isEntry && option.typed.toLowerCase().startsWith(text.toLowerCase());
+  return isEntry && option.typedPath.toLowerCase().startsWith(text.toLowerCase());
 }
 
 /** Without an open notebook there are only files. */
@@ -90,18 +90,20 @@ function cellOptions(
 ): readonly MentionOption[] {
   const references = cellReferences(cells);
   const referenceOf = (cell: NotebookCell): string => references.get(cell.cellId) ?? '';
-  const here = cells.filter(cell => cell.cellId === cellId);
-  const others = cells.filter(cell => cell.cellId !== cellId);
+  const chatCells = cells.filter(cell => cell.cellId === cellId);
+  const otherCells = cells.filter(cell => cell.cellId !== cellId);
   // The outputs of one cell are read here; those of all cells may be large.
-  const sorted =
-    kind === 'cell' ? [...here, ...others] : [...here.filter(hasOutput), ...newestFirst(others)];
-  const numbers = sorted.filter(cell => {
+  const sortedCells =
+    kind === 'cell'
+      ? [...chatCells, ...otherCells]
+      : [...chatCells.filter(hasOutput), ...newestFirst(otherCells)];
+  const numbers = sortedCells.filter(cell => {
     const reference = referenceOf(cell);
     return reference.startsWith(text) || reference.slice(1).startsWith(text);
   });
-  const texts = ranked(sorted, text, cell => firstLine(cell.source) + cell.source);
-  const found = text === '' ? sorted : [...new Set([...numbers, ...texts])];
-  return found.map(cell => ({
+  const texts = rank(sortedCells, text, cell => firstLine(cell.source) + cell.source);
+  const matches = text === '' ? sortedCells : [...new Set([...numbers, ...texts])];
+  return matches.map(cell => ({
     kind,
     cell,
     reference: referenceOf(cell),
@@ -116,12 +118,12 @@ function hasOutput(cell: NotebookCell): boolean {
 function newestFirst(cells: readonly NotebookCell[]): readonly NotebookCell[] {
   return cells
     .filter(cell => cell.executionCount !== null)
-    .sort((one, other) => (other.executionCount ?? 0) - (one.executionCount ?? 0));
+    .sort((first, second) => (second.executionCount ?? 0) - (first.executionCount ?? 0));
 }
 
 function variableOptions(text: string, { variables }: MentionSources): readonly MentionOption[] {
   return variables?.state === 'known'
-    ? ranked(variables.variables, text, ({ name }) => name).map(variable => ({
+    ? rank(variables.variables, text, ({ name }) => name).map(variable => ({
         kind: 'variable',
         variable
       }))
@@ -131,20 +133,20 @@ function variableOptions(text: string, { variables }: MentionSources): readonly 
 function fileOptions(text: string, { entries }: MentionSources): readonly MentionOption[] {
   const folder = text.slice(0, text.lastIndexOf('/') + 1);
   const name = text.slice(folder.length);
-  return ranked(entries ?? [], name, entry => entry.name)
+  return rank(entries ?? [], name, entry => entry.name)
     .filter(entry => name.startsWith('.') || !entry.name.startsWith('.'))
     .map(entry => ({
       kind: entry.isFolder ? 'folder' : 'file',
       entry,
-      typed: `${folder}${entry.name}`
+      typedPath: `${folder}${entry.name}`
     }));
 }
 
 /** The folder that a query names, below the folder of the notebook; a slash begins at the root. */
 export function folderOf(text: string, base: string): string {
-  const typed = text.slice(0, text.lastIndexOf('/') + 1);
+  const folder = text.slice(0, text.lastIndexOf('/') + 1);
   const parts: string[] = text.startsWith('/') ? [] : base.split('/').filter(Boolean);
-  for (const part of typed.split('/').filter(Boolean)) {
+  for (const part of folder.split('/').filter(Boolean)) {
     if (part === '..') {
       parts.pop();
     } else if (part !== '.') {

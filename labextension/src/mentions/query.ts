@@ -25,13 +25,13 @@ const QUERY = /(?:^|[\s([{"'“„«,;])@((?:\\\s|[^\s@])*)$/u;
 /** The query that ends at the caret; null if there is none. */
 export function mentionAt(text: string, caret: number): MentionQuery | null {
   const before = text.slice(Math.max(0, caret - MAX_QUERY_CHARS), caret);
-  const typed = QUERY.exec(before)?.[1];
-  if (typed === undefined) {
+  const queryText = QUERY.exec(before)?.[1];
+  if (queryText === undefined) {
     return null;
   }
-  const start = caret - typed.length - 1;
-  const [, kind, rest] = /^(cell|output|variable|file):(.*)$/su.exec(typed) ?? [];
-  const query = (rest ?? typed).replace(/\\(\s)/g, '$1');
+  const start = caret - queryText.length - 1;
+  const [, kind, rest] = /^(cell|output|variable|file):(.*)$/su.exec(queryText) ?? [];
+  const query = (rest ?? queryText).replace(/\\(\s)/g, '$1');
   return { start, end: caret, kind: (kind as Kind | undefined) ?? null, text: query };
 }
 
@@ -44,13 +44,13 @@ export function escaped(path: string): string {
  * The candidates that fit a query, the best first: those that begin with it, then those that contain it.
  * Small and capital letters count as equal.
  */
-export function ranked<T>(
+export function rank<T>(
   items: readonly T[],
   query: string,
   textOf: (item: T) => string
 ): readonly T[] {
-  const wanted = query.toLowerCase();
-  const places = items.map(item => textOf(item).toLowerCase().indexOf(wanted));
+  const term = query.toLowerCase();
+  const places = items.map(item => textOf(item).toLowerCase().indexOf(term));
   return [
     ...items.filter((_item, index) => places[index] === 0),
     ...items.filter((_item, index) => (places[index] ?? -1) > 0)

@@ -68,14 +68,16 @@ export function offer(
   const words = query.toLocaleLowerCase().split(/\s+/).filter(Boolean);
   const groups: ModelGroup[] = [];
   if (words.length === 0) {
-    const usable = new Map(list.models.filter(model => model.ready).map(it => [it.id, it]));
+    const usable = new Map(
+      list.models.filter(model => model.ready).map(model => [model.id, model])
+    );
     const used = recent.map(id => usable.get(id)).filter(model => model !== undefined);
     if (used.length > 0) {
       groups.push(group('recent', trans.__('Recently used'), null, null, used));
     }
   }
   for (const [key, models] of byKey(list)) {
-    const endpoint = list.endpoints.find(it => it.name === key) ?? null;
+    const endpoint = list.endpoints.find(other => other.name === key) ?? null;
     const title = key === DEMO ? trans.__('Demo (canned answers)') : (endpoint?.title ?? key);
     const error = endpoint?.error ?? models.find(isBroken)?.error ?? null;
     const reason =
@@ -100,27 +102,34 @@ function group(
   reason: string | null,
   models: readonly Model[]
 ): ModelGroup {
-  const shown = models.slice(0, MAX_GROUP_MODELS);
-  return { key, title, endpoint, reason, models: shown, hidden: models.length - shown.length };
+  const shownModels = models.slice(0, MAX_GROUP_MODELS);
+  return {
+    key,
+    title,
+    endpoint,
+    reason,
+    models: shownModels,
+    hidden: models.length - shownModels.length
+  };
 }
 
 /** The models by group, in the list's order; endpoints without models too, the demo last. */
 function byKey(list: ModelList): readonly [string, readonly Model[]][] {
-  const found = new Map<string, Model[]>();
+  const groups = new Map<string, Model[]>();
   for (const model of list.models) {
     const key = model.canned ? DEMO : (model.endpoint ?? model.provider);
-    found.set(key, [...(found.get(key) ?? []), model]);
+    groups.set(key, [...(groups.get(key) ?? []), model]);
   }
   for (const endpoint of list.endpoints) {
-    if (!found.has(endpoint.name)) {
-      found.set(endpoint.name, []);
+    if (!groups.has(endpoint.name)) {
+      groups.set(endpoint.name, []);
     }
   }
   const isReady = ([, models]: [string, readonly Model[]]): boolean =>
     models.some(model => model.ready);
   const rank = (entry: [string, readonly Model[]]): number =>
     entry[0] === DEMO ? 2 : isReady(entry) ? 0 : 1;
-  return [...found].sort((a, b) => rank(a) - rank(b));
+  return [...groups].sort((a, b) => rank(a) - rank(b));
 }
 
 function matches(words: readonly string[], texts: readonly string[]): boolean {
@@ -130,15 +139,15 @@ function matches(words: readonly string[], texts: readonly string[]): boolean {
 
 /** What a model can, in words: its context, then its abilities. */
 export function abilities(model: Model, trans: TranslationBundle): readonly string[] {
-  const known: Readonly<Record<string, string>> = {
+  const labels: Readonly<Record<string, string>> = {
     images: trans.__('images'),
     documents: trans.__('documents'),
     tools: trans.__('tools'),
     reasoning: trans.__('reasoning')
   };
-  const words = Object.keys(known).filter(name => model.can.includes(name));
+  const words = Object.keys(labels).filter(name => model.can.includes(name));
   const size = model.canned ? [] : [contextText(model.context_tokens, trans)].filter(Boolean);
-  return [...size, ...words.map(name => known[name] ?? name)];
+  return [...size, ...words.map(name => labels[name] ?? name)];
 }
 
 /** A number of tokens as people say it: 200k, 1M; empty if it is not known. */
@@ -155,14 +164,14 @@ function contextText(tokens: number, trans: TranslationBundle): string {
 
 /** The name of a parameter that people read. */
 export function parameterText(name: string, trans: TranslationBundle): string {
-  const known: Readonly<Record<string, string>> = {
+  const labels: Readonly<Record<string, string>> = {
     effort: trans.__('Effort'),
     temperature: trans.__('Temperature'),
     max_tokens: trans.__('Longest answer (tokens)'),
     top_p: trans.__('Top p'),
     seed: trans.__('Seed')
   };
-  return Object.prototype.hasOwnProperty.call(known, name) ? (known[name] ?? name) : name;
+  return Object.prototype.hasOwnProperty.call(labels, name) ? (labels[name] ?? name) : name;
 }
 
 /** Whether a value fits a parameter. */
@@ -182,13 +191,13 @@ export function fits(parameter: Parameter, value: unknown): boolean {
 export function keptParams(
   params: Params,
   model: Model | undefined
-): { readonly kept: Params; readonly dropped: readonly string[] } {
+): { readonly params: Params; readonly otherNames: readonly string[] } {
   const takes = (name: string, value: unknown): boolean =>
-    model?.parameters.some(it => it.name === name && fits(it, value)) === true;
+    model?.parameters.some(parameter => parameter.name === name && fits(parameter, value)) === true;
   const entries = Object.entries(params);
   return {
-    kept: Object.fromEntries(entries.filter(([name, value]) => takes(name, value))),
-    dropped: entries.filter(([name, value]) => !takes(name, value)).map(([name]) => name)
+    params: Object.fromEntries(entries.filter(([name, value]) => takes(name, value))),
+    otherNames: entries.filter(([name, value]) => !takes(name, value)).map(([name]) => name)
   };
 }
 

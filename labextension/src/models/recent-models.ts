@@ -14,8 +14,8 @@ export class StoredRecentModels implements RecentModels {
   constructor(private readonly _storage: () => Storage) {}
 
   load(): readonly string[] {
-    const kept = readStored(this._storage, KEY);
-    const list: readonly unknown[] = Array.isArray(kept) ? kept : [];
+    const value = readStored(this._storage, KEY);
+    const list: readonly unknown[] = Array.isArray(value) ? value : [];
     return list.filter(id => typeof id === 'string').slice(0, MAX_RECENT_MODELS);
   }
 

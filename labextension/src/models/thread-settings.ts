@@ -20,8 +20,8 @@ export type ThreadFields =
   | { readonly tools: ThreadTools };
 
 interface ThreadSettingsOptions {
-  /** The parameters that the log tells of. */
-  readonly logged: () => Params;
+  /** Returns the parameters that the log has. */
+  readonly readLog: () => Params;
   /** Sends the fields. Returns whether the server has taken them. */
   readonly send: (fields: SettingsFields) => Promise<boolean>;
   readonly onChange: () => void;
@@ -32,8 +32,8 @@ interface PendingChange {
   /** Null removes the parameter. */
   readonly value: unknown;
   isSent: boolean;
-  /** What the log told when the server had taken the change; null until then. */
-  logged: Params | null;
+  /** The parameters of the log when the server had taken the change; null until then. */
+  loggedParams: Params | null;
 }
 
 export class ThreadSettings {
@@ -42,7 +42,7 @@ export class ThreadSettings {
   /** The log's parameters, with the changes that it does not tell of yet. */
   get params(): Params {
     const names = new Set(this._pending.keys());
-    const others = Object.entries(this._options.logged()).filter(([name]) => !names.has(name));
+    const others = Object.entries(this._options.readLog()).filter(([name]) => !names.has(name));
     const changed = [...this._pending].map(([name, { value }]) => [name, value] as const);
     return Object.fromEntries([...others, ...changed.filter(([, value]) => value !== null)]);
   }
@@ -50,7 +50,7 @@ export class ThreadSettings {
   /** Set parameters; null removes one. What the model does not take is left out. */
   async set(values: Params, model: Model): Promise<void> {
     for (const [name, value] of Object.entries(values)) {
-      this._pending.set(name, { value, isSent: false, logged: null });
+      this._pending.set(name, { value, isSent: false, loggedParams: null });
     }
     this._options.onChange();
     await this._next(async () => {
@@ -59,15 +59,15 @@ export class ThreadSettings {
         return; // an earlier request has carried them
       }
       changes.forEach(([, change]) => (change.isSent = true));
-      const before = this._options.logged();
-      const isDone = await this._options.send({ params: keptParams(this.params, model).kept });
+      const before = this._options.readLog();
+      const isDone = await this._options.send({ params: keptParams(this.params, model).params });
       for (const [name, change] of changes) {
-        change.logged = before;
+        change.loggedParams = before;
         if (!isDone && this._pending.get(name) === change) {
           this._pending.delete(name);
         }
       }
-      this.moved();
+      this.update();
       this._options.onChange();
     });
   }
@@ -75,18 +75,19 @@ export class ThreadSettings {
   /** Set the model. Returns the parameters that it does not take; null if the model was not set. */
   async choose(model: Model): Promise<readonly string[] | null> {
     return this._next(async () => {
-      const { kept, dropped } = keptParams(this.params, model);
-      const fields = dropped.length > 0 ? { params: kept } : {};
-      return (await this._options.send({ model: model.id, ...fields })) ? dropped : null;
+      const { params, otherNames } = keptParams(this.params, model);
+      const fields = otherNames.length > 0 ? { params } : {};
+      return (await this._options.send({ model: model.id, ...fields })) ? otherNames : null;
     });
   }
 
   /** The log has moved: forget the changes that it tells of now. */
-  moved(): void {
-    const logged = this._options.logged();
+  update(): void {
+    const loggedParams = this._options.readLog();
     for (const [name, change] of this._pending) {
-      const isTold = change.logged !== logged || (logged[name] ?? null) === change.value;
-      if (change.logged !== null && isTold) {
+      const isTold =
+        change.loggedParams !== loggedParams || (loggedParams[name] ?? null) === change.value;
+      if (change.loggedParams !== null && isTold) {
         this._pending.delete(name);
       }
     }

@@ -148,7 +148,7 @@ export class Composition {
     // Compared by key, because the text of a mention may have arrived during the sending.
     const sentKeys = new Set(contents.context.map(({ key }) => key));
     const isSent = this._draft.text === contents.text;
-    const text = isSent ? this._history.sent() : this._draft.text;
+    const text = isSent ? this._history.restoreDraft() : this._draft.text;
     this._keep({
       text,
       key: null,
@@ -157,7 +157,7 @@ export class Composition {
       context: this._draft.context.filter(({ key }) => !sentKeys.has(key)),
       aside: this._history.aside
     });
-    this.uploads.sent(files);
+    this.uploads.removeSent(files);
   }
 
   /** Mark the attachments that the server no longer has, after it has refused the message. */
@@ -177,7 +177,7 @@ export class Composition {
     if (this._isDisposed) {
       return; // the stored draft keeps the attachments of the disposed queue
     }
-    const attachments = this.uploads.kept;
+    const attachments = this.uploads.draftItems;
     const isSame = JSON.stringify(attachments) === JSON.stringify(this._draft.attachments);
     if (isSame) {
       this._options.onChange();

@@ -62,7 +62,7 @@ export class ThreadClient extends Store<ThreadState> {
     this.usage = new ThreadUsageList(threadId, _options.api);
     this.readMark = new ReadMark(threadId, _options.api);
     this.settings = new ThreadSettings({
-      logged: () => this._follower.thread?.params ?? NO_PARAMS,
+      readLog: () => this._follower.thread?.params ?? NO_PARAMS,
       send: fields => this.change(fields),
       onChange: () => this._set({ params: this.settings.params })
     });
@@ -102,7 +102,7 @@ export class ThreadClient extends Store<ThreadState> {
 
   /** Whether an answer of the thread is open. The answer to a scheduled message does not count. */
   get isBusy(): boolean {
-    return this._follower.ended === null && isAnswering(this.transcript);
+    return this._follower.end === null && isAnswering(this.transcript);
   }
 
   /** Whether `transcript` is up to date, as far as the page knows. */
@@ -262,15 +262,15 @@ export class ThreadClient extends Store<ThreadState> {
   }
 
   private _announce(): void {
-    const { transcript, preview, link, ended } = this._follower;
-    this.settings.moved();
+    const { transcript, preview, link, end } = this._follower;
+    this.settings.update();
     this.tools.moved();
     this._set({
       params: this.settings.params,
       transcript,
       preview,
       link,
-      end: ended === null ? this._absent : explainEnd(ended.error, transcript, this._options.trans)
+      end: end === null ? this._absent : explainEnd(end.error, transcript, this._options.trans)
     });
   }
 

@@ -72,7 +72,7 @@ export class Sending {
   ): Promise<string | null> {
     const { api, composition, threadId } = this._options;
     if (composition.attachments.some(isUnfinished)) {
-      await composition.uploads.settled(contents.fileKeys);
+      await composition.uploads.untilSettled(contents.fileKeys);
     }
     let message = this._makeMessage(contents);
     let { live } = contents;

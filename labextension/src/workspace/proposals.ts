@@ -74,8 +74,8 @@ class SharedCells implements CellList {
   insert(index: number, cell: FileCell): void {
     const isNew = !this.cells.some(other => other.id === cell.id);
     const isTrusted = isNew && cell['cell_type'] === 'code';
-    const made = isTrusted ? { ...cell, metadata: { trusted: true } } : cell;
-    this._notebook.insertCell(index, made as unknown as SharedCellJson);
+    const trustedCell = isTrusted ? { ...cell, metadata: { trusted: true } } : cell;
+    this._notebook.insertCell(index, trustedCell as unknown as SharedCellJson);
   }
 
   remove(index: number): void {

@@ -265,13 +265,13 @@ describe('attachments of a draft', () => {
 
   it('are settled when the last upload has ended, in whatever way', async () => {
     const { api, uploads } = queue();
-    await uploads.settled(new Set());
+    await uploads.untilSettled(new Set());
     uploads.add([named('a.txt'), named('b.txt'), named('c.txt')]);
     const keys = new Set(uploads.items.map(item => item.key));
     uploads.add([named('later.txt')]);
     await flushPromises();
     let isSettled = false;
-    void uploads.settled(keys).then(() => (isSettled = true));
+    void uploads.untilSettled(keys).then(() => (isSettled = true));
     api.uploads[0]?.answer(stored('1'));
     uploads.remove(uploads.items[1]?.key ?? '');
     await flushPromises();
@@ -303,7 +303,7 @@ describe('attachments of a draft', () => {
     expect(uploads.items[1]?.error).toBe(
       'This file was not uploaded before the chat was closed. Attach it again.'
     );
-    expect(uploads.kept).toEqual([
+    expect(uploads.draftItems).toEqual([
       { ...one, id: '1' },
       { ...one, id: null }
     ]);

@@ -191,8 +191,8 @@ describe('a connection', () => {
     network.socket.receive({ op: 'newer', thread: 't' });
     const error = { code: 'thread_not_found', message: 'no' };
     network.socket.receive({ op: 'error', thread: 'u', error });
-    expect(other.ended).toEqual({ error });
-    expect(follower.ended).toBeNull();
+    expect(other.end).toEqual({ error });
+    expect(follower.end).toBeNull();
     expect(network.socket.isClosed).toBe(false);
     const before = changes();
     network.socket.receive(framed(0, 1));
@@ -203,7 +203,7 @@ describe('a connection', () => {
     const { network, follower } = following();
     network.socket.open();
     network.socket.receive({ op: 'closed', thread: 't', reason: 'deleted' });
-    expect(follower.ended).toEqual({ error: null });
+    expect(follower.end).toEqual({ error: null });
     network.socket.drop();
     network.clock.turn(1_000);
     network.socket.open();

@@ -187,7 +187,7 @@ describe('a page where sockets do not pass', () => {
     expect(lastPoll(network)).toMatchObject({ after: 0 });
     lastPoll(network).fail(new ApiError(404, 'thread_not_found', 'no'));
     await flushPromises();
-    expect(follower.ended).toEqual({ error: { code: 'thread_not_found', message: 'no' } });
+    expect(follower.end).toEqual({ error: { code: 'thread_not_found', message: 'no' } });
   });
 
   it('says Reconnecting where polls fail as well, and tries sockets as before', async () => {

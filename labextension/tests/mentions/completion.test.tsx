@@ -205,8 +205,8 @@ describe('the list behind an @', () => {
       workspace: workspace as unknown as Workspace,
       listFolder: () => Promise.resolve([])
     });
-    completion.moved('@variable:', 10, host);
-    completion.moved('', 0, host);
+    completion.update('@variable:', 10, host);
+    completion.update('', 0, host);
     arrived({ state: 'known', variables: [DF], more: 0 });
     await flushPromises();
     expect(completion.getState().options).toEqual([]);

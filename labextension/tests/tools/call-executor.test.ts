@@ -456,7 +456,7 @@ it('offers its tools in a thread with each new socket, and a refusal ends no sub
     to: 'offer',
     error: { code: 'x', message: 'y' }
   });
-  expect(follower.ended).toBeNull();
+  expect(follower.end).toBeNull();
   warn.mockRestore();
   network.socket.drop();
   network.clock.turn(10_000);

@@ -105,7 +105,7 @@ describe('the history of a thread', () => {
     expect(walk.older('one', sent)).toBeNull();
     expect(walk.newer('one?')).toBe('two!');
     expect(walk.older('two!', sent)).toBe('one?');
-    expect(walk.sent()).toBe('draft');
+    expect(walk.restoreDraft()).toBe('draft');
     expect(walk.older('', sent)).toBe('two');
     expect(walk.newer('two')).toBe('');
     expect(walk.newer('')).toBeNull();

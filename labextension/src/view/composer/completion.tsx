@@ -73,7 +73,7 @@ export function useCompletion(
     moved: () => {
       const node = field.current;
       if (node !== null && node.selectionStart === node.selectionEnd) {
-        completion.moved(node.value, node.selectionStart, node);
+        completion.update(node.value, node.selectionStart, node);
       } else {
         completion.close();
       }

@@ -24,7 +24,7 @@ export function ParametersButton(props: ParametersProps): ReactElement | null {
   if (model === undefined || model.parameters.length === 0) {
     return null;
   }
-  const { kept } = keptParams(props.params, model);
+  const { params: kept } = keptParams(props.params, model);
   const set = Object.entries(kept);
   const told = set.map(([name, value]) => `${parameterText(name, trans)}: ${String(value)}`);
   const title = trans.__('Parameters');
