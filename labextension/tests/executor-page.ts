@@ -72,7 +72,7 @@ window.executeCalls = ({ token, thread, told, last, tools }) => {
     if (last !== null && follower.transcript.seq >= last) {
       tell('last');
     }
-    executor.moved(follower.transcript);
+    executor.update(follower.transcript);
   });
   executor.offerIn(follower);
 };

@@ -82,18 +82,18 @@ class ErrorOffer {
   }
 
   private _button(testid: string, label: string, command: string): HTMLButtonElement {
-    const made = document.createElement('button');
-    made.type = 'button';
-    made.textContent = label;
-    made.dataset['testid'] = testid;
-    made.setAttribute(SUPPRESS_SHORTCUTS, 'true');
-    made.addEventListener('keydown', event => event.stopPropagation());
-    made.addEventListener('click', () => {
+    const node = document.createElement('button');
+    node.type = 'button';
+    node.textContent = label;
+    node.dataset['testid'] = testid;
+    node.setAttribute(SUPPRESS_SHORTCUTS, 'true');
+    node.addEventListener('keydown', event => event.stopPropagation());
+    node.addEventListener('click', () => {
       const { path } = this._panel.context;
       const args = { path, cellId: this._cell.model.id };
       void this._options.commands.execute(command, args);
     });
-    return made;
+    return node;
   }
 
   private readonly _panel: NotebookPanel;

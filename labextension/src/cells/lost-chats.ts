@@ -31,21 +31,21 @@ import {
 export interface LostChatsOptions {
   readonly tracker: INotebookTracker;
   readonly page: IChatPage;
-  readonly stored: StoredAnchors;
+  readonly storage: StoredAnchors;
   readonly checks: ThreadChecks;
 }
 
 /** Keep anchors in all notebooks that are or will be open, and restore lost chats. */
 export function keepAnchors(options: LostChatsOptions): void {
-  const anchored = new WeakMap<object, AnchoredCell>();
+  const anchoredCells = new WeakMap<object, AnchoredCell>();
   watchCells(options.tracker, (panel, cell) => {
     const outputs = outputsOfCell(cell);
     if (outputs !== null) {
-      anchored.set(cell, new AnchoredCell(panel, cell, outputs, options));
+      anchoredCells.set(cell, new AnchoredCell(panel, cell, outputs, options));
     }
   });
-  NotebookActions.outputCleared.connect((_actions, { cell }) => anchored.get(cell)?.forget());
-  NotebookActions.executed.connect((_actions, { cell }) => anchored.get(cell)?.wasRun());
+  NotebookActions.outputCleared.connect((_actions, { cell }) => anchoredCells.get(cell)?.forget());
+  NotebookActions.executed.connect((_actions, { cell }) => anchoredCells.get(cell)?.wasRun());
 }
 
 /** One code cell with its anchor. It is disposed with the cell's widget. */
@@ -61,7 +61,7 @@ class AnchoredCell {
     this._outputs = outputs;
     this._options = options;
     outputs.changed.connect((_outputs, change) => {
-      if (change.type === 'add' && this._shown.length > 0) {
+      if (change.type === 'add' && this._shownChats.length > 0) {
         this._keep();
       }
     });
@@ -72,7 +72,7 @@ class AnchoredCell {
   /** Remove the anchor, because the person has removed the chat from the cell. */
   forget(): void {
     this._dropLost();
-    this._options.stored.save(this._panel.context.path, this._cell.model.id, null);
+    this._options.storage.save(this._panel.context.path, this._cell.model.id, null);
     if (this._cell.model.getMetadata(ANCHOR) !== undefined) {
       this._cell.model.deleteMetadata(ANCHOR);
     }
@@ -80,19 +80,19 @@ class AnchoredCell {
 
   /** Replace the anchor by the chats that the cell shows after a run. */
   wasRun(): void {
-    if (this._shown.length === 0 && !this._cell.isDisposed) {
+    if (this._shownChats.length === 0 && !this._cell.isDisposed) {
       this.forget();
     }
   }
 
-  private get _shown(): readonly Address[] {
+  private get _shownChats(): readonly Address[] {
     return chatsIn(eachOutput(this._outputs));
   }
 
   private _keep(): void {
     this._dropLost();
-    const anchor = anchorOf(this._shown);
-    this._options.stored.save(this._panel.context.path, this._cell.model.id, anchor);
+    const anchor = anchorOf(this._shownChats);
+    this._options.storage.save(this._panel.context.path, this._cell.model.id, anchor);
     if (!this._panel.context.model.readOnly) {
       this._cell.model.setMetadata(ANCHOR, anchor);
     }
@@ -100,21 +100,21 @@ class AnchoredCell {
 
   /** Ask the server which of the lost chats exist: the anchors of a notebook are untrusted. */
   private _restore(): void {
-    const chats = this._shown.length > 0 ? [] : this._anchored;
-    const known = new Map<string, boolean>();
+    const chats = this._shownChats.length > 0 ? [] : this._anchorChats;
+    const answers = new Map<string, boolean>();
     const ids = [...new Set(chats.map(({ threadId }) => threadId))];
     this._checks = ids.map(id =>
       this._options.checks.ask(id, isKnown => {
-        known.set(id, isKnown);
-        if (known.size === ids.length) {
-          this._showLost(chats.filter(({ threadId }) => known.get(threadId)));
+        answers.set(id, isKnown);
+        if (answers.size === ids.length) {
+          this._showLost(chats.filter(({ threadId }) => answers.get(threadId)));
         }
       })
     );
   }
 
   private _showLost(lost: readonly Address[]): void {
-    if (lost.length === 0 || this._cell.isDisposed || this._shown.length > 0) {
+    if (lost.length === 0 || this._cell.isDisposed || this._shownChats.length > 0) {
       return;
     }
     this._lost = new LostChats(lost, this._options.page, {
@@ -125,14 +125,14 @@ class AnchoredCell {
   }
 
   /** The chats of the anchor. The anchor kept in this browser is used if the saved cell was never run. */
-  private get _anchored(): readonly Address[] {
+  private get _anchorChats(): readonly Address[] {
     const { model } = this._cell;
-    const kept = chatsOf(model.getMetadata(ANCHOR));
+    const chats = chatsOf(model.getMetadata(ANCHOR));
     const isFresh = 'executionCount' in model && model.executionCount === null;
-    if (kept.length > 0 || !isFresh || this._outputs.length > 0) {
-      return kept;
+    if (chats.length > 0 || !isFresh || this._outputs.length > 0) {
+      return chats;
     }
-    return chatsOf(this._options.stored.load(this._panel.context.path, model.id));
+    return chatsOf(this._options.storage.load(this._panel.context.path, model.id));
   }
 
   private _endChecks(): void {
@@ -209,14 +209,14 @@ class LostChats extends Widget {
 }
 
 function button(testid: string, label: string, onClick: () => void): HTMLButtonElement {
-  const made = document.createElement('button');
-  made.type = 'button';
-  made.textContent = label;
-  made.dataset['testid'] = testid;
-  made.setAttribute(SUPPRESS_SHORTCUTS, 'true');
-  made.addEventListener('keydown', event => event.stopPropagation());
-  made.addEventListener('click', onClick);
-  return made;
+  const node = document.createElement('button');
+  node.type = 'button';
+  node.textContent = label;
+  node.dataset['testid'] = testid;
+  node.setAttribute(SUPPRESS_SHORTCUTS, 'true');
+  node.addEventListener('keydown', event => event.stopPropagation());
+  node.addEventListener('click', onClick);
+  return node;
 }
 
 function outputOf({ threadId, runId }: Address): object {

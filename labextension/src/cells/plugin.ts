@@ -32,17 +32,17 @@ export const cellsPlugin: JupyterFrontEndPlugin<void> = {
   ) => {
     const { language, workspace } = page.services;
     const { trans } = language;
-    const stored = new StoredAnchors(() => window.localStorage);
+    const storage = new StoredAnchors(() => window.localStorage);
     const checks = new ThreadChecks({ api: page.api, clock: PAGE_CLOCK });
-    keepAnchors({ tracker, page, stored, checks });
+    keepAnchors({ tracker, page, storage, checks });
     if (workspace === null) {
       return;
     }
-    const wanted = wantedAtCells(registry);
-    const areWanted = wanted.get;
+    const settings = wantedAtCells(registry);
+    const areWanted = settings.get;
     addExplaining({ app, tracker, workspace, trans, areWanted });
     const { commands } = app;
-    wanted.onChange(() => commands.notifyCommandChanged(COMMANDS.explain));
+    settings.onChange(() => commands.notifyCommandChanged(COMMANDS.explain));
     showProposals({
       tracker,
       page,
@@ -50,7 +50,7 @@ export const cellsPlugin: JupyterFrontEndPlugin<void> = {
       onFrame: action => void requestAnimationFrame(action),
       reveal: panelId => app.shell.activateById(panelId)
     });
-    offerAtErrors({ tracker, commands, trans, areWanted, onChange: wanted.onChange });
+    offerAtErrors({ tracker, commands, trans, areWanted, onChange: settings.onChange });
     const category = chatText(trans);
     for (const command of Object.values(COMMANDS)) {
       palette?.addItem({ command, category });

@@ -17,13 +17,13 @@ import {
 } from '../view/tools/cell-change';
 import { Visibility } from '../view/visibility';
 import { type Choices, type ReviewAnswer } from '../workspace/reviews';
-import { type Drawn, type ShownProposal } from './proposals-at-cells';
+import { type ProposalNode, type ShownProposal } from './proposals-at-cells';
 
 /** Events that must not reach the notebook, because its keys are commands. */
 const OURS = ['keydown', 'keyup', 'keypress'] as const;
 
 /** Make the node of a proposal at a cell, or of its bar. */
-export function draw(page: Page, kind: 'cell' | 'bar'): Drawn {
+export function draw(page: Page, kind: 'cell' | 'bar'): ProposalNode {
   const node = document.createElement('div');
   node.className =
     kind === 'bar'
@@ -40,12 +40,12 @@ export function draw(page: Page, kind: 'cell' | 'bar'): Drawn {
   const services = { markdown: page.services, ticker, visibility, files: threads.files };
   return {
     node,
-    show: shown => {
-      const client = threads.find(shown.proposal.threadId);
+    show: props => {
+      const client = threads.find(props.proposal.threadId);
       root.render(
         <StrictMode>
           <ServicesProvider value={services}>
-            {client === undefined ? null : <ProposalView {...shown} client={client} />}
+            {client === undefined ? null : <ProposalView {...props} client={client} />}
           </ServicesProvider>
         </StrictMode>
       );
@@ -145,10 +145,10 @@ function Bar(props: ProposalBarProps): ReactElement {
     count,
     count
   );
-  const left = rest < count ? trans.__('%1 to decide', rest) : '';
+  const remainingText = rest < count ? trans.__('%1 to decide', rest) : '';
   return (
     <section className="jp-ChatStream-proposalBarBody" aria-label={trans.__('Proposed changes')}>
-      <span>{[text, left].filter(part => part !== '').join(' · ')}</span>
+      <span>{[text, remainingText].filter(part => part !== '').join(' · ')}</span>
       <Misfits changes={changes} choices={choices} isSpoken />
       <span className="jp-ChatStream-proposalButtons">
         <NextButton {...props} label={trans.__('Show the first change')} text="↓" by={1} />

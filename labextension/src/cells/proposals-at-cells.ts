@@ -23,9 +23,9 @@ import { draw } from './proposal-view';
 export type ReadProposal = OpenProposal & Proposal;
 
 /** A diff or a bar, drawn into one node of a notebook. */
-export interface Drawn {
+export interface ProposalNode {
   readonly node: HTMLElement;
-  show(shown: ShownProposal): void;
+  show(proposal: ShownProposal): void;
   dispose(): void;
 }
 
@@ -55,7 +55,7 @@ export class ProposalsAtCells {
 
   /** Draw again before the next frame, because a proposal, a notebook or a cell has changed. */
   readonly updateSoon = (): void => {
-    const isDrawn = this._drawn.size > 0;
+    const isDrawn = this._views.size > 0;
     if (!this._isWaiting && (isDrawn || this._options.workspace.proposals.list().length > 0)) {
       this._isWaiting = true;
       this._options.onFrame(() => {
@@ -66,27 +66,27 @@ export class ProposalsAtCells {
   };
 
   private _update(): void {
-    const wanted = new Set<string>();
+    const keys = new Set<string>();
     for (const open of this._options.workspace.proposals.list()) {
       const proposal = proposalOf(open.call);
       const panel = proposal === null ? null : this._panelOf(proposal);
       if (proposal !== null && panel !== null) {
         this._watch(panel);
-        this._draw(panel, { ...open, ...proposal }, wanted);
+        this._draw(panel, { ...open, ...proposal }, keys);
       }
     }
-    for (const [key, { drawn, panel }] of this._drawn) {
-      if (!wanted.has(key)) {
-        this._drawn.delete(key);
-        this._remove(drawn, panel);
+    for (const [key, { view, panel }] of this._views) {
+      if (!keys.has(key)) {
+        this._views.delete(key);
+        this._remove(view, panel);
       }
     }
   }
 
   /** Remove a diff or a bar; if it has the focus, move the focus to the notebook. */
-  private _remove(drawn: Drawn, panel: NotebookPanel): void {
-    const hasFocus = drawn.node.contains(document.activeElement);
-    drawn.dispose();
+  private _remove(view: ProposalNode, panel: NotebookPanel): void {
+    const hasFocus = view.node.contains(document.activeElement);
+    view.dispose();
     if (hasFocus && !panel.isDisposed) {
       focusActiveCell(panel);
     }
@@ -102,7 +102,7 @@ export class ProposalsAtCells {
     return panel?.context.isReady === true && panel.content.model !== null ? panel : null;
   }
 
-  private _draw(panel: NotebookPanel, proposal: ReadProposal, wanted: Set<string>): void {
+  private _draw(panel: NotebookPanel, proposal: ReadProposal, keys: Set<string>): void {
     const { widgets } = panel.content;
     const changes = changesOf(proposal.edits, openCells(panel));
     this._options.workspace.reviews.show(proposal.requestId, changes);
@@ -111,45 +111,45 @@ export class ProposalsAtCells {
       const spot = spotOf(change, changes, widgets);
       if (spot !== null && isDrawable(spot.widget, this.updateSoon)) {
         const key = keyOf(proposal, change.cell);
-        wanted.add(key);
-        const drawn = this._drawnIn(key, panel, spot);
-        drawn.show({ proposal, changes, change, go });
+        keys.add(key);
+        const view = this._viewFor(key, panel, spot);
+        view.show({ proposal, changes, change, go });
       }
     }
     const key = keyOf(proposal, null);
-    wanted.add(key);
-    const bar = this._drawnIn(key, panel, null);
+    keys.add(key);
+    const bar = this._viewFor(key, panel, null);
     bar.show({ proposal, changes, change: null, go });
   }
 
   /** The diff or bar of a key; drawn again if the widget of its cell was replaced. */
-  private _drawnIn(key: string, panel: NotebookPanel, spot: Spot | null): Drawn {
+  private _viewFor(key: string, panel: NotebookPanel, spot: Spot | null): ProposalNode {
     const parent = spot?.widget.node ?? panel.node;
-    const before = this._drawn.get(key);
-    if (before !== undefined && before.drawn.node.parentElement === parent) {
-      return before.drawn;
+    const before = this._views.get(key);
+    if (before !== undefined && before.view.node.parentElement === parent) {
+      return before.view;
     }
-    before?.drawn.dispose();
+    before?.view.dispose();
     const { page } = this._options;
-    const drawn = spot === null ? withRow(panel, draw(page, 'bar')) : draw(page, 'cell');
-    parent.insertBefore(drawn.node, spot === null ? null : nodeBelow(spot));
-    this._drawn.set(key, { drawn, panel });
-    return drawn;
+    const view = spot === null ? withRow(panel, draw(page, 'bar')) : draw(page, 'cell');
+    parent.insertBefore(view.node, spot === null ? null : nodeBelow(spot));
+    this._views.set(key, { view, panel });
+    return view;
   }
 
   /** Focus the first button of a bar, which moves to the first change. */
   private _goToBar(): boolean {
     const bars = this._options.workspace.proposals.list().map(open => keyOf(open, null));
-    const bar = bars.map(key => this._drawn.get(key)).find(drawn => drawn !== undefined);
+    const bar = bars.map(key => this._views.get(key)).find(entry => entry !== undefined);
     if (bar !== undefined) {
       this._options.reveal(bar.panel.id);
-      this._options.onFrame(() => bar.drawn.node.querySelector('button')?.focus());
+      this._options.onFrame(() => bar.view.node.querySelector('button')?.focus());
     }
     return bar !== undefined;
   }
 
   private _go(panel: NotebookPanel, proposal: ReadProposal, cell: string): void {
-    const node = this._drawn.get(keyOf(proposal, cell))?.drawn.node;
+    const node = this._views.get(keyOf(proposal, cell))?.view.node;
     const index = panel.content.widgets.findIndex(widget => widget.node.contains(node ?? null));
     if (node !== undefined && index >= 0) {
       const scrolled = panel.content.scrollToItem(index, 'smart');
@@ -167,16 +167,16 @@ export class ProposalsAtCells {
     }
   }
 
-  private readonly _drawn = new Map<
+  private readonly _views = new Map<
     string,
-    { readonly drawn: Drawn; readonly panel: NotebookPanel }
+    { readonly view: ProposalNode; readonly panel: NotebookPanel }
   >();
   private readonly _watched = new WeakSet<NotebookPanel>();
   private _isWaiting = false;
 }
 
 /** Reserve space for a bar below the cells, so that it hides nothing; disposing the bar frees the space. */
-function withRow(panel: NotebookPanel, bar: Drawn): Drawn {
+function withRow(panel: NotebookPanel, bar: ProposalNode): ProposalNode {
   const fit = (): void => {
     const bars = panel.node.querySelectorAll<HTMLElement>(':scope > .jp-ChatStream-proposalBar');
     const heights = [...bars].map(node => node.offsetHeight);
@@ -231,8 +231,8 @@ function newSpot(
   if (widget !== undefined) {
     return { widget, at: place.side === 'before' ? 'above' : 'below' };
   }
-  const beside = changes.find(change => change.cell === place.cell && change.kind === 'insert');
-  return beside?.place == null ? null : newSpot(beside.place, changes, widgets);
+  const neighbour = changes.find(change => change.cell === place.cell && change.kind === 'insert');
+  return neighbour?.place == null ? null : newSpot(neighbour.place, changes, widgets);
 }
 
 /** The child of the cell's node before which the diff is inserted; null to append it. */
@@ -250,10 +250,10 @@ function nodeBelow({ widget, at }: Spot): Element | null {
 }
 
 /** Whether JupyterLab has rendered a cell: it renders distant cells only when they come near. */
-function isDrawable(widget: CellWidget, later: () => void): boolean {
+function isDrawable(widget: CellWidget, onReady: () => void): boolean {
   if (widget.isDisposed || !widget.isPlaceholder()) {
     return !widget.isDisposed;
   }
-  widget.ready.then(later, () => undefined);
+  widget.ready.then(onReady, () => undefined);
   return false;
 }

@@ -34,7 +34,9 @@ export class StoredAnchors {
     try {
       const all: unknown = JSON.parse(this._storage().getItem(KEY) ?? '[]');
       return Array.isArray(all)
-        ? all.filter((one): one is [string, unknown] => Array.isArray(one) && one.length === 2)
+        ? all.filter(
+            (entry): entry is [string, unknown] => Array.isArray(entry) && entry.length === 2
+          )
         : [];
     } catch {
       return [];

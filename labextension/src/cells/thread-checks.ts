@@ -28,8 +28,8 @@ export class ThreadChecks {
     this._options = options;
   }
 
-  /** Call `answered` once with whether the server has the thread. Returns a function that cancels this. */
-  ask(threadId: string, answered: (isKnown: boolean) => void): () => void {
+  /** Call `onAnswer` once with whether the server has the thread. Returns a function that cancels this. */
+  ask(threadId: string, onAnswer: (isKnown: boolean) => void): () => void {
     let check = this._checks.get(threadId);
     if (check === undefined) {
       check = { threadId, waiting: new Set(), retry_ms: FIRST_RETRY_MS };
@@ -37,9 +37,9 @@ export class ThreadChecks {
       this._queue.push(check);
     }
     const { waiting } = check;
-    waiting.add(answered);
+    waiting.add(onAnswer);
     this._next();
-    return () => waiting.delete(answered);
+    return () => waiting.delete(onAnswer);
   }
 
   private _next(): void {
@@ -71,7 +71,7 @@ export class ThreadChecks {
       return;
     }
     this._checks.delete(check.threadId);
-    check.waiting.forEach(answered => answered(isKnown));
+    check.waiting.forEach(onAnswer => onAnswer(isKnown));
   }
 
   /** Whether the server has the thread; null if the server did not respond. */

@@ -28,11 +28,11 @@ export function watchCells(
   tracker: INotebookTracker,
   start: (panel: NotebookPanel, cell: CellWidget) => void
 ): void {
-  const seen = new WeakSet<CellWidget>();
+  const seenCells = new WeakSet<CellWidget>();
   const look = (panel: NotebookPanel): void => {
     for (const cell of panel.content.widgets) {
-      if (!seen.has(cell)) {
-        seen.add(cell);
+      if (!seenCells.has(cell)) {
+        seenCells.add(cell);
         start(panel, cell);
       }
     }

@@ -67,16 +67,16 @@ class LateChat implements MountedChat {
     void this._mount();
   }
 
-  show(shown: ShownChat): void {
-    this._shown = shown;
+  show(chat: ShownChat): void {
+    this._shownChat = chat;
     if (this._chat !== null) {
-      this._chat.show(shown);
+      this._chat.show(chat);
       return;
     }
     const { threads } = this._page;
     const before = this._client;
-    this._client = threads.acquire(shown.threadId);
-    this._host.dataset['thread'] = shown.threadId;
+    this._client = threads.acquire(chat.threadId);
+    this._host.dataset['thread'] = chat.threadId;
     if (before !== null) {
       threads.release(before);
     }
@@ -97,8 +97,8 @@ class LateChat implements MountedChat {
       if (!this._isDisposed) {
         this._notice.remove();
         this._chat = view.mountChat(this._host, this._page);
-        if (this._shown !== null) {
-          this._chat.show(this._shown);
+        if (this._shownChat !== null) {
+          this._chat.show(this._shownChat);
         }
       }
       this._release();
@@ -117,15 +117,15 @@ class LateChat implements MountedChat {
     sentence.textContent = trans.__(
       'The page could not load the chat. Try again, or reload the page. Messages are kept on the server.'
     );
-    const again = document.createElement('button');
-    again.type = 'button';
-    again.className = 'jp-ChatStream-button';
-    again.dataset['testid'] = 'view-again';
-    again.setAttribute(SUPPRESS_SHORTCUTS, 'true');
-    again.textContent = tryAgainText(trans);
-    again.addEventListener('click', () => void this._mount());
-    this._notice.replaceChildren(sentence, again);
-    const copy = this._shown?.savedCopy ?? null;
+    const retryButton = document.createElement('button');
+    retryButton.type = 'button';
+    retryButton.className = 'jp-ChatStream-button';
+    retryButton.dataset['testid'] = 'view-again';
+    retryButton.setAttribute(SUPPRESS_SHORTCUTS, 'true');
+    retryButton.textContent = tryAgainText(trans);
+    retryButton.addEventListener('click', () => void this._mount());
+    this._notice.replaceChildren(sentence, retryButton);
+    const copy = this._shownChat?.savedCopy ?? null;
     if (copy !== null) {
       const text = document.createElement('pre');
       text.textContent = copy;
@@ -142,7 +142,7 @@ class LateChat implements MountedChat {
   }
 
   private readonly _notice = document.createElement('div');
-  private _shown: ShownChat | null = null;
+  private _shownChat: ShownChat | null = null;
   private _client: ThreadClient | null = null;
   private _chat: MountedChat | null = null;
   private _isDisposed = false;

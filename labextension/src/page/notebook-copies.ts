@@ -85,8 +85,8 @@ class NotebookCopies {
   private _watchCells(model: INotebookModel): void {
     for (const cell of model.cells) {
       const outputs = outputsOf(cell);
-      if (outputs !== null && !this._seen.has(outputs)) {
-        this._seen.add(outputs);
+      if (outputs !== null && !this._models.has(outputs)) {
+        this._models.add(outputs);
         outputs.changed.connect((_outputs, change) => {
           const isFresh = change.newValues.some(output => output.data[MIME_TYPE] !== undefined);
           if (change.type === 'add' && isFresh) {
@@ -161,17 +161,17 @@ class NotebookCopies {
 
   private async _isUnchangedOnDisk(): Promise<boolean> {
     const { context } = this._panel;
-    const known = context.contentsModel;
+    const loadedFile = context.contentsModel;
     try {
       const onDisk = await this._options.contents.get(context.path, { content: false });
-      return known?.last_modified === onDisk.last_modified && onDisk.writable;
+      return loadedFile?.last_modified === onDisk.last_modified && onDisk.writable;
     } catch {
       // The file is gone or the server did not respond: saving now could open a dialog.
       return false;
     }
   }
 
-  private readonly _seen = new WeakSet<OutputAreaModel>();
+  private readonly _models = new WeakSet<OutputAreaModel>();
   private _cancelSave: (() => void) | null = null;
 }
 

@@ -17,10 +17,10 @@ export function hasEditor(
   if (documents === null) {
     return false;
   }
-  const shown = contents.localPath(path);
+  const localPath = contents.localPath(path);
   return [...shell.widgets('main')].some(widget => {
     const context = widget.isDisposed ? undefined : documents.contextForWidget(widget);
-    return context?.localPath === shown && maySave(context, documents);
+    return context?.localPath === localPath && maySave(context, documents);
   });
 }
 

@@ -64,7 +64,7 @@ function wakeWithBrowser(connection: Connection): void {
 }
 
 /** Run a command that another plugin may have added. Returns whether the command exists. */
-function executed({ commands }: JupyterFrontEnd, command: string): boolean {
+function tryExecute({ commands }: JupyterFrontEnd, command: string): boolean {
   if (!commands.hasCommand(command)) {
     return false;
   }
@@ -86,11 +86,11 @@ function workspaceOf(
   }
   const reveal = (panelId: string): void => app.shell.activateById(panelId);
   const files = app.serviceManager.contents;
-  const elsewhere = openElsewhere(app, path => workspace.panel(path) !== null || isInEditor(path));
-  const isOpenElsewhere = (path: string): Promise<boolean> => elsewhere.has(path);
+  const otherPages = openElsewhere(app, path => workspace.panel(path) !== null || isInEditor(path));
+  const isOpenElsewhere = (path: string): Promise<boolean> => otherPages.has(path);
   const options = { tracker, clock: PAGE_CLOCK, trans, reveal, files, isOpenElsewhere, isInEditor };
   const workspace = new NotebookWorkspace(options);
-  workspace.subscribe(() => elsewhere.hold(workspace.notebooks().map(({ path }) => path)));
+  workspace.subscribe(() => otherPages.hold(workspace.notebooks().map(({ path }) => path)));
   app.shell.currentChanged?.connect((_shell, { newValue }) => {
     newValue?.disposed.connect(workspace.changed);
     workspace.changed();
@@ -149,8 +149,8 @@ function withProposals(
 ): NonNullable<PageOptions['executor']> {
   return {
     offerIn: follower => executor.offerIn(follower),
-    moved: state => {
-      executor.moved(state);
+    update: state => {
+      executor.update(state);
       proposals.update(state);
       if (hasOpenRun(state)) {
         onBusy();
@@ -178,8 +178,8 @@ function liveContextOptions(
     trans,
     root: PageConfig.getOption('chatStreamRoot')
   });
-  const stored = new StoredChoices(() => window.localStorage);
-  return { liveContext: { source, choices: new ContextChoices(stored, preferences) } };
+  const storage = new StoredChoices(() => window.localStorage);
+  return { liveContext: { source, choices: new ContextChoices(storage, preferences) } };
 }
 
 function connectionOf(api: ServerApi): Connection {
@@ -241,7 +241,7 @@ export function createPage(
       onFrame,
       readFile: contentsReader(contents, language),
       listFolder: folderLister(contents),
-      execute: command => executed(app, command),
+      execute: command => tryExecute(app, command),
       trans: language.trans,
       locale: language.locale,
       ...browserOptions(preferences),

@@ -84,11 +84,11 @@ abstract class ChatView extends DOMWidgetView {
 
   /** Execute `focus()` and `blur()` of the kernel's widget. */
   private _obey(message: unknown): void {
-    const wanted = typeof message === 'object' && message !== null && 'do' in message && message.do;
+    const action = typeof message === 'object' && message !== null && 'do' in message && message.do;
     const field = this.el.querySelector('[data-testid=field]');
-    if (field instanceof HTMLElement && wanted === 'focus') {
+    if (field instanceof HTMLElement && action === 'focus') {
       field.focus();
-    } else if (field instanceof HTMLElement && wanted === 'blur') {
+    } else if (field instanceof HTMLElement && action === 'blur') {
       field.blur();
     }
   }

@@ -38,8 +38,8 @@ export function insertCell(panel: NotebookPanel, cell: ThreadCell): void {
   const index = Math.min(notebook.activeCellIndex + 1, notebook.widgets.length);
   model.insertCell(index, cell as unknown as Parameters<typeof model.insertCell>[1]);
   notebook.activeCellIndex = index;
-  const inserted = notebook.widgets[index];
-  if (inserted !== undefined) {
+  const widget = notebook.widgets[index];
+  if (widget !== undefined) {
     void notebook.scrollToItem(index);
   }
 }

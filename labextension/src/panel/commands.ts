@@ -53,7 +53,7 @@ interface CommandsOptions {
 type Args = ReadonlyPartialJSONObject;
 
 /** The JSON schema of a command's arguments, for callers of the command. */
-function described(properties: Args): { args: ReadonlyJSONObject } {
+function argsSchema(properties: Args): { args: ReadonlyJSONObject } {
   return { args: { type: 'object', properties } as ReadonlyJSONObject };
 }
 
@@ -80,14 +80,14 @@ function addOpening(options: CommandsOptions): void {
   const { app, page, places } = options;
   const { trans } = page.services.language;
   app.commands.addCommand(COMMANDS.open, {
-    describedBy: described({ threadId: TEXT, place: PLACE, messageId: TEXT }),
+    describedBy: argsSchema({ threadId: TEXT, place: PLACE, messageId: TEXT }),
     label: trans.__('Open Chat'),
     icon: chatIcon,
     isVisible: args => typeof args['threadId'] === 'string',
     execute: args => openThread(places, args)
   });
   app.commands.addCommand(COMMANDS.create, {
-    describedBy: described({ place: PLACE, isLauncher: { type: 'boolean' } }),
+    describedBy: argsSchema({ place: PLACE, isLauncher: { type: 'boolean' } }),
     label: args => (args['isLauncher'] === true ? chatText(trans) : newChatText(trans)),
     caption: beginChatText(trans),
     icon: chatIcon,
@@ -97,7 +97,7 @@ function addOpening(options: CommandsOptions): void {
     }
   });
   app.commands.addCommand(COMMANDS.show, {
-    describedBy: described({}),
+    describedBy: argsSchema({}),
     label: trans.__('Show Chats'),
     icon: chatIcon,
     execute: () => places.showPanel()
@@ -110,7 +110,7 @@ function addQuestions({ app, page, places, asking }: CommandsOptions): void {
   const { trans } = language;
   let from: HTMLElement | null = null;
   app.commands.addCommand(COMMANDS.goToQuestion, {
-    describedBy: described({}),
+    describedBy: argsSchema({}),
     label: trans.__('Go to What Waits for Your Answer'),
     icon: chatIcon,
     execute: async () => {
@@ -142,7 +142,7 @@ function goBack(app: JupyterFrontEnd, places: ChatPlaces, node: HTMLElement | nu
 function addConsents({ app, page, places }: CommandsOptions): void {
   const { trans } = page.services.language;
   app.commands.addCommand(COMMANDS.consents, {
-    describedBy: described({}),
+    describedBy: argsSchema({}),
     label: trans.__('Tools Allowed Without Asking…'),
     execute: async () => {
       const { showConsents } = await import(/* webpackChunkName: "view" */ './consents-dialog');
@@ -156,14 +156,14 @@ function addForNotebooks(options: CommandsOptions): void {
   const { trans } = page.services.language;
   const isNotebook = (): boolean => currentNotebook(tracker) !== null;
   app.commands.addCommand(COMMANDS.openForNotebook, {
-    describedBy: described({ path: TEXT, draft: TEXT, context: { type: 'array', items: ITEM } }),
+    describedBy: argsSchema({ path: TEXT, draft: TEXT, context: { type: 'array', items: ITEM } }),
     label: trans.__('Open the Chat of This Notebook'),
     icon: chatIcon,
     isEnabled: args => typeof args['path'] === 'string' || isNotebook(),
     execute: args => openForNotebook(options, args)
   });
   app.commands.addCommand(COMMANDS.aboutCell, {
-    describedBy: described({}),
+    describedBy: argsSchema({}),
     label: trans.__('Chat About This Cell'),
     icon: chatIcon,
     isEnabled: isNotebook,
@@ -182,7 +182,7 @@ function activeCellContext({ services }: IChatPage): ReadonlyPartialJSONObject[]
 function addFocusing({ app, page, places, tracker }: CommandsOptions): void {
   const { trans } = page.services.language;
   app.commands.addCommand(COMMANDS.focusComposer, {
-    describedBy: described({}),
+    describedBy: argsSchema({}),
     label: trans.__('Go to the Chat'),
     execute: () => {
       const field = composerInCell(tracker);
@@ -194,13 +194,13 @@ function addFocusing({ app, page, places, tracker }: CommandsOptions): void {
     }
   });
   app.commands.addCommand(COMMANDS.backToCell, {
-    describedBy: described({}),
+    describedBy: argsSchema({}),
     label: trans.__('Go Back to the Cell'),
     isEnabled: () => currentNotebook(tracker) !== null,
     execute: () => goBackToCell(app, tracker)
   });
   app.commands.addCommand(COMMANDS.focusLastMessage, {
-    describedBy: described({}),
+    describedBy: argsSchema({}),
     label: trans.__('Go to the Last Message'),
     execute: () => {
       focusLastMessage(document.activeElement?.closest('.jp-ChatStream') ?? places.panel.node);
@@ -235,18 +235,18 @@ function openThread(places: ChatPlaces, args: Args): Widget {
   if (typeof threadId !== 'string' || threadId === '') {
     throw new Error(`The command ${COMMANDS.open} needs the argument threadId.`);
   }
-  const opened = { threadId, messageId: typeof messageId === 'string' ? messageId : null };
+  const target = { threadId, messageId: typeof messageId === 'string' ? messageId : null };
   if (place === 'tab') {
-    return places.openInTab(opened);
+    return places.openInTab(target);
   }
-  places.openInPanel(opened);
+  places.openInPanel(target);
   return places.panel;
 }
 
 async function openForNotebook(options: CommandsOptions, args: Args): Promise<void> {
   const { app, page, places, tracker } = options;
-  const given = args['path'];
-  const path = typeof given === 'string' ? given : currentNotebook(tracker)?.context.path;
+  const pathArg = args['path'];
+  const path = typeof pathArg === 'string' ? pathArg : currentNotebook(tracker)?.context.path;
   if (path === undefined) {
     return;
   }
@@ -259,8 +259,8 @@ async function openForNotebook(options: CommandsOptions, args: Args): Promise<vo
   const client = page.threads.acquire(threadId);
   const { draft } = args;
   if (typeof draft === 'string' && draft !== '') {
-    const typed = client.getState().draft.trimEnd();
-    client.setDraft(typed === '' ? draft : `${typed}\n\n${draft}`);
+    const oldDraft = client.getState().draft.trimEnd();
+    client.setDraft(oldDraft === '' ? draft : `${oldDraft}\n\n${draft}`);
   }
   mentionsOf(args['context']).forEach(item => client.mention(item));
   page.threads.release(client); // the panel has acquired the client now
@@ -284,12 +284,12 @@ async function emptyThread(page: IChatPage): Promise<string | null> {
   try {
     const rows = await newestRows(page);
     const { toolMode } = page.threads.preferences.getState();
-    const found = rows.find(row => isUntouched(row, toolMode));
-    if (found === undefined) {
+    const untouched = rows.find(row => isUntouched(row, toolMode));
+    if (untouched === undefined) {
       return null;
     }
-    await giveMode(page, found);
-    return parseRow(found).id;
+    await giveMode(page, untouched);
+    return parseRow(untouched).id;
   } catch {
     return null; // if a new thread cannot be made either, that error is shown
   }
@@ -299,9 +299,9 @@ async function emptyThread(page: IChatPage): Promise<string | null> {
 async function makeThread({ page }: CommandsOptions, body: object): Promise<string | null> {
   const { trans } = page.services.language;
   try {
-    const made = await page.api.request({ method: 'POST', path: 'threads', body });
-    await giveMode(page, made);
-    const id = typeof made === 'object' && made !== null && 'id' in made ? made.id : null;
+    const thread = await page.api.request({ method: 'POST', path: 'threads', body });
+    await giveMode(page, thread);
+    const id = typeof thread === 'object' && thread !== null && 'id' in thread ? thread.id : null;
     return typeof id === 'string' ? id : null;
   } catch (error) {
     await showErrorMessage(trans.__('The chat could not be opened'), explain(error, trans));

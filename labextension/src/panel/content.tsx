@@ -55,31 +55,31 @@ export function drawTab(host: HTMLElement, parts: PanelParts, tab: TabContent): 
 }
 
 function Panel({ page, places, list, actions, onNew }: PanelParts): ReactElement {
-  const opened = useStore(places.inPanel);
+  const target = useStore(places.inPanel);
   const onMove = (): void => {
-    if (opened !== null) {
-      places.openInTab(opened);
+    if (target !== null) {
+      places.openInTab(target);
       places.inPanel.set(null);
     }
   };
   return (
-    <div className="jp-ChatStream-panel" data-testid="panel" data-open={opened !== null}>
+    <div className="jp-ChatStream-panel" data-testid="panel" data-open={target !== null}>
       <ListView
         list={list}
         actions={actions}
-        opened={opened}
+        target={target}
         onOpen={next => places.openInPanel(next)}
         onNew={onNew}
       />
-      {opened === null ? (
+      {target === null ? (
         <div className="jp-ChatStream-noRoom" />
       ) : (
         <Room
-          key={opened.threadId}
+          key={target.threadId}
           page={page}
           list={list}
           actions={actions}
-          opened={opened}
+          target={target}
           place="panel"
           onBack={() => places.inPanel.set(null)}
           onOpen={next => places.openInPanel(next)}
@@ -91,19 +91,19 @@ function Panel({ page, places, list, actions, onNew }: PanelParts): ReactElement
 }
 
 function Tab({ page, places, list, actions, tab }: PanelParts & { tab: TabContent }): ReactElement {
-  const opened = useStore(tab.opened);
+  const target = useStore(tab.target);
   return (
     <div className="jp-ChatStream-tab" data-testid="tab">
-      {opened === null ? null : (
+      {target === null ? null : (
         <Room
           page={page}
           list={list}
           actions={actions}
-          opened={opened}
+          target={target}
           place="tab"
           onBack={null}
           onOpen={next => places.openInPanel(next)}
-          onMove={() => places.openInPanel(opened)}
+          onMove={() => places.openInPanel(target)}
           onTitle={tab.retitle}
         />
       )}

@@ -2,11 +2,11 @@
 
 /** The top of each item, followed by the total height. */
 export function tops(heights: readonly number[]): readonly number[] {
-  const found = [0];
+  const result = [0];
   for (const height of heights) {
-    found.push((found.at(-1) ?? 0) + height);
+    result.push((result.at(-1) ?? 0) + height);
   }
-  return found;
+  return result;
 }
 
 /** Items within this many px above and below the window are drawn too, so that scrolling shows no gaps. */

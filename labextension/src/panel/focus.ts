@@ -20,7 +20,7 @@ export function focusChat(node: HTMLElement, isOpening = false): void {
     const fields = [
       ...node.querySelectorAll<HTMLElement>(isOpen ? COMPOSER : `${COMPOSER}, ${SEARCH}`)
     ];
-    const field = fields.find(it => it.getClientRects().length > 0);
+    const field = fields.find(input => input.getClientRects().length > 0);
     field?.focus({ preventScroll: true });
     return field !== undefined;
   };

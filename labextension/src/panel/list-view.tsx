@@ -6,7 +6,7 @@ import { folderName, rowTitle } from '../threads/rows';
 import { Button, CrossButton } from '../view/controls/button';
 import { OWN_KEYS } from '../view/controls/keys';
 import { useStore, useTrans } from '../view/hooks';
-import { type Opened } from './opened';
+import { type OpenTarget } from './opened';
 import { type RowActions } from './row-actions';
 import { Rows } from './rows-view';
 import { chatsText, newChatText } from './texts';
@@ -14,8 +14,8 @@ import { chatsText, newChatText } from './texts';
 export interface ListViewProps {
   readonly list: ThreadList;
   readonly actions: RowActions;
-  readonly opened: Opened | null;
-  readonly onOpen: (opened: Opened) => void;
+  readonly target: OpenTarget | null;
+  readonly onOpen: (target: OpenTarget) => void;
   readonly onNew: () => void;
 }
 

@@ -16,7 +16,7 @@ import { type ReadonlyPartialJSONObject } from '@lumino/coreutils';
 import { type IChatPage } from '../page/tokens';
 import { readStored, writeStored } from '../state/stored';
 import { focusChat } from './focus';
-import { type Opened, OpenedThread } from './opened';
+import { type OpenTarget, OpenedThread } from './opened';
 import { chatText, chatsText } from './texts';
 import { ChatTab, ChatWidget, type Content, type Draw } from './widgets';
 
@@ -32,7 +32,7 @@ export interface PlacesOptions {
 
 /** The content of a tab. */
 export interface TabContent {
-  readonly opened: OpenedThread;
+  readonly target: OpenedThread;
   readonly places: ChatPlaces;
   /** Called when the thread's title changes. */
   readonly retitle: (title: string) => void;
@@ -77,14 +77,14 @@ export class ChatPlaces {
       });
     }
     let isShown = false;
-    const keep = (): void => void this._keep(isShown);
+    const keep = (): void => void this._saveState(isShown);
     this.inPanel.subscribe(keep);
-    void this._kept().then(({ threadId, wasShown }) => {
+    void this._readState().then(({ threadId, wasShown }) => {
       if (this.inPanel.getState() === null && threadId !== null) {
         this.inPanel.set({ threadId, messageId: null });
       }
-      this.panel.onShown = shown => {
-        isShown = shown;
+      this.panel.onShown = isVisible => {
+        isShown = isVisible;
         keep();
       };
       if (labShell === null && wasShown) {
@@ -98,65 +98,65 @@ export class ChatPlaces {
     this._options.app.shell.activateById(this.panel.id);
   }
 
-  openInPanel(opened: Opened): void {
-    this.inPanel.set(opened);
+  openInPanel(target: OpenTarget): void {
+    this.inPanel.set(target);
     this.showPanel();
     focusChat(this.panel.node, true);
   }
 
   /** Open a thread in a tab; each thread has at most one tab. */
-  openInTab(opened: Opened, isActivated = true): ChatWidget {
+  openInTab(target: OpenTarget, isActivated = true): ChatWidget {
     if (!this.hasTabs) {
-      this.openInPanel(opened);
+      this.openInPanel(target);
       return this.panel;
     }
     const { app } = this._options;
-    const tab = this._tabOf(opened) ?? this._addTab(opened);
+    const tab = this._tabOf(target) ?? this._addTab(target);
     if (isActivated) {
       app.shell.activateById(tab.id);
     }
     return tab;
   }
 
-  private _tabOf(opened: Opened): ChatTab | undefined {
-    const tab = this.tabs.find(it => it.threadId === opened.threadId);
-    if (tab !== undefined && opened.messageId !== null) {
-      this._openedIn.get(tab)?.set(opened);
+  private _tabOf(target: OpenTarget): ChatTab | undefined {
+    const tab = this.tabs.find(other => other.threadId === target.threadId);
+    if (tab !== undefined && target.messageId !== null) {
+      this._targets.get(tab)?.set(target);
     }
     return tab;
   }
 
-  private _addTab(opened: Opened): ChatTab {
+  private _addTab(target: OpenTarget): ChatTab {
     const { app, page, drawTab } = this._options;
     const { trans } = page.services.language;
-    const inTab = new OpenedThread(opened);
+    const inTab = new OpenedThread(target);
     const retitle = (title: string): void => {
       tab.title.label = title;
       tab.title.caption = title;
     };
-    const tab = new ChatTab(opened.threadId, host =>
-      drawTab(host, { opened: inTab, places: this, retitle })
+    const tab = new ChatTab(target.threadId, host =>
+      drawTab(host, { target: inTab, places: this, retitle })
     );
     retitle(chatText(trans));
-    this._openedIn.set(tab, inTab);
+    this._targets.set(tab, inTab);
     app.shell.add(tab, 'main');
     void this.tabs.add(tab);
     return tab;
   }
 
   /** Store the panel's thread: in JupyterLab's workspace, or without one in this browser tab. */
-  private async _keep(isShown: boolean): Promise<void> {
-    const kept = { threadId: this.inPanel.getState()?.threadId ?? null, isShown };
+  private async _saveState(isShown: boolean): Promise<void> {
+    const value = { threadId: this.inPanel.getState()?.threadId ?? null, isShown };
     const { state } = this._options;
     if (state === null) {
-      writeStored(() => window.sessionStorage, STATE_KEY, kept);
+      writeStored(() => window.sessionStorage, STATE_KEY, value);
     } else {
       // If that fails, a reload shows the list.
-      await state.save(STATE_KEY, kept).catch(() => undefined);
+      await state.save(STATE_KEY, value).catch(() => undefined);
     }
   }
 
-  private async _kept(): Promise<{ threadId: string | null; wasShown: boolean }> {
+  private async _readState(): Promise<{ threadId: string | null; wasShown: boolean }> {
     const { state } = this._options;
     const value =
       state === null
@@ -169,5 +169,5 @@ export class ChatPlaces {
     };
   }
 
-  private readonly _openedIn = new WeakMap<ChatTab, OpenedThread>();
+  private readonly _targets = new WeakMap<ChatTab, OpenedThread>();
 }

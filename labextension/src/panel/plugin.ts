@@ -36,8 +36,8 @@ export const panelPlugin: JupyterFrontEndPlugin<void> = {
     state: IStateDB | null
   ) => {
     // Notebook 7 has a state database, but no workspace that keeps its state over a reload.
-    const kept = labShell === null ? null : state;
-    const { places, asking } = makePlaces({ app, page, labShell, state: kept, tracker });
+    const database = labShell === null ? null : state;
+    const { places, asking } = makePlaces({ app, page, labShell, state: database, tracker });
     addCommands({ app, page, places, tracker, asking });
     // A page without a chat loads the list only if a chat may be waiting for an answer.
     const begin = (): void => void asking().catch(() => undefined); // the panel shows the reason
@@ -78,12 +78,12 @@ function makePlaces({ tracker, ...options }: PlaceParts): Places {
   const places = new ChatPlaces({
     ...options,
     drawPanel: async host => {
-      const { content, parts: made } = await load();
-      return content.drawPanel(host, made);
+      const { content, parts: loaded } = await load();
+      return content.drawPanel(host, loaded);
     },
     drawTab: async (host, tab) => {
-      const { content, parts: made } = await load();
-      return content.drawTab(host, made, tab);
+      const { content, parts: loaded } = await load();
+      return content.drawTab(host, loaded, tab);
     }
   });
   let isWatching = false;

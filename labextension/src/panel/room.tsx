@@ -9,26 +9,26 @@ import { rowTitle } from '../threads/rows';
 import { Button } from '../view/controls/button';
 import { useStore, useThread, useTrans } from '../view/hooks';
 import { type MountedChat, mountChat } from '../view/mount';
-import { type Opened } from './opened';
+import { type OpenTarget } from './opened';
 import { type RowActions } from './row-actions';
 
 interface RoomProps {
   readonly page: IChatPage;
   readonly list: ThreadList;
   readonly actions: RowActions;
-  readonly opened: Opened;
+  readonly target: OpenTarget;
   readonly place: 'panel' | 'tab';
   /** Goes back to the list; null in a place without a list. */
   readonly onBack: (() => void) | null;
   /** Opens another thread. */
-  readonly onOpen: (opened: Opened) => void;
+  readonly onOpen: (target: OpenTarget) => void;
   /** Opens the thread in the other place; null if there is no other place. */
   readonly onMove: (() => void) | null;
   readonly onTitle?: (title: string) => void;
 }
 
 export function Room(props: RoomProps): ReactElement | null {
-  const client = useClient(props.page, props.opened.threadId);
+  const client = useClient(props.page, props.target.threadId);
   return client === null ? null : <Shown {...props} client={client} />;
 }
 
@@ -110,7 +110,7 @@ function RoomMenu(props: {
 }
 
 /** The chat itself, which has its own React root. */
-function MountedThread({ page, opened, place }: RoomProps): ReactElement {
+function MountedThread({ page, target, place }: RoomProps): ReactElement {
   const host = useRef<HTMLDivElement>(null);
   const chat = useRef<MountedChat | null>(null);
   useLayoutEffect(() => {
@@ -129,7 +129,7 @@ function MountedThread({ page, opened, place }: RoomProps): ReactElement {
     };
   }, [page]);
   useLayoutEffect(() => {
-    const { threadId, messageId } = opened;
+    const { threadId, messageId } = target;
     chat.current?.show({
       threadId,
       runId: null,
@@ -139,7 +139,7 @@ function MountedThread({ page, opened, place }: RoomProps): ReactElement {
       place,
       opened: messageId === null ? null : { messageId }
     });
-  }, [page, opened, place]);
+  }, [page, target, place]);
   return <div ref={host} className="jp-ChatStream-roomChat" />;
 }
 

@@ -139,17 +139,17 @@ export class RowActions {
   private _openings(row: ThreadRow): readonly (MenuEntry | false)[] {
     const { places, tracker, language } = this._options;
     const { trans } = language;
-    const opened = { threadId: row.id, messageId: null };
+    const target = { threadId: row.id, messageId: null };
     return [
       {
         id: 'panel',
         label: trans.__('Open in the Side Panel'),
-        execute: () => places.openInPanel(opened)
+        execute: () => places.openInPanel(target)
       },
       places.hasTabs && {
         id: 'tab',
         label: trans.__('Open in a Tab'),
-        execute: () => void places.openInTab(opened)
+        execute: () => void places.openInTab(target)
       },
       (tracker?.currentWidget ?? null) !== null && {
         id: 'cell',
@@ -172,13 +172,13 @@ interface MenuEntry {
  */
 function actOnTouch(menu: Menu): void {
   let isTouched = false;
-  const released = (event: PointerEvent): void => {
+  const onPointerUp = (event: PointerEvent): void => {
     isTouched = event.pointerType === 'touch';
     if (isTouched) {
       event.stopPropagation();
     }
   };
-  const clicked = (event: MouseEvent): void => {
+  const onClick = (event: MouseEvent): void => {
     const { target } = event;
     if (isTouched && target instanceof Node) {
       event.preventDefault();
@@ -188,6 +188,6 @@ function actOnTouch(menu: Menu): void {
       menu.triggerActiveItem();
     }
   };
-  menu.node.addEventListener('pointerup', released, true);
-  menu.node.addEventListener('click', clicked, true);
+  menu.node.addEventListener('pointerup', onPointerUp, true);
+  menu.node.addEventListener('click', onClick, true);
 }

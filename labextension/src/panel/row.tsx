@@ -214,8 +214,8 @@ function useDrag(onDrag: (at: { x: number; y: number }) => void) {
     },
     onPointerMove: (event: PointerEvent) => {
       const { clientX: x, clientY: y } = event;
-      const begun = from.current;
-      if (begun !== null && Math.hypot(x - begun.x, y - begun.y) > DRAG_PX) {
+      const start = from.current;
+      if (start !== null && Math.hypot(x - start.x, y - start.y) > DRAG_PX) {
         from.current = null;
         onDrag({ x, y });
       }

@@ -55,13 +55,13 @@ export function Rows(props: RowsProps): ReactElement {
   const trans = useTrans();
   const outer = useRef<HTMLDivElement>(null);
   const box = useBox(outer);
-  const [renamed, setRenamed] = useState<string | null>(null);
+  const [renamedId, setRenamedId] = useState<string | null>(null);
   const items = useItems(state);
   const all = useMemo(() => tops(items.map(item => box.em * heightOf(item))), [items, box.em]);
   const { from, to } = drawnRange(all, box.top, box.height);
   useReadingAhead(props, to >= items.length - ROWS_AHEAD);
   const focus = useFocus(outer, items, all);
-  const { current, setReached, onKeyDown } = useRowKeys(props, items, focus, setRenamed);
+  const { current, setReachedId, onKeyDown } = useRowKeys(props, items, focus, setRenamedId);
   return (
     <div
       ref={outer}
@@ -86,10 +86,10 @@ export function Rows(props: RowsProps): ReactElement {
               item={item}
               style={{ top: `${all[index] ?? 0}px`, height: `${box.em * heightOf(item)}px` }}
               isReached={id === current}
-              isRenamed={id === renamed}
-              onFocus={() => setReached(id)}
+              isRenamed={id === renamedId}
+              onFocus={() => setReachedId(id)}
               onRename={isRenamed => {
-                setRenamed(isRenamed ? id : null);
+                setRenamedId(isRenamed ? id : null);
                 if (!isRenamed && id !== null) {
                   focus(id);
                 }
@@ -120,12 +120,12 @@ function useRowKeys(
   focus: (id: string) => void,
   rename: (id: string) => void
 ) {
-  const [reached, setReached] = useState<string | null>(null);
+  const [reachedId, setReachedId] = useState<string | null>(null);
   const ids = items.flatMap(item => idOf(item) ?? []);
-  const current = reached !== null && ids.includes(reached) ? reached : ids[0];
+  const current = reachedId !== null && ids.includes(reachedId) ? reachedId : ids[0];
   const goTo = (id: string | undefined): void => {
     if (id !== undefined) {
-      setReached(id);
+      setReachedId(id);
       focus(id);
     }
   };
@@ -155,7 +155,7 @@ function useRowKeys(
     }
     event.preventDefault();
   };
-  return { current, setReached, onKeyDown };
+  return { current, setReachedId, onKeyDown };
 }
 
 function Slot(props: SlotProps): ReactElement {
@@ -172,14 +172,14 @@ function Slot(props: SlotProps): ReactElement {
 }
 
 function Row(props: SlotProps & { readonly item: RowItem }): ReactElement {
-  const { list, actions, item, opened, state } = props;
+  const { list, actions, item, target, state } = props;
   const { row } = item;
   return (
     <RowView
       row={row}
       matches={item.matches}
       now_ms={state.now_ms}
-      isOpen={opened?.threadId === row.id}
+      isOpen={target?.threadId === row.id}
       isReached={props.isReached}
       isRenamed={props.isRenamed}
       onOpen={messageId => props.onOpen({ threadId: row.id, messageId })}
@@ -243,11 +243,11 @@ function useBox(outer: RefObject<HTMLElement>) {
 
 /** A function that scrolls to a row, and focuses the row after it is drawn. */
 function useFocus(outer: RefObject<HTMLElement>, items: readonly Item[], all: readonly number[]) {
-  const [wanted, setWanted] = useState<{ readonly id: string } | null>(null);
+  const [request, setRequest] = useState<{ readonly id: string } | null>(null);
   useLayoutEffect(() => {
     const node = outer.current;
-    const index = items.findIndex(item => 'row' in item && item.row.id === wanted?.id);
-    if (wanted === null || node === null || index === -1) {
+    const index = items.findIndex(item => 'row' in item && item.row.id === request?.id);
+    if (request === null || node === null || index === -1) {
       return;
     }
     const top = all[index] ?? 0;
@@ -259,11 +259,11 @@ function useFocus(outer: RefObject<HTMLElement>, items: readonly Item[], all: re
     }
     const rows = [...node.querySelectorAll<HTMLElement>('[data-thread]')];
     const row = rows
-      .find(it => it.dataset['thread'] === wanted.id)
+      .find(element => element.dataset['thread'] === request.id)
       ?.querySelector<HTMLElement>(ROW_BUTTON);
     row?.focus({ preventScroll: true });
     // A later change of the items must not take the focus again.
     // eslint-disable-next-line react-hooks/exhaustive-deps
-  }, [wanted, outer]);
-  return (id: string): void => setWanted({ id });
+  }, [request, outer]);
+  return (id: string): void => setRequest({ id });
 }

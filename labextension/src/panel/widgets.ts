@@ -32,12 +32,12 @@ export class ChatWidget extends Widget {
 
   protected override onAfterAttach(message: Message): void {
     super.onAfterAttach(message);
-    this._seen();
+    this._onVisible();
   }
 
   protected override onAfterShow(message: Message): void {
     super.onAfterShow(message);
-    this._seen();
+    this._onVisible();
   }
 
   protected override onAfterHide(message: Message): void {
@@ -50,7 +50,7 @@ export class ChatWidget extends Widget {
     focusChat(this.node);
   }
 
-  private _seen(): void {
+  private _onVisible(): void {
     if (!this.isVisible) {
       return;
     }

@@ -248,7 +248,7 @@ export class ThreadClient extends Store<ThreadState> {
 
   /** Call the listeners with the next frame, because the follower has a new state. */
   private _announceSoon(): void {
-    this._options.executor?.moved(this.transcript);
+    this._options.executor?.update(this.transcript);
     if (!this._isAnnouncing) {
       this._isAnnouncing = true;
       this._options.onFrame(() => {
@@ -264,7 +264,7 @@ export class ThreadClient extends Store<ThreadState> {
   private _announce(): void {
     const { transcript, preview, link, end } = this._follower;
     this.settings.update();
-    this.tools.moved();
+    this.tools.update();
     this._set({
       params: this.settings.params,
       transcript,
@@ -298,7 +298,7 @@ export class ThreadClient extends Store<ThreadState> {
       ...this._options,
       consents,
       threadId: this.threadId,
-      logged: () => this._follower.thread?.tools,
+      readLog: () => this._follower.thread?.tools,
       send: fields => this.change(fields)
     });
   }

@@ -36,5 +36,5 @@ export interface PageOptions {
   /** The live context of notebooks; absent without notebooks. */
   readonly liveContext?: { readonly source: LiveSource; readonly choices: ContextChoices };
   /** Executes tool calls on this page; absent without notebooks. */
-  readonly executor?: Pick<CallExecutor, 'offerIn' | 'moved' | 'forget'>;
+  readonly executor?: Pick<CallExecutor, 'offerIn' | 'update' | 'forget'>;
 }

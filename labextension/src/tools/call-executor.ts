@@ -86,7 +86,7 @@ export class CallExecutor {
   }
 
   /** Make the calls of a thread that wait for this page; called with each new state of the thread. */
-  moved(state: Transcript): void {
+  update(state: Transcript): void {
     const { thread } = state;
     let hasOpen = false;
     for (const { runId, call } of openCalls(state)) {
@@ -101,7 +101,7 @@ export class CallExecutor {
 
   /** Check all open calls again, because another notebook is open and the tools can do more or less. */
   lookAgain(): void {
-    for (const wait of this._undecided.values()) {
+    for (const wait of this._waits.values()) {
       wait.due_ms = 0;
     }
     this._look();
@@ -119,49 +119,49 @@ export class CallExecutor {
   private _take(runId: string, call: ToolCallPart, seq: number): boolean {
     const tool = this._options.tools.find(({ definition }) => definition.name === call.name);
     const key = `${runId} ${call.tool_call_id ?? ''}`;
-    const isKnown = (this._asked.get(key) ?? -1) >= seq;
-    const isEarly = this._options.clock.now() < (this._undecided.get(key)?.due_ms ?? 0);
+    const isKnown = (this._seqs.get(key) ?? -1) >= seq;
+    const isEarly = this._options.clock.now() < (this._waits.get(key)?.due_ms ?? 0);
     if (tool === undefined || isKnown || isEarly || !tool.canExecute(call.input)) {
       return tool !== undefined;
     }
     this._remember(key);
-    this._undecided.get(key)?.cancel();
+    this._waits.get(key)?.cancel();
     this._make(runId, call, tool).then(end => {
       if (end === 'undecided') {
-        this._asked.delete(key);
+        this._seqs.delete(key);
         this._lookLater(key);
         return;
       }
-      this._undecided.delete(key);
+      this._waits.delete(key);
       if (end === 'elsewhere') {
-        this._asked.set(key, seq);
+        this._seqs.set(key, seq);
         this._look();
       }
-    }, logged);
+    }, logError);
     return true;
   }
 
   private _look(): void {
-    [...this._open.values()].forEach(state => this.moved(state));
+    [...this._open.values()].forEach(state => this.update(state));
   }
 
   /** Check a call again after a delay, because nobody knows who executes the call; no event may come. */
   private _lookLater(key: string): void {
     const { clock } = this._options;
-    const tries = (this._undecided.get(key)?.tries ?? 0) + 1;
+    const tries = (this._waits.get(key)?.tries ?? 0) + 1;
     const delay_ms = delayOf(tries);
-    const again = (): void => {
+    const retry = (): void => {
       wait.due_ms = 0;
       this._look();
     };
-    const wait = { tries, due_ms: clock.now() + delay_ms, cancel: clock.later(again, delay_ms) };
-    this._undecided.set(key, wait);
-    forgetOldest(this._undecided, MOST_REMEMBERED);
+    const wait = { tries, due_ms: clock.now() + delay_ms, cancel: clock.later(retry, delay_ms) };
+    this._waits.set(key, wait);
+    forgetOldest(this._waits, MOST_REMEMBERED);
   }
 
   private _remember(key: string): void {
-    this._asked.set(key, Infinity);
-    forgetOldest(this._asked, MOST_REMEMBERED);
+    this._seqs.set(key, Infinity);
+    forgetOldest(this._seqs, MOST_REMEMBERED);
   }
 
   private _isStillOpen(runId: string, { tool_call_id }: ToolCallPart): boolean {
@@ -182,7 +182,7 @@ export class CallExecutor {
       }
     }
     // If the code that answers did not load, the page asks again later.
-    if (tool.isFree !== undefined && !(await tool.isFree(call.input).catch(logged))) {
+    if (tool.isFree !== undefined && !(await tool.isFree(call.input).catch(logError))) {
       return 'undecided';
     }
     const asked_ms = clock.now();
@@ -198,8 +198,8 @@ export class CallExecutor {
     const isLate = clock.now() - asked_ms > MOST_CLAIM_MS;
     const { files = [], ...result } = isLate ? TOO_LATE : await outcomeOf(tool, call);
     const attachments = await uploadFiles(api, files);
-    const sent = attachments.length === 0 ? result : { ...result, attachments };
-    return this._send(`${path}/result`, claim, sent);
+    const sentResult = attachments.length === 0 ? result : { ...result, attachments };
+    return this._send(`${path}/result`, claim, sentResult);
   }
 
   /**
@@ -208,22 +208,22 @@ export class CallExecutor {
    */
   private async _send(path: string, claim: string, result: SentResult): Promise<End> {
     const { api, clock } = this._options;
-    let sent = result;
+    let sentResult = result;
     for (let tries = 1; tries <= MOST_TRIES; tries += 1) {
       try {
-        await api.request({ method: 'POST', path, body: { claim, ...sent } });
+        await api.request({ method: 'POST', path, body: { claim, ...sentResult } });
         return 'ended';
       } catch (error) {
         const end = endOf(error);
         if (end !== null) {
           return end;
         }
-        logged(error);
+        logError(error);
         if (isRefusal(error)) {
-          if (sent !== result) {
+          if (sentResult !== result) {
             return 'ended';
           }
-          sent = refused(error);
+          sentResult = refusedResult(error);
           continue;
         }
       }
@@ -239,12 +239,12 @@ export class CallExecutor {
    * By call whose executor is unknown: when the page may claim the call again. Bound: MOST_REMEMBERED;
    * the delays of a forgotten call start again.
    */
-  private readonly _undecided = new Map<string, Wait>();
+  private readonly _waits = new Map<string, Wait>();
   /**
    * By call: the last seq that this page knew when another executor got the call; Infinity while this page
    * makes the call, and after its end. Bound: MOST_REMEMBERED; the page claims a forgotten call again.
    */
-  private readonly _asked = new Map<string, number>();
+  private readonly _seqs = new Map<string, number>();
 }
 
 /**
@@ -291,9 +291,9 @@ function isRefusal(error: unknown): error is Error {
   return !(error instanceof ApiError) || !(passing.includes(error.status) || error.status >= 500);
 }
 
-function refused(error: Error): CallResult {
-  const why = error instanceof ApiError ? error.message : 'it could not be sent';
-  return { success: false, output: `The call was made, but its result was refused: ${why}` };
+function refusedResult(error: Error): CallResult {
+  const reason = error instanceof ApiError ? error.message : 'it could not be sent';
+  return { success: false, output: `The call was made, but its result was refused: ${reason}` };
 }
 
 interface OpenCall {
@@ -325,11 +325,11 @@ async function outcomeOf(tool: PageTool, call: ToolCallPart): Promise<CallResult
   try {
     return await tool.execute({ id, input, accepted: allowed?.accepted ?? null });
   } catch (error) {
-    logged(error);
+    logError(error);
     return { success: false, output: 'The page could not make this call; its console tells why.' };
   }
 }
 
-function logged(error: unknown): void {
+function logError(error: unknown): void {
   console.warn('A tool call of this page failed:', error);
 }

@@ -39,8 +39,8 @@ interface ThreadToolsOptions {
   readonly api: Api;
   readonly threadId: string;
   readonly consents: StandingConsents;
-  /** The thread's tools as the log has them. */
-  readonly logged: () => ThreadTools | undefined;
+  /** Returns the thread's tools as the log has them. */
+  readonly readLog: () => ThreadTools | undefined;
   /** Sends the change. Returns whether the server has taken it. */
   readonly send: (fields: { readonly tools: ThreadTools }) => Promise<boolean>;
   readonly trans: TranslationBundle;
@@ -48,7 +48,7 @@ interface ThreadToolsOptions {
 
 export class ThreadToolList extends Store<ToolListState> {
   constructor(private readonly _options: ThreadToolsOptions) {
-    const tools = _options.logged() ?? UNSET_TOOLS;
+    const tools = _options.readLog() ?? UNSET_TOOLS;
     super({ list: null, missing: [], isLoading: false, problem: null, tools });
     this.consents = _options.consents;
   }
@@ -76,14 +76,14 @@ export class ThreadToolList extends Store<ToolListState> {
 
   /** Turn a tool on or off. A person's function is on as long as its kernel offers it. */
   async setOn(name: string, isOn: boolean): Promise<void> {
-    const listed = (this._state.list ?? []).filter(tool => tool.source !== FUNCTION && tool.is_on);
-    const before = this._tools.names ?? listed.map(tool => tool.name);
+    const onTools = (this._state.list ?? []).filter(tool => tool.source !== FUNCTION && tool.is_on);
+    const before = this._tools.names ?? onTools.map(tool => tool.name);
     const others = before.filter(other => other !== name);
     await this._change({ ...this._tools, names: isOn ? [...others, name] : others });
   }
 
   /** Read the tools from the log again, after new events: another page may have changed them. */
-  moved(): void {
+  update(): void {
     if (JSON.stringify(this._state.tools) !== JSON.stringify(this._tools)) {
       this._set({});
     }
@@ -91,7 +91,7 @@ export class ThreadToolList extends Store<ToolListState> {
 
   /** The tools as the server will have them after the requests under way. */
   private get _tools(): ThreadTools {
-    return this._pending ?? this._options.logged() ?? UNSET_TOOLS;
+    return this._pending ?? this._options.readLog() ?? UNSET_TOOLS;
   }
 
   private async _change(tools: ThreadTools): Promise<void> {
@@ -101,13 +101,13 @@ export class ThreadToolList extends Store<ToolListState> {
       if (this._pending === null) {
         return; // an earlier request has failed, and this change depends on that request
       }
-      const sent = this._pending;
-      const isDone = await this._options.send({ tools: sent });
+      const sentTools = this._pending;
+      const isDone = await this._options.send({ tools: sentTools });
       if (!isDone) {
         this._pending = null;
       }
       await this.load();
-      if (this._pending === sent) {
+      if (this._pending === sentTools) {
         this._pending = null;
       }
       this._set({});

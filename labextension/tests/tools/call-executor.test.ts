@@ -66,8 +66,8 @@ const notOpen = (state: string): ApiError =>
 describe('a call that waits for this page', () => {
   it('is claimed, made once, and its result is sent under the claim', async () => {
     const state = after(START, ALLOWED);
-    executor.moved(state);
-    executor.moved(state);
+    executor.update(state);
+    executor.update(state);
     expect(api.call('POST', CLAIM).body).toEqual({ executor: 'a page' });
     expect(execute).not.toHaveBeenCalled();
     api.call('POST', CLAIM).answer({ claim: 'k', until: 'x' });
@@ -79,35 +79,35 @@ describe('a call that waits for this page', () => {
     });
     api.call('POST', RESULT).answer({ run: {} });
     await flushPromises();
-    executor.moved(state); // the log may come after the response
+    executor.update(state); // the log may come after the response
     expect([claims(), results(), execute.mock.calls.length]).toEqual([1, 1, 1]);
   });
 
   it('is not made before a consent stands in the log, nor where another executes it (L13)', () => {
-    executor.moved(after(START));
-    executor.moved(after(START, ALLOWED, CLAIMED));
-    executor.moved(after({ ...START, where: 'kernel' }, ALLOWED));
-    executor.moved(after({ ...START, name: 'other' }, ALLOWED));
-    executor.moved(after(START, ALLOWED, { type: 'finalized', status: 'cancelled' }));
+    executor.update(after(START));
+    executor.update(after(START, ALLOWED, CLAIMED));
+    executor.update(after({ ...START, where: 'kernel' }, ALLOWED));
+    executor.update(after({ ...START, name: 'other' }, ALLOWED));
+    executor.update(after(START, ALLOWED, { type: 'finalized', status: 'cancelled' }));
     expect(api.calls).toEqual([]);
   });
 
   it('is left to the executor that was first', async () => {
-    executor.moved(after(START, ALLOWED));
+    executor.update(after(START, ALLOWED));
     api.call('POST', CLAIM).fail(notOpen('claimed'));
     await flushPromises();
-    executor.moved(after(START, ALLOWED));
+    executor.update(after(START, ALLOWED));
     expect(execute).not.toHaveBeenCalled();
     expect(claims()).toBe(1);
   });
 
   it('is made here if its executor has gone and the log opens it again (L14)', async () => {
-    executor.moved(after(START, ALLOWED));
+    executor.update(after(START, ALLOWED));
     api.call('POST', CLAIM).fail(notOpen('claimed'));
     await flushPromises();
-    executor.moved(after(START, ALLOWED, CLAIMED));
+    executor.update(after(START, ALLOWED, CLAIMED));
     expect(claims()).toBe(1);
-    executor.moved(after(START, ALLOWED, CLAIMED, OPENED));
+    executor.update(after(START, ALLOWED, CLAIMED, OPENED));
     expect(claims()).toBe(2);
     api.call('POST', CLAIM).answer({ claim: 'k', until: 'x' });
     await flushPromises();
@@ -115,18 +115,18 @@ describe('a call that waits for this page', () => {
   });
 
   it('is made here if the log opens it again before the refusal of a claim comes', async () => {
-    executor.moved(after(START, ALLOWED));
-    executor.moved(after(START, ALLOWED, CLAIMED, OPENED));
+    executor.update(after(START, ALLOWED));
+    executor.update(after(START, ALLOWED, CLAIMED, OPENED));
     api.call('POST', CLAIM).fail(notOpen('claimed'));
     await flushPromises();
     expect(claims()).toBe(2);
   });
 
   it('is made again if the claim of this page ended while the page stood still (L14)', async () => {
-    executor.moved(after(START, ALLOWED));
+    executor.update(after(START, ALLOWED));
     api.call('POST', CLAIM).answer({ claim: 'k', until: 'x' });
     await flushPromises();
-    executor.moved(after(START, ALLOWED, CLAIMED, OPENED)); // both came when it went on
+    executor.update(after(START, ALLOWED, CLAIMED, OPENED)); // both came when it went on
     api.call('POST', RESULT).fail(notOpen('open'));
     await flushPromises();
     network.clock.turn(500);
@@ -137,17 +137,17 @@ describe('a call that waits for this page', () => {
   });
 
   it('is not asked for again once it has ended, whatever else the log tells (L12)', async () => {
-    executor.moved(after(START, ALLOWED));
+    executor.update(after(START, ALLOWED));
     api.call('POST', CLAIM).fail(notOpen('ended'));
     await flushPromises();
-    executor.moved(after(START, ALLOWED, { type: 'note', text: 'of something else' }));
+    executor.update(after(START, ALLOWED, { type: 'note', text: 'of something else' }));
     network.clock.turn(600_000);
     expect(claims()).toBe(1);
   });
 
   it('is left to others while the notebook is not open here, and made when it is', async () => {
     isHere = false;
-    executor.moved(after(START, ALLOWED));
+    executor.update(after(START, ALLOWED));
     expect(api.calls).toEqual([]);
     isHere = true;
     executor.lookAgain(); // it was opened
@@ -157,7 +157,7 @@ describe('a call that waits for this page', () => {
 
   it('is left for a moment to the page in front, if it means whatever is open there', async () => {
     delay_ms = 1_500;
-    executor.moved(after(START, ALLOWED));
+    executor.update(after(START, ALLOWED));
     network.clock.turn(1_499);
     await flushPromises();
     expect(claims()).toBe(0);
@@ -169,7 +169,7 @@ describe('a call that waits for this page', () => {
   it('is not claimed while another page should make it, and looked at again later', async () => {
     let isFree = false;
     tool.isFree = async () => isFree;
-    executor.moved(after(START, ALLOWED));
+    executor.update(after(START, ALLOWED));
     await flushPromises();
     expect(claims()).toBe(0);
     isFree = true;
@@ -182,7 +182,7 @@ describe('a call that waits for this page', () => {
     vi.spyOn(console, 'warn').mockImplementation(() => undefined);
     vi.spyOn(console, 'error').mockImplementation(() => undefined);
     tool.isFree = vi.fn().mockRejectedValueOnce(new Error('no chunk')).mockResolvedValue(true);
-    executor.moved(after(START, ALLOWED));
+    executor.update(after(START, ALLOWED));
     await flushPromises();
     expect(claims()).toBe(0);
     network.clock.turn(500);
@@ -194,7 +194,7 @@ describe('a call that waits for this page', () => {
   it('is made in parts if the permission names parts, and its result may take a moment (L13)', async () => {
     let done = (_result: object): void => undefined;
     execute.mockReturnValue(new Promise(resolve => (done = resolve)));
-    executor.moved(after(START, { ...ALLOWED, accepted: ['cell-2'] }));
+    executor.update(after(START, { ...ALLOWED, accepted: ['cell-2'] }));
     await flushPromises();
     api.call('POST', CLAIM).answer({ claim: 'k', until: 'x' });
     await flushPromises();
@@ -214,7 +214,7 @@ describe('a call that waits for this page', () => {
     const blob = new Blob(['png'], { type: 'image/png' });
     const files = ['a-1.png', 'b-1.png'].map(name => ({ name, blob }));
     execute.mockReturnValue({ success: true, output: 'read', files });
-    executor.moved(after(START, ALLOWED));
+    executor.update(after(START, ALLOWED));
     api.call('POST', CLAIM).answer({ claim: 'k', until: 'x' });
     await flushPromises();
     const [first] = api.uploads;
@@ -235,15 +235,15 @@ describe('a call that waits for this page', () => {
 
   it('is not claimed after that moment if another page has it', async () => {
     delay_ms = 1_500;
-    executor.moved(after(START, ALLOWED));
-    executor.moved(after(START, ALLOWED, CLAIMED));
+    executor.update(after(START, ALLOWED));
+    executor.update(after(START, ALLOWED, CLAIMED));
     network.clock.turn(1_500);
     await flushPromises();
     expect(claims()).toBe(0);
   });
 
   it('is claimed again if the server did not respond to the claim', async () => {
-    executor.moved(after(START, ALLOWED));
+    executor.update(after(START, ALLOWED));
     api.call('POST', CLAIM).fail(new ApiError(0, 'unreachable', 'away'));
     await flushPromises();
     network.clock.turn(500);
@@ -256,12 +256,12 @@ describe('a call that waits for this page', () => {
       api.call('POST', CLAIM).fail(new ApiError(502, 'foreign', 'a proxy'));
       await flushPromises();
     };
-    executor.moved(after(START, ALLOWED));
+    executor.update(after(START, ALLOWED));
     await away();
     const delta = { type: 'note', text: 'of a build' };
     for (let count = 1; count <= 9; count += 1) {
       network.clock.turn(50);
-      executor.moved(after(START, ALLOWED, ...Array<object>(count).fill(delta)));
+      executor.update(after(START, ALLOWED, ...Array<object>(count).fill(delta)));
     }
     expect(claims()).toBe(1);
     network.clock.turn(50);
@@ -276,7 +276,7 @@ describe('a call that waits for this page', () => {
     const isFree = vi.fn().mockResolvedValue(false);
     tool.isFree = isFree;
     const held = [START, ALLOWED];
-    executor.moved(after(...held));
+    executor.update(after(...held));
     await flushPromises();
     network.clock.turn(500);
     await flushPromises();
@@ -285,7 +285,7 @@ describe('a call that waits for this page', () => {
       { ...START, part: 1, tool_call_id: 'c2' },
       { ...ALLOWED, tool_call_id: 'c2' }
     ];
-    executor.moved(after(...held, ...other));
+    executor.update(after(...held, ...other));
     await flushPromises();
     expect(isFree).toHaveBeenCalledTimes(1); // of the second call
     network.clock.turn(500);
@@ -297,7 +297,7 @@ describe('a call that waits for this page', () => {
   });
 
   it('is claimed again in a while if a proxy failed or the login ended, and no event comes', async () => {
-    executor.moved(after(START, ALLOWED));
+    executor.update(after(START, ALLOWED));
     api.call('POST', CLAIM).fail(new ApiError(502, 'foreign', 'a proxy'));
     await flushPromises();
     network.clock.turn(500);
@@ -317,13 +317,13 @@ describe('a call that waits for this page', () => {
     tool.isFree = async input => (input as { operation: string }).operation === 'read';
     const held = { ...START, tool_call_id: 'c2', input: { operation: 'propose' } };
     const allowed = [held, { ...ALLOWED, tool_call_id: 'c2' }];
-    executor.moved(after(...allowed));
+    executor.update(after(...allowed));
     await flushPromises();
     for (let pause_ms = 500; pause_ms <= 16_000; pause_ms *= 2) {
       network.clock.turn(pause_ms);
       await flushPromises();
     }
-    executor.moved(after(...allowed, { ...START, part: 1 }, ALLOWED));
+    executor.update(after(...allowed, { ...START, part: 1 }, ALLOWED));
     await flushPromises();
     api.call('POST', CLAIM).fail(new ApiError(502, 'foreign', 'a proxy'));
     await flushPromises();
@@ -338,7 +338,7 @@ describe('a call that waits for this page', () => {
     ['a proxy refuses it', new ApiError(409, 'foreign', 'not now')],
     ['the server refuses it and does not tell why', new ApiError(409, 'consent_needed', 'no')]
   ])('is claimed again in a while if %s', async (_what, error) => {
-    executor.moved(after(START, ALLOWED));
+    executor.update(after(START, ALLOWED));
     api.call('POST', CLAIM).fail(error);
     await flushPromises();
     network.clock.turn(500);
@@ -347,7 +347,7 @@ describe('a call that waits for this page', () => {
 
   it('keeps its result while a proxy has lost its way to the server', async () => {
     const warn = vi.spyOn(console, 'warn').mockImplementation(() => undefined);
-    executor.moved(after(START, ALLOWED));
+    executor.update(after(START, ALLOWED));
     api.call('POST', CLAIM).answer({ claim: 'k', until: 'x' });
     await flushPromises();
     api.call('POST', RESULT).fail(new ApiError(404, 'foreign', 'no route'));
@@ -360,7 +360,7 @@ describe('a call that waits for this page', () => {
   });
 
   it('is not claimed again in a thread that this page has closed', async () => {
-    executor.moved(after(START, ALLOWED));
+    executor.update(after(START, ALLOWED));
     api.call('POST', CLAIM).fail(new ApiError(502, 'foreign', 'a proxy'));
     await flushPromises();
     executor.forget('t');
@@ -370,7 +370,7 @@ describe('a call that waits for this page', () => {
   });
 
   it('is not made if its claim may have ended before the response came, and fails instead', async () => {
-    executor.moved(after(START, ALLOWED));
+    executor.update(after(START, ALLOWED));
     network.clock.turn(5_001);
     api.call('POST', CLAIM).answer({ claim: 'k', until: 'x' });
     await flushPromises();
@@ -382,7 +382,7 @@ describe('a call that waits for this page', () => {
     const warn = vi.spyOn(console, 'warn').mockImplementation(() => undefined);
     const refuse = (status: number) =>
       api.call('POST', RESULT).fail(new ApiError(status, 'tool_output_too_large', 'Too large.'));
-    executor.moved(after(START, ALLOWED));
+    executor.update(after(START, ALLOWED));
     api.call('POST', CLAIM).answer({ claim: 'k', until: 'x' });
     await flushPromises();
     refuse(413);
@@ -398,7 +398,7 @@ describe('a call that waits for this page', () => {
   });
 
   it('is not made again because its result was lost on the way: only the result is sent again', async () => {
-    executor.moved(after(START, ALLOWED));
+    executor.update(after(START, ALLOWED));
     api.call('POST', CLAIM).answer({ claim: 'k', until: 'x' });
     await flushPromises();
     api.call('POST', RESULT).fail(new ApiError(502, 'foreign', 'a proxy'));
@@ -418,7 +418,7 @@ describe('a call that waits for this page', () => {
     execute.mockImplementation(() => {
       throw new Error('secret detail');
     });
-    executor.moved(after(START, ALLOWED));
+    executor.update(after(START, ALLOWED));
     api.call('POST', CLAIM).answer({ claim: 'k', until: 'x' });
     await flushPromises();
     const { success, output } = api.call('POST', RESULT).body as {
