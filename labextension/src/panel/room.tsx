@@ -137,7 +137,7 @@ function MountedThread({ page, target, place }: RoomProps): ReactElement {
       isDisabled: false,
       height: null,
       place,
-      opened: messageId === null ? null : { messageId }
+      target: messageId === null ? null : { messageId }
     });
   }, [page, target, place]);
   return <div ref={host} className="jp-ChatStream-roomChat" />;

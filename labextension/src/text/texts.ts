@@ -40,5 +40,5 @@ export const errorOfText = (cell: string, trans: TranslationBundle): string =>
   trans.__('Error of %1', cell);
 
 /** The text below an answer of this page that somebody else's answer came before. */
-export const beatenText = (answer: string, trans: TranslationBundle): string =>
+export const lateAnswerText = (answer: string, trans: TranslationBundle): string =>
   trans.__('Your answer “%1” was not used: someone else answered first.', answer);

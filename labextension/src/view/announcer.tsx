@@ -18,10 +18,10 @@ import { type Workspace } from '../workspace/values';
 import { useTrans, useVisibility, useWorkspace } from './hooks';
 import { type Visibility } from './visibility';
 
-/** The views of a thread, and the stage of each reply that one of them has told last. */
+/** The views of a thread, and by reply the last stage that one of them has announced. */
 interface Speakers {
   readonly views: Set<Visibility>;
-  readonly told: Map<string, string>;
+  readonly lastStages: Map<string, string>;
 }
 
 const speakers = new WeakMap<ThreadClient, Speakers>();
@@ -35,27 +35,28 @@ export function Announcer(props: {
   const trans = useTrans();
   const visibility = useVisibility();
   const workspace = useWorkspace();
-  const known = useRef<Stages | null>(null);
-  const [said, setSaid] = useState({ count: 0, text: '' });
-  useEffect(() => enter(client, visibility), [client, visibility]);
+  const previous = useRef<Stages | null>(null);
+  const [speech, setSpeech] = useState({ count: 0, text: '' });
+  useEffect(() => addView(client, visibility), [client, visibility]);
   useEffect(() => {
-    if (known.current === null && state.link !== 'live') {
+    if (previous.current === null && state.link !== 'live') {
       return; // what the thread already holds is no news
     }
     const run = (message: Message) => runOf(state.transcript, message);
-    const before = known.current;
+    const before = previous.current;
     const stages = stagesOf(messages, run);
-    known.current = new Map([...(before ?? []), ...stages]);
-    const { views, told } = speakersOf(client);
-    if (before === null || !speaks(views, visibility)) {
+    previous.current = new Map([...(before ?? []), ...stages]);
+    const { views, lastStages } = speakersOf(client);
+    if (before === null || !maySpeak(views, visibility)) {
       return;
     }
-    const isNew = (id: string, stage: string) => before.get(id) !== stage && told.get(id) !== stage;
-    const proposed = (call: ToolCallPart) => proposedText(call, workspace, trans);
-    const text = announcement(isNew, messages, run, trans, proposed);
+    const isNew = (id: string, stage: string) =>
+      before.get(id) !== stage && lastStages.get(id) !== stage;
+    const describe = (call: ToolCallPart) => proposedText(call, workspace, trans);
+    const text = announcement(isNew, messages, run, trans, describe);
     if (text !== null) {
-      stages.forEach((stage, id) => told.set(id, stage));
-      setSaid(({ count }) => ({ count: count + 1, text }));
+      stages.forEach((stage, id) => lastStages.set(id, stage));
+      setSpeech(({ count }) => ({ count: count + 1, text }));
     }
   }, [client, visibility, state.link, state.transcript, messages, trans, workspace]);
   return (
@@ -66,7 +67,7 @@ export function Announcer(props: {
       aria-live="polite"
       aria-atomic="true"
     >
-      <span key={said.count}>{said.text}</span>
+      <span key={speech.count}>{speech.text}</span>
     </div>
   );
 }
@@ -97,18 +98,18 @@ function proposedText(
 }
 
 function speakersOf(client: ThreadClient): Speakers {
-  const known = speakers.get(client) ?? { views: new Set(), told: new Map() };
-  speakers.set(client, known);
-  return known;
+  const entry = speakers.get(client) ?? { views: new Set(), lastStages: new Map() };
+  speakers.set(client, entry);
+  return entry;
 }
 
-function enter(client: ThreadClient, view: Visibility): () => void {
+function addView(client: ThreadClient, view: Visibility): () => void {
   const { views } = speakersOf(client);
   views.add(view);
   return () => void views.delete(view);
 }
 
 /** Whether a view may speak: it is on the screen, or none is. */
-function speaks(views: ReadonlySet<Visibility>, view: Visibility): boolean {
-  return view.getState() || ![...views].some(one => one.getState());
+function maySpeak(views: ReadonlySet<Visibility>, view: Visibility): boolean {
+  return view.getState() || ![...views].some(other => other.getState());
 }

@@ -45,7 +45,7 @@ export interface ChatProps {
   /** In the panel and in a tab, the chat fills the height that it is given. */
   readonly place: ChatPlace;
   /** The message to scroll to and to mark; a new object scrolls there again. */
-  readonly opened?: OpenedMessage | null;
+  readonly target?: OpenedMessage | null;
 }
 
 /** Shorter breaks of the connection are not shown. */
@@ -93,12 +93,12 @@ function Live(props: LiveProps): ReactElement {
   const messages = props.isWaiting ? NO_MESSAGES : messagesOf(transcript, runId, queue);
   const hasEnded = state.end !== null;
   const active = hasEnded ? [] : answersFirst(transcript, activeReplies(messages));
-  const elsewhere =
+  const otherReply =
     active.length > 0 || runId !== null || hasEnded ? undefined : oldestOpenReply(transcript);
-  const status = useStatus(state, active, elsewhere);
+  const status = useStatus(state, active, otherReply);
   const isDisabled = props.isDisabled || hasEnded;
   const fills = props.place !== 'output';
-  const fixed = fills ? null : (height ?? props.height);
+  const fixedHeight = fills ? null : (height ?? props.height);
   const isEmpty = messages.length === 0 && scheduledMessages(transcript).length === 0;
   const models = useModels(client, runId === null);
   const mayBegin = isEmpty && !props.isWaiting && runId === null && !isDisabled;
@@ -109,13 +109,13 @@ function Live(props: LiveProps): ReactElement {
   return (
     <div
       ref={ref}
-      className={`jp-ChatStream-live${fixed === null ? '' : ' jp-mod-fixed'}${fills ? ' jp-mod-filling' : ''}`}
+      className={`jp-ChatStream-live${fixedHeight === null ? '' : ' jp-mod-fixed'}${fills ? ' jp-mod-filling' : ''}`}
       data-testid="live"
       onKeyDown={reading.onKeyDown}
       data-link={state.link}
       data-ended={state.end?.why}
       data-seq={transcript.seq}
-      style={fixed === null ? {} : { height: `${fixed}px` }}
+      style={fixedHeight === null ? {} : { height: `${fixedHeight}px` }}
     >
       <Scroller jump={jump} isStill={isFirst} {...reading.scroller}>
         {isEmpty ? (
@@ -130,7 +130,7 @@ function Live(props: LiveProps): ReactElement {
           state={state}
           status={status}
           queue={queue}
-          activeRunId={(active[0] ?? elsewhere)?.run_id ?? null}
+          activeRunId={(active[0] ?? otherReply)?.run_id ?? null}
           isDisabled={isDisabled}
           onSent={() => setJump(jump + 1)}
         />
@@ -188,24 +188,24 @@ function DropHint(): ReactElement {
 function useStatus(
   state: ThreadState,
   active: readonly Message[],
-  elsewhere: Message | undefined
+  otherReply: Message | undefined
 ): StatusLine {
   const language = useLanguage();
   const { trans } = language;
-  const { transcript, end: ended, link, acting } = state;
+  const { transcript, end, link, acting } = state;
   const reply = active[0];
   const run = reply === undefined ? undefined : runOf(transcript, reply);
   const isTroubled = useLasting(link !== 'live', HIDDEN_BREAK_MS);
   const now_ms = useNow(run?.wake_at ?? null);
-  if (ended !== null) {
-    return { state: 'idle', text: ended.message };
+  if (end !== null) {
+    return { state: 'idle', text: end.message };
   }
-  const trouble = isTroubled ? linkLine(link, trans) : null;
-  if (trouble !== null) {
-    return trouble;
+  const linkProblem = isTroubled ? linkLine(link, trans) : null;
+  if (linkProblem !== null) {
+    return linkProblem;
   }
   if (reply === undefined) {
-    return elsewhere === undefined
+    return otherReply === undefined
       ? { state: 'idle', text: '' }
       : { state: 'elsewhere', text: trans.__('Answering on another branch') };
   }

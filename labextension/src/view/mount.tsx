@@ -20,7 +20,7 @@ export interface ShownChat extends Omit<ChatProps, 'client'> {
 }
 
 export interface MountedChat {
-  show(shown: ShownChat): void;
+  show(chat: ShownChat): void;
   dispose(): void;
 }
 

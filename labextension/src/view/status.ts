@@ -176,8 +176,8 @@ function callsLine(calls: readonly ToolUse[], trans: TranslationBundle): StatusL
   const name = use === undefined ? '' : callName(use);
   if (running !== undefined) {
     const short = trans.__('Running %1…', name);
-    const where = running.call?.executor ?? '';
-    const text = where === '' ? short : trans.__('Running %1 in %2…', name, where);
+    const executor = running.call?.executor ?? '';
+    const text = executor === '' ? short : trans.__('Running %1 in %2…', name, executor);
     return { state: 'tool_calling', text, short };
   }
   const short = trans.__('Waiting for %1', name);
@@ -247,17 +247,17 @@ function retryLine(
   language: Language
 ): StatusLine {
   const { trans } = language;
-  const soon = run.wake_at === null ? '' : soonText(run.wake_at, now_ms, language);
-  const when = soon === '' ? trans.__('now') : soon;
+  const waitText = run.wake_at === null ? '' : soonText(run.wake_at, now_ms, language);
+  const startText = waitText === '' ? trans.__('now') : waitText;
   const reason = withoutFullStop(reasonText(detail, trans));
   const attempt = run.attempt + 1;
   return {
     state: 'retrying',
     text:
       reason === ''
-        ? trans.__('Trying again %1, attempt %2', when, attempt)
-        : trans.__('Trying again %1 (%2), attempt %3', when, reason, attempt),
-    short: soon === '' ? trans.__('Retrying…') : trans.__('Retry %1', soon)
+        ? trans.__('Trying again %1, attempt %2', startText, attempt)
+        : trans.__('Trying again %1 (%2), attempt %3', startText, reason, attempt),
+    short: waitText === '' ? trans.__('Retrying…') : trans.__('Retry %1', waitText)
   };
 }
 

@@ -47,9 +47,9 @@ export function whenText(at: string, now_ms: number, language: Language): string
 /** `in 8 s`, `in 4 min`, `at 14:05`; empty once it is past. */
 export function soonText(at: string, now_ms: number, language: Language): string {
   const { trans } = language;
-  const left = leftText(at, now_ms, trans);
-  if (left !== '') {
-    return trans.__('in %1', left);
+  const remaining = leftText(at, now_ms, trans);
+  if (remaining !== '') {
+    return trans.__('in %1', remaining);
   }
   if (Date.parse(at) <= now_ms) {
     return '';

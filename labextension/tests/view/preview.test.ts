@@ -90,9 +90,9 @@ describe('the preview of a long thread', () => {
     expect(shown()).toEqual([]);
     await show({ runId: 'r3' });
     expect(shown()).toEqual(['Question 3', 'Answer 3']);
-    await show({ opened: { messageId: 'a1' } });
+    await show({ target: { messageId: 'a1' } });
     expect(shown()).toEqual([]);
-    await show({ opened: { messageId: 'a3' } });
+    await show({ target: { messageId: 'a3' } });
     expect(shown()).toHaveLength(4);
   });
 });

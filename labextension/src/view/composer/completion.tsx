@@ -30,7 +30,7 @@ export interface Completing {
   /** Whether the list is shown. */
   readonly isOpen: boolean;
   /** The text or the caret of the field has moved. */
-  readonly moved: () => void;
+  readonly onMove: () => void;
   readonly close: () => void;
   /** Handle a key. Returns whether the list has used it. */
   readonly onKeyDown: (event: KeyboardEvent) => boolean;
@@ -70,7 +70,7 @@ export function useCompletion(
     id,
     state,
     isOpen,
-    moved: () => {
+    onMove: () => {
       const node = field.current;
       if (node !== null && node.selectionStart === node.selectionEnd) {
         completion.update(node.value, node.selectionStart, node);

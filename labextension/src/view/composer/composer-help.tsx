@@ -39,10 +39,10 @@ export function ComposerHelp(props: {
             <dd>{detailText(option, trans)}</dd>
           </div>
         ))}
-        {keys.map(([key, what]) => (
+        {keys.map(([key, text]) => (
           <div key={key}>
             <dt>{key}</dt>
-            <dd>{what}</dd>
+            <dd>{text}</dd>
           </div>
         ))}
       </dl>

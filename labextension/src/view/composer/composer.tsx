@@ -34,7 +34,7 @@ export function Composer(props: ComposerProps): ReactElement {
   const field = useRef<HTMLTextAreaElement>(null);
   const [node, setNode] = useState<HTMLElement | null>(null);
   const live = useLiveContext(client, state, node);
-  const { later, setLater, mayBeSent, openLater } = useLater();
+  const { time, setTime, mayBeSent, openLater } = useLater();
   const [isHelpOpen, setHelp] = useState(false);
   const { completing, call } = useCommands(props, field, openLater, () => setHelp(true));
   const send = async (): Promise<void> => {
@@ -43,8 +43,8 @@ export function Composer(props: ComposerProps): ReactElement {
       return slash === null ? undefined : call(slash);
     }
     props.onSent();
-    if (await client.send(later === null ? null : new Date(later), live?.take())) {
-      setLater(null);
+    if (await client.send(time === null ? null : new Date(time), live?.take())) {
+      setTime(null);
       live?.choice.restore();
     }
   };
@@ -62,21 +62,21 @@ export function Composer(props: ComposerProps): ReactElement {
           completing={completing}
           onSend={() => void send()}
         />
-        {later === null ? null : (
+        {time === null ? null : (
           <LaterPanel
             client={client}
-            at={later}
-            onChange={setLater}
-            onClose={() => setLater(null)}
+            at={time}
+            onChange={setTime}
+            onClose={() => setTime(null)}
             onSend={() => void send()}
           />
         )}
         <Bar
           {...props}
           live={live}
-          isLater={later !== null}
+          isLater={time !== null}
           mayBeSent={mayBeSent && !isEmpty && !state.isSending}
-          onLater={() => (later === null ? openLater() : setLater(null))}
+          onLater={() => (time === null ? openLater() : setTime(null))}
           onSend={() => void send()}
         />
       </div>
@@ -87,18 +87,18 @@ export function Composer(props: ComposerProps): ReactElement {
 /** When the message is to be sent. */
 interface Later {
   /** The time in the panel's field; null while the panel is closed and messages are sent at once. */
-  readonly later: string | null;
-  readonly setLater: (later: string | null) => void;
+  readonly time: string | null;
+  readonly setTime: (time: string | null) => void;
   readonly mayBeSent: boolean;
   readonly openLater: () => void;
 }
 
 function useLater(): Later {
-  const [later, setLater] = useState<string | null>(null);
-  const now_ms = useNow(later);
-  const mayBeSent = later === null || new Date(later).getTime() > now_ms;
-  const openLater = (): void => setLater(fieldText(nextHour(Date.now())));
-  return { later, setLater, mayBeSent, openLater };
+  const [time, setTime] = useState<string | null>(null);
+  const now_ms = useNow(time);
+  const mayBeSent = time === null || new Date(time).getTime() > now_ms;
+  const openLater = (): void => setTime(fieldText(nextHour(Date.now())));
+  return { time, setTime, mayBeSent, openLater };
 }
 
 /** The message that is being written: its chips, its text, and the list behind `@` and `/`. */

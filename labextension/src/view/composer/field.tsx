@@ -38,7 +38,7 @@ export function Field(props: ComposerFieldProps): ReactElement {
   const { client, state, field, completing, isDisabled } = props;
   const trans = useTrans();
   const { enterKey } = usePreferences(client);
-  const recalled = useRef<Recalled>({ text: null });
+  const lastRecall = useRef<LastRecall>({ text: null });
   useGrowth(field, state.draft);
   const onKeyDown = (event: KeyboardEvent): void => {
     if (isComposing(event)) {
@@ -49,7 +49,7 @@ export function Field(props: ComposerFieldProps): ReactElement {
     } else if (sends(event, enterKey)) {
       event.preventDefault();
       props.onSend();
-    } else if (recalls(event, client, recalled.current)) {
+    } else if (tryRecall(event, client, lastRecall.current)) {
       event.preventDefault();
     }
   };
@@ -75,9 +75,9 @@ export function Field(props: ComposerFieldProps): ReactElement {
       value={state.draft}
       onChange={event => {
         client.setDraft(event.target.value);
-        completing.moved();
+        completing.onMove();
       }}
-      onSelect={completing.moved}
+      onSelect={completing.onMove}
       onBlur={completing.close}
       onKeyDown={onKeyDown}
       onPaste={event => attachPasted(event, client)}
@@ -99,12 +99,12 @@ export function sends(event: KeyboardEvent, enterKey: EnterKey): boolean {
 }
 
 /** What the arrow keys have put into the field last: they may go on from its end at once. */
-interface Recalled {
+interface LastRecall {
   text: string | null;
 }
 
 /** Put a sent text into the field if the key asks for one. Returns whether it did. */
-function recalls(event: KeyboardEvent, client: ThreadClient, recalled: Recalled): boolean {
+function tryRecall(event: KeyboardEvent, client: ThreadClient, lastRecall: LastRecall): boolean {
   const field = event.currentTarget;
   const isArrow = event.key === 'ArrowUp' || event.key === 'ArrowDown';
   const isPlain = !(event.shiftKey || event.ctrlKey || event.metaKey || event.altKey);
@@ -113,7 +113,7 @@ function recalls(event: KeyboardEvent, client: ThreadClient, recalled: Recalled)
   }
   const { value, selectionStart } = field;
   const isUp = event.key === 'ArrowUp';
-  const goesOn = value === recalled.text && selectionStart === value.length;
+  const goesOn = value === lastRecall.text && selectionStart === value.length;
   if (!goesOn && !isOnEdgeLine(field, isUp ? 'first' : 'last')) {
     return false;
   }
@@ -121,7 +121,7 @@ function recalls(event: KeyboardEvent, client: ThreadClient, recalled: Recalled)
   if (text === null) {
     return false;
   }
-  recalled.text = text;
+  lastRecall.text = text;
   replaceRange(field, 0, value.length, text);
   return true;
 }
@@ -156,9 +156,9 @@ function grow(field: HTMLTextAreaElement): void {
   const style = getComputedStyle(field);
   const line = parseFloat(style.lineHeight) || 20;
   const padding = parseFloat(style.paddingTop) + parseFloat(style.paddingBottom) || 0;
-  const filled = field.closest('.jp-ChatStream-live.jp-mod-filling')?.clientHeight ?? 0;
-  const most = Math.max(line * MAX_LINES + padding, filled * MAX_SHARE);
+  const chatHeight = field.closest('.jp-ChatStream-live.jp-mod-filling')?.clientHeight ?? 0;
+  const maxHeight = Math.max(line * MAX_LINES + padding, chatHeight * MAX_SHARE);
   field.style.height = 'auto';
-  field.style.height = `${Math.min(field.scrollHeight, most)}px`;
-  field.style.overflowY = field.scrollHeight > most ? 'auto' : 'hidden';
+  field.style.height = `${Math.min(field.scrollHeight, maxHeight)}px`;
+  field.style.overflowY = field.scrollHeight > maxHeight ? 'auto' : 'hidden';
 }

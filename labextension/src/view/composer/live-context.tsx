@@ -45,12 +45,12 @@ export interface LiveContext {
   readonly take: () => readonly Mention[];
 }
 
-interface Seen {
+interface NotebookView {
   readonly notebook: string | null;
   readonly items: readonly LiveItem[];
 }
 
-const NOTHING: Seen = { notebook: null, items: [] };
+const NOTHING: NotebookView = { notebook: null, items: [] };
 const NO_CHOICE: ChoiceState = { on: [], removed: [] };
 const never = (): (() => void) => () => undefined;
 
@@ -62,41 +62,41 @@ export function useLiveContext(
 ): LiveContext | null {
   const page = client.page.liveContext;
   const choice = page?.choices.of(client.threadId) ?? null;
-  const chosen = useSyncExternalStore(
+  const choiceState = useSyncExternalStore(
     choice?.subscribe ?? never,
     choice?.getState ?? (() => NO_CHOICE)
   );
   const { name = null, project = '' } = state.transcript.thread ?? {};
-  const [seen, setSeen] = useState(NOTHING);
+  const [view, setView] = useState(NOTHING);
   const { threadId } = client;
-  const look = useCallback((): Seen => {
+  const look = useCallback((): NotebookView => {
     if (page === undefined || node === null) {
       return NOTHING;
     }
     const chat: DrawnChat = { node, threadId, name, project };
     const { source } = page;
-    const isOn = chosen.on.length > 0;
+    const isOn = choiceState.on.length > 0;
     return { notebook: source.notebookOf(chat), items: isOn ? source.read(chat) : [] };
-  }, [page, node, threadId, name, project, chosen.on]);
-  useLooking(client, look, setSeen);
-  if (choice === null || seen.notebook === null) {
+  }, [page, node, threadId, name, project, choiceState.on]);
+  useLooking(client, look, setView);
+  if (choice === null || view.notebook === null) {
     return null;
   }
-  const items = wantedItems(seen.items, chosen.on, state.context);
+  const items = wantedItems(view.items, choiceState.on, state.context);
   const take = (): readonly Mention[] => {
     choice.sending();
-    return wantedItems(look().items, chosen.on, state.context)
-      .filter(({ kind }) => !chosen.removed.includes(kind))
+    return wantedItems(look().items, choiceState.on, state.context)
+      .filter(({ kind }) => !choiceState.removed.includes(kind))
       .map(item => ({ id: item.id, name: item.name, text: item.text() }));
   };
-  return { choice, state: chosen, notebook: seen.notebook, items, take };
+  return { choice, state: choiceState, notebook: view.notebook, items, take };
 }
 
 /** Look again whenever the notebook may have changed, as long as the chat can be seen. */
 function useLooking(
   client: ThreadClient,
-  look: () => Seen,
-  onSeen: (next: (before: Seen) => Seen) => void
+  look: () => NotebookView,
+  onSeen: (next: (before: NotebookView) => NotebookView) => void
 ): void {
   const source = client.page.liveContext?.source;
   const visibility = useVisibility();
@@ -117,23 +117,23 @@ function useLooking(
 }
 
 /** Whether two looks have found the same, so that nothing is drawn again. */
-function isSame(one: Seen, other: Seen): boolean {
+function isSame(first: NotebookView, second: NotebookView): boolean {
   const isSameItem = (item: LiveItem, index: number): boolean => {
-    const match = other.items[index];
+    const match = second.items[index];
     const fields = ['id', 'name', 'summary', 'core'] as const;
     return fields.every(field => item[field] === match?.[field]);
   };
   return (
-    one.notebook === other.notebook &&
-    one.items.length === other.items.length &&
-    one.items.every(isSameItem)
+    first.notebook === second.notebook &&
+    first.items.length === second.items.length &&
+    first.items.every(isSameItem)
   );
 }
 
 /** A chip for each item. One that was removed stays, so that it can be put back. */
 export function LiveChips({ live }: { readonly live: LiveContext }): ReactElement {
   const trans = useTrans();
-  const [said, setSaid] = useState({ count: 0, text: '' });
+  const [speech, setSpeech] = useState({ count: 0, text: '' });
   const { items, choice, state } = live;
   const change = (item: LiveItem, isRemoved: boolean): void => {
     choice.setRemoved(item.kind, isRemoved);
@@ -141,7 +141,7 @@ export function LiveChips({ live }: { readonly live: LiveContext }): ReactElemen
     const text = isRemoved
       ? trans.__('%1 is removed from this message.', name)
       : trans.__('%1 is sent along again.', name);
-    setSaid({ count: said.count + 1, text });
+    setSpeech({ count: speech.count + 1, text });
   };
   return (
     <>
@@ -162,7 +162,7 @@ export function LiveChips({ live }: { readonly live: LiveContext }): ReactElemen
       )}
       <span className="jp-ChatStream-unseen" role="status" data-testid="live-said">
         {/* A new element: a screen reader says the same text again. */}
-        <span key={said.count}>{said.text}</span>
+        <span key={speech.count}>{speech.text}</span>
       </span>
     </>
   );

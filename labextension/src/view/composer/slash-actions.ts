@@ -24,8 +24,8 @@ interface SlashPlace {
 export function runCommand({ command, argument }: SlashCall, place: SlashPlace): boolean {
   const { client, trans } = place;
   if (command.argument !== null && argument === '') {
-    const what = command.argument(trans);
-    client.tell(trans.__('Type the %1 after /%2.', what, command.name));
+    const argumentName = command.argument(trans);
+    client.tell(trans.__('Type the %1 after /%2.', argumentName, command.name));
     return false;
   }
   client.tell(null);

@@ -83,10 +83,10 @@ function toLog(node: HTMLElement): void {
 }
 
 /** Focus a part of the chat around `node`, by its test id; the log if that part cannot be focused. */
-export function focusIn(node: HTMLElement, what: string): void {
+export function focusIn(node: HTMLElement, testId: string): void {
   const chat = node.closest('.jp-ChatStream');
   const target =
-    chat?.querySelector<HTMLElement>(`[data-testid=${what}]:not(:disabled)`) ??
+    chat?.querySelector<HTMLElement>(`[data-testid=${testId}]:not(:disabled)`) ??
     chat?.querySelector<HTMLElement>('[data-testid=log]');
   target?.focus({ preventScroll: true });
 }

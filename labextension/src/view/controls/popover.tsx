@@ -86,14 +86,14 @@ export function usePlace(
     node.setAttribute('popover', 'manual');
     node.showPopover?.(); // without a top layer, the box is only `position: fixed`
     // A streaming answer moves the button, and no event tells of it.
-    let seen = '';
+    let lastLayout = '';
     let frame = 0;
     const follow = (): void => {
-      const around = anchor.current?.getBoundingClientRect();
-      const now = `${JSON.stringify(around)} ${window.innerWidth} ${window.innerHeight}`;
-      if (around !== undefined && now !== seen) {
-        seen = now;
-        if (!place(node, around, getComputedStyle(node).direction === 'rtl')) {
+      const anchorBox = anchor.current?.getBoundingClientRect();
+      const now = `${JSON.stringify(anchorBox)} ${window.innerWidth} ${window.innerHeight}`;
+      if (anchorBox !== undefined && now !== lastLayout) {
+        lastLayout = now;
+        if (!place(node, anchorBox, getComputedStyle(node).direction === 'rtl')) {
           onClose();
         }
       }
@@ -129,19 +129,19 @@ function useLeaving(
 }
 
 /** Put the box beside its button. Returns whether the button is in the window. */
-function place(box: HTMLElement, around: DOMRect, isRtl: boolean): boolean {
+function place(box: HTMLElement, anchorBox: DOMRect, isRtl: boolean): boolean {
   const { innerWidth, innerHeight } = window;
   const width = Math.min(WIDTH, innerWidth - 2 * EDGE);
-  const above = around.top - GAP - EDGE;
-  const below = innerHeight - around.bottom - GAP - EDGE;
+  const above = anchorBox.top - GAP - EDGE;
+  const below = innerHeight - anchorBox.bottom - GAP - EDGE;
   const isAbove = above >= ENOUGH || above >= below;
-  const wanted = isRtl ? around.right - width : around.left;
-  const left = Math.max(EDGE, Math.min(wanted, innerWidth - width - EDGE));
+  const idealLeft = isRtl ? anchorBox.right - width : anchorBox.left;
+  const left = Math.max(EDGE, Math.min(idealLeft, innerWidth - width - EDGE));
   const { style } = box;
   style.width = `${width}px`;
   style.maxHeight = `${Math.max(0, Math.min(MAX_HEIGHT, isAbove ? above : below))}px`;
   style.left = `${left}px`;
-  style.top = isAbove ? 'auto' : `${around.bottom + GAP}px`;
-  style.bottom = isAbove ? `${innerHeight - around.top + GAP}px` : 'auto';
-  return around.bottom >= 0 && around.top <= innerHeight;
+  style.top = isAbove ? 'auto' : `${anchorBox.bottom + GAP}px`;
+  style.bottom = isAbove ? `${innerHeight - anchorBox.top + GAP}px` : 'auto';
+  return anchorBox.bottom >= 0 && anchorBox.top <= innerHeight;
 }

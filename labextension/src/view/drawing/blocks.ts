@@ -56,14 +56,14 @@ export class Blocks {
       const at = from + index;
       let view = this._views[at];
       if (view === undefined || !view.fits(block)) {
-        const fresh = viewOf(block, this._services);
+        const newView = viewOf(block, this._services);
         if (view === undefined) {
-          (this._groups?.parentOf(at) ?? this._parent).append(fresh.node);
+          (this._groups?.parentOf(at) ?? this._parent).append(newView.node);
         } else {
-          view.node.replaceWith(fresh.node);
+          view.node.replaceWith(newView.node);
           view.dispose();
         }
-        view = fresh;
+        view = newView;
         this._views[at] = view;
       }
       yield* view.show(block, env);
@@ -295,10 +295,10 @@ function isTooLong(source: string): boolean {
   );
 }
 
-function isSame(one: Attributes, other: Attributes): boolean {
-  const names = Object.keys(one);
+function isSame(first: Attributes, second: Attributes): boolean {
+  const names = Object.keys(first);
   return (
-    names.length === Object.keys(other).length && names.every(name => one[name] === other[name])
+    names.length === Object.keys(second).length && names.every(name => first[name] === second[name])
   );
 }
 

@@ -27,8 +27,8 @@ const ICONS = {
   done: 'M3 8.5l3.5 3.5L13 4.5'
 } as const;
 
-type Shown = 'insert_below' | 'insert_at_cursor' | 'replace' | 'run';
-const ACTIONS: readonly Shown[] = ['insert_below', 'insert_at_cursor', 'replace', 'run'];
+type BarAction = 'insert_below' | 'insert_at_cursor' | 'replace' | 'run';
+const ACTIONS: readonly BarAction[] = ['insert_below', 'insert_at_cursor', 'replace', 'run'];
 
 export class CodeBar {
   readonly node = own('div', 'jp-ChatStream-codeBar');
@@ -58,17 +58,17 @@ export class CodeBar {
       return;
     }
     for (const action of ACTIONS) {
-      const made = button(action.replaceAll('_', '-'), action, this._labelOf(action));
-      made.addEventListener('click', event => {
+      const element = button(action.replaceAll('_', '-'), action, this._labelOf(action));
+      element.addEventListener('click', event => {
         // A browser counts the presses of a double click; a key counts 0.
         if (event.detail <= 1) {
-          this._act(action, made);
+          this._act(action, element);
         }
       });
       for (const type of ['pointerenter', 'focus']) {
-        made.addEventListener(type, () => this._refresh(action, made));
+        element.addEventListener(type, () => this._refresh(action, element));
       }
-      this._buttons.set(action, made);
+      this._buttons.set(action, element);
     }
     this._tools.prepend(...this._buttons.values());
     this._refreshAll();
@@ -79,7 +79,7 @@ export class CodeBar {
     this._unsubscribe();
   }
 
-  private _labelOf(action: Shown): string {
+  private _labelOf(action: BarAction): string {
     const { trans } = this._services.language;
     switch (action) {
       case 'insert_below':
@@ -113,13 +113,13 @@ export class CodeBar {
       this._tell(reason ?? '');
       return;
     }
-    this._told?.remove();
+    this._note?.remove();
     const result = workspace.act(action, place, this._block);
     if (!result.isDone) {
       this._tell(result.reason, result, place);
     } else if (action !== 'insert_at_end') {
-      const done = doneText(action, trans);
-      this._showResult(pressed, action, done);
+      const text = doneText(action, trans);
+      this._showResult(pressed, action, text);
     }
   }
 
@@ -136,42 +136,42 @@ export class CodeBar {
     const { workspace, language } = this._services;
     const { trans } = language;
     const isOpen = workspace !== null && workspace.notebooks().length > 0;
-    for (const [action, made] of this._buttons) {
+    for (const [action, element] of this._buttons) {
       const label = this._labelOf(action);
-      made.setAttribute('aria-disabled', String(!isOpen));
-      made.title = isOpen ? label : `${label}: ${noNotebookText(trans)}`;
+      element.setAttribute('aria-disabled', String(!isOpen));
+      element.title = isOpen ? label : `${label}: ${noNotebookText(trans)}`;
     }
   }
 
   /** Show whether the action can be done, and on which cell. */
-  private _refresh(action: Shown, made: HTMLButtonElement): void {
+  private _refresh(action: BarAction, element: HTMLButtonElement): void {
     const place = this._place(action);
     const { workspace } = this._services;
-    if (workspace === null || made.dataset['result'] !== undefined) {
+    if (workspace === null || element.dataset['result'] !== undefined) {
       return;
     }
     const reason = workspace.obstacle(action, place, this._block);
-    made.setAttribute('aria-disabled', String(reason !== null));
-    const where = reason ?? (place === null ? '' : workspace.nameOf(place));
-    made.title = `${this._labelOf(action)}: ${where}`;
+    element.setAttribute('aria-disabled', String(reason !== null));
+    const hint = reason ?? (place === null ? '' : workspace.nameOf(place));
+    element.title = `${this._labelOf(action)}: ${hint}`;
   }
 
   /** Say below the bar why an action was not done; where the cell is gone, offer the end. */
   private _tell(reason: string, result?: ActionResult, place?: Place): void {
-    this._told?.remove();
-    const told = own('p', 'jp-ChatStream-note jp-ChatStream-codeNote');
-    told.dataset['testid'] = 'code-note';
+    this._note?.remove();
+    const note = own('p', 'jp-ChatStream-note jp-ChatStream-codeNote');
+    note.dataset['testid'] = 'code-note';
     const { trans } = this._services.language;
     const text = own('span', '');
     text.textContent = reason;
-    told.append(text);
-    this._told = told;
-    this.node.after(told);
+    note.append(text);
+    this._note = note;
+    this.node.after(note);
     if (result?.isDone === false && result.isCellGone && place !== undefined) {
       const atEnd = textButton('insert-at-end', trans.__('Insert at the end'));
       atEnd.setAttribute('aria-label', `${reason} ${atEnd.textContent ?? ''}`);
       atEnd.addEventListener('click', () => this._insertAtEnd(place));
-      told.append(atEnd);
+      note.append(atEnd);
       atEnd.focus({ preventScroll: true });
     }
   }
@@ -181,7 +181,7 @@ export class CodeBar {
     if (result?.isDone === false) {
       this._tell(result.reason);
     } else {
-      this._told?.remove();
+      this._note?.remove();
     }
   }
 
@@ -205,7 +205,7 @@ export class CodeBar {
   /** One button of the bar is in the order of Tab; the arrow keys move among them. */
   private _move(event: KeyboardEvent): void {
     const all = [...this._tools.querySelectorAll('button')];
-    const at = all.findIndex(one => one === document.activeElement);
+    const at = all.findIndex(other => other === document.activeElement);
     const isRtl = getComputedStyle(this._tools).direction === 'rtl';
     const steps = new Map([
       ['ArrowRight', at + (isRtl ? -1 : 1)],
@@ -217,42 +217,42 @@ export class CodeBar {
     const next = to === undefined ? undefined : all[(to + all.length) % all.length];
     if (next !== undefined) {
       event.preventDefault();
-      all.forEach(one => (one.tabIndex = one === next ? 0 : -1));
+      all.forEach(other => (other.tabIndex = other === next ? 0 : -1));
       next.focus();
     }
   }
 
   private readonly _tools = own('div', 'jp-ChatStream-codeTools');
-  private readonly _buttons = new Map<Shown, HTMLButtonElement>();
-  private _told: HTMLElement | null = null;
+  private readonly _buttons = new Map<BarAction, HTMLButtonElement>();
+  private _note: HTMLElement | null = null;
   private _unsubscribe = (): void => undefined;
 }
 
 function button(testid: string, icon: keyof typeof ICONS, label: string): HTMLButtonElement {
-  const made = plainButton(testid, 'jp-ChatStream-codeButton');
-  made.tabIndex = -1;
-  made.setAttribute('aria-label', label);
-  made.title = label;
-  drawIcon(made, icon);
-  return made;
+  const element = plainButton(testid, 'jp-ChatStream-codeButton');
+  element.tabIndex = -1;
+  element.setAttribute('aria-label', label);
+  element.title = label;
+  drawIcon(element, icon);
+  return element;
 }
 
 function textButton(testid: string, label: string): HTMLButtonElement {
-  const made = plainButton(testid, 'jp-ChatStream-button');
-  made.textContent = label;
-  return made;
+  const element = plainButton(testid, 'jp-ChatStream-button');
+  element.textContent = label;
+  return element;
 }
 
 function plainButton(testid: string, className: string): HTMLButtonElement {
-  const made = document.createElement('button');
-  made.type = 'button';
-  made.className = className;
-  made.dataset['testid'] = testid;
-  made.setAttribute(SUPPRESS_SHORTCUTS, 'true');
-  return made;
+  const element = document.createElement('button');
+  element.type = 'button';
+  element.className = className;
+  element.dataset['testid'] = testid;
+  element.setAttribute(SUPPRESS_SHORTCUTS, 'true');
+  return element;
 }
 
-function drawIcon(made: HTMLButtonElement, icon: keyof typeof ICONS): void {
+function drawIcon(element: HTMLButtonElement, icon: keyof typeof ICONS): void {
   const space = 'http://www.w3.org/2000/svg';
   const picture = document.createElementNS(space, 'svg');
   picture.setAttribute('class', 'jp-ChatStream-icon');
@@ -261,7 +261,7 @@ function drawIcon(made: HTMLButtonElement, icon: keyof typeof ICONS): void {
   const path = document.createElementNS(space, 'path');
   path.setAttribute('d', ICONS[icon]);
   picture.append(path);
-  made.replaceChildren(picture);
+  element.replaceChildren(picture);
 }
 
 /** What a button tells after its action. */

@@ -20,9 +20,9 @@ function strongIn(block: Block): 'ltr' | 'rtl' | null {
   }
   if (block.kind === 'box') {
     for (const child of block.children.slice(0, 8)) {
-      const found = strongIn(child);
-      if (found !== null) {
-        return found;
+      const direction = strongIn(child);
+      if (direction !== null) {
+        return direction;
       }
     }
   }

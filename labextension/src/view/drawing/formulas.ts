@@ -52,7 +52,7 @@ export class Formulas {
   }
 
   /** Note which formulas have come near the screen, and which have left. */
-  private _moved(entries: readonly IntersectionObserverEntry[]): void {
+  private _onIntersection(entries: readonly IntersectionObserverEntry[]): void {
     for (const { target, isIntersecting } of entries) {
       const [from, to] = isIntersecting ? [this._far, this._near] : [this._near, this._far];
       if (target instanceof HTMLElement && from.delete(target)) {
@@ -75,20 +75,20 @@ export class Formulas {
       const isQuiet = this._frames.now > this._added_ms + QUIET_MS;
       const isNear = this._near.size > 0;
       const isFast = isNear || isQuiet;
-      const most = isFast ? this._together : Math.min(MOST_FAR, this._together);
-      const batch = this._next(isNear ? this._near : this._far, most);
+      const maxNodes = isFast ? this._batchSize : Math.min(MOST_FAR, this._batchSize);
+      const batch = this._next(isNear ? this._near : this._far, maxNodes);
       if (batch.length === 0) {
         continue;
       }
-      const begun = this._frames.now;
+      const start_ms = this._frames.now;
       try {
         await typesetAll(batch, typesetter);
       } catch (reason) {
         console.warn('The page could not typeset a formula:', reason);
       }
-      this._adapt(batch.length, this._frames.now - begun);
-      await this._frames.painted();
-      const took_ms = this._frames.now - begun;
+      this._adapt(batch.length, this._frames.now - start_ms);
+      await this._frames.untilPainted();
+      const took_ms = this._frames.now - start_ms;
       await this._rest(Math.min(LONGEST_REST_MS, took_ms * REST_FACTOR), isFast);
     }
     this._isRunning = false;
@@ -105,12 +105,12 @@ export class Formulas {
   }
 
   /** The formulas that are typeset together next: the newest, which are where the answer grows. */
-  private _next(nodes: Set<HTMLElement>, most: number): readonly HTMLElement[] {
+  private _next(nodes: Set<HTMLElement>, maxNodes: number): readonly HTMLElement[] {
     const batch: HTMLElement[] = [];
     let chars = 0;
     for (const node of [...nodes].reverse()) {
       const length = node.textContent?.length ?? 0;
-      if (batch.length === most || (batch.length > 0 && chars + length > LONGEST_FORMULA)) {
+      if (batch.length === maxNodes || (batch.length > 0 && chars + length > LONGEST_FORMULA)) {
         break;
       }
       nodes.delete(node);
@@ -126,14 +126,17 @@ export class Formulas {
   /** Adapt the batch size to what is typeset in the budget: `count` formulas took `took_ms`. */
   private _adapt(count: number, took_ms: number): void {
     const fitting = Math.floor((count * BUDGET_MS) / Math.max(1, took_ms));
-    this._together = Math.max(1, Math.min(MOST_TOGETHER, this._together * 2, fitting));
+    this._batchSize = Math.max(1, Math.min(MOST_TOGETHER, this._batchSize * 2, fitting));
   }
 
-  private readonly _observer = new IntersectionObserver(entries => this._moved(entries), NEAR);
+  private readonly _observer = new IntersectionObserver(
+    entries => this._onIntersection(entries),
+    NEAR
+  );
   private readonly _near = new Set<HTMLElement>();
   private readonly _far = new Set<HTMLElement>();
   private _endRest = (): void => undefined;
-  private _together = 1;
+  private _batchSize = 1;
   private _added_ms = 0;
   private _isRunning = false;
 }

@@ -22,8 +22,8 @@ interface FrameTiming {
 
 interface RunningWork {
   readonly work: Work;
-  readonly done: (cost_ms: number) => void;
-  readonly failed: (reason: unknown) => void;
+  readonly resolve: (cost_ms: number) => void;
+  readonly reject: (reason: unknown) => void;
   cost_ms: number;
   isDone: boolean;
 }
@@ -37,14 +37,14 @@ export class Frames {
 
   /** Do this work. Resolves to the ms of its longest frame, painting included; rejects if it throws. */
   run(work: Work): Promise<number> {
-    return new Promise((done, failed) => {
-      this._running.push({ work, done, failed, cost_ms: 0, isDone: false });
+    return new Promise((resolve, reject) => {
+      this._running.push({ work, resolve, reject, cost_ms: 0, isDone: false });
       this._start();
     });
   }
 
   /** Resolves once the current frame has been laid out and painted. */
-  painted(): Promise<void> {
+  untilPainted(): Promise<void> {
     return new Promise(resolve => this._timing.afterPaint(resolve));
   }
 
@@ -67,22 +67,22 @@ export class Frames {
 
   private _frame(): void {
     const { now, afterPaint } = this._timing;
-    const begun = now();
+    const start_ms = now();
     const active = new Set<RunningWork>();
     for (let last = this._running.at(-1); last !== undefined; last = this._running.at(-1)) {
       active.add(last);
       this._step(last);
-      if (now() - begun > this._budget_ms) {
+      if (now() - start_ms > this._budget_ms) {
         break;
       }
     }
     afterPaint(() => {
-      const cost_ms = now() - begun;
+      const cost_ms = now() - start_ms;
       this._adapt(cost_ms);
       active.forEach(running => {
         running.cost_ms = Math.max(running.cost_ms, cost_ms);
         if (running.isDone) {
-          running.done(running.cost_ms);
+          running.resolve(running.cost_ms);
         }
       });
     });
@@ -105,7 +105,7 @@ export class Frames {
     try {
       isDone = running.work.next().done === true;
     } catch (reason) {
-      running.failed(reason); // the other works go on
+      running.reject(reason); // the other works go on
     }
     if (isDone) {
       running.isDone = true;

@@ -39,14 +39,20 @@ export abstract class Groups {
 /** The groups of a whole answer. */
 export class AnswerGroups extends Groups {
   /** Let the browser skip the layout of finished groups that are not on the screen. */
-  spare(finished: number): void {
-    for (const group of this.groups.slice(this._spared, Math.max(0, this.groupOf(finished)))) {
+  skipLayout(finishedCount: number): void {
+    for (const group of this.groups.slice(
+      this._skipped,
+      Math.max(0, this.groupOf(finishedCount))
+    )) {
       const lines = [...group.children].map(
         ({ textContent }) => 1.5 + Math.ceil((textContent ?? '').length / CHARS_IN_A_LINE)
       );
-      group.style.setProperty('--jp-chat-lines', String(lines.reduce((sum, one) => sum + one, 0)));
+      group.style.setProperty(
+        '--jp-chat-lines',
+        String(lines.reduce((sum, count) => sum + count, 0))
+      );
       group.classList.add('jp-mod-spared');
-      this._spared += 1;
+      this._skipped += 1;
     }
   }
 
@@ -64,7 +70,7 @@ export class AnswerGroups extends Groups {
     group.remove();
   }
 
-  private _spared = 0;
+  private _skipped = 0;
 }
 
 /** The groups of a long table's rows: tables below the first one. */

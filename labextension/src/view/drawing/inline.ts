@@ -17,29 +17,29 @@ export class InlineNodes {
 
   show(inlines: readonly Inline[]): void {
     inlines.forEach((inline, at) => {
-      const drawn = this._drawn[at];
-      if (drawn !== undefined && this._fits(drawn, inline)) {
-        this._drawn[at] = { ...drawn, inline };
+      const current = this._nodes[at];
+      if (current !== undefined && this._tryUpdate(current, inline)) {
+        this._nodes[at] = { ...current, inline };
         return;
       }
-      const fresh = this._make(inline);
-      if (drawn === undefined) {
-        this._parent.append(fresh.node);
+      const newNode = this._make(inline);
+      if (current === undefined) {
+        this._parent.append(newNode.node);
       } else {
-        drawn.node.replaceWith(fresh.node);
+        current.node.replaceWith(newNode.node);
       }
-      this._drawn[at] = fresh;
+      this._nodes[at] = newNode;
     });
-    this._drawn.splice(inlines.length).forEach(drawn => drawn.node.remove());
+    this._nodes.splice(inlines.length).forEach(current => current.node.remove());
   }
 
   /** Update a node to show `inline`. Returns whether it could. */
-  private _fits(drawn: DrawnInline, inline: Inline): boolean {
-    const before = drawn.inline;
+  private _tryUpdate(current: DrawnInline, inline: Inline): boolean {
+    const before = current.inline;
     switch (inline.kind) {
       case 'text':
-        if (before.kind === 'text' && drawn.node instanceof Text) {
-          write(drawn.node, before.text, inline.text);
+        if (before.kind === 'text' && current.node instanceof Text) {
+          write(current.node, before.text, inline.text);
           return true;
         }
         return false;
@@ -47,7 +47,7 @@ export class InlineNodes {
         if (before.kind !== 'element' || !isSameElement(before, inline)) {
           return false;
         }
-        drawn.children?.show(inline.children);
+        current.children?.show(inline.children);
         return true;
       case 'code':
         return before.kind === 'code' && before.text === inline.text;
@@ -92,7 +92,7 @@ export class InlineNodes {
     }
   }
 
-  private readonly _drawn: DrawnInline[] = [];
+  private readonly _nodes: DrawnInline[] = [];
 }
 
 /** The node of a formula. It shows the source until the formula is typeset. */
@@ -121,12 +121,15 @@ export function write(node: Text, before: string, after: string): void {
 }
 
 function isSameElement(
-  one: Extract<Inline, { kind: 'element' }>,
-  other: Extract<Inline, { kind: 'element' }>
+  first: Extract<Inline, { kind: 'element' }>,
+  second: Extract<Inline, { kind: 'element' }>
 ): boolean {
-  const { href, title, role } = one.attributes;
-  const its = other.attributes;
+  const { href, title, role } = first.attributes;
+  const otherAttributes = second.attributes;
   return (
-    one.tag === other.tag && href === its['href'] && title === its['title'] && role === its['role']
+    first.tag === second.tag &&
+    href === otherAttributes['href'] &&
+    title === otherAttributes['title'] &&
+    role === otherAttributes['role']
   );
 }

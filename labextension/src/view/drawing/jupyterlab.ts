@@ -16,11 +16,11 @@ export function labServices(
   const codes = new JobQueue(frames);
   return {
     typeset: node => formulas.add(node),
-    colour: (code, language, shown) =>
+    colour: (code, language, onResult) =>
       codes.add(async () => {
         const node = await colour(code, languages, language);
         if (node !== null) {
-          shown(node);
+          onResult(node);
         }
       }),
     mayLead: address => {
@@ -37,12 +37,12 @@ async function colour(
   languages: IEditorLanguageRegistry | null,
   language: string
 ): Promise<HTMLElement | null> {
-  const known = languages?.findBest(language) ?? null;
-  if (languages === null || known === null) {
+  const spec = languages?.findBest(language) ?? null;
+  if (languages === null || spec === null) {
     return null;
   }
   const node = document.createElement('code');
-  await languages.highlight(code, known, node);
+  await languages.highlight(code, spec, node);
   return node;
 }
 
@@ -62,10 +62,10 @@ class JobQueue {
     while (this._jobs.length > 0) {
       // Wait for the next frame, when the node of the job is in the page.
       await this._frames.rest(0);
-      const begun = this._frames.now;
+      const start_ms = this._frames.now;
       do {
         await this._next();
-      } while (this._jobs.length > 0 && this._frames.now - begun < BUDGET_MS);
+      } while (this._jobs.length > 0 && this._frames.now - start_ms < BUDGET_MS);
     }
     this._isRunning = false;
   }

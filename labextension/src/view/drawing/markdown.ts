@@ -41,7 +41,7 @@ const MOST_MISSING_CELLS = 60_000;
 
 /** The parsed text from the first block that can still change. */
 interface Region {
-  readonly placed: readonly PlacedBlock[];
+  readonly blocks: readonly PlacedBlock[];
   readonly tokens: readonly Token[];
   readonly env: DialectEnv;
   readonly raw: string;
@@ -150,21 +150,21 @@ export class IncrementalMarkdown {
     const { head, count } = this._rows;
     const raw = head + growing;
     const lines = withLineFeeds(raw);
-    const decided = isWhole ? lines : withoutUndecidedEnd(lines);
+    const decidedText = isWhole ? lines : withoutUndecidedEnd(lines);
     // A table that has finished rows is never read without a row.
-    const isRowless = head !== '' && decided.length <= withLineFeeds(head).length;
-    const region = isRowless ? lines : decided;
+    const isRowless = head !== '' && decidedText.length <= withLineFeeds(head).length;
+    const region = isRowless ? lines : decidedText;
     const env = newEnv(this._definitions, !isWhole);
     const tokens = blocksOf(region, env);
-    const placed = placedBlocks(tokens);
-    const open = placed.at(-1);
+    const blocks = placedBlocks(tokens);
+    const open = blocks.at(-1);
     if (!isWhole && open?.block != null) {
-      placed[placed.length - 1] = { ...open, block: openEnd(open.block, region) };
+      blocks[blocks.length - 1] = { ...open, block: openEnd(open.block, region) };
     }
     yield;
-    const seen = placed.filter(({ block }) => block !== null && block.kind !== 'undecided');
+    const visible = blocks.filter(({ block }) => block !== null && block.kind !== 'undecided');
     yield* this._blocks.patch(
-      seen.flatMap(({ block }, at) => (at === 0 ? behindRows(block, count) : block) ?? []),
+      visible.flatMap(({ block }, at) => (at === 0 ? behindRows(block, count) : block) ?? []),
       env,
       this._finishedBlocks
     );
@@ -174,29 +174,29 @@ export class IncrementalMarkdown {
     this._drawnTo = to;
     if (isWhole) {
       this._define(tokens, env);
-      this._finish(seen.length);
+      this._finish(visible.length);
       this._isFinished = true;
       yield* this._readAgain();
     } else {
-      this._finishBefore({ placed, tokens, env, raw, lines });
+      this._finishBefore({ blocks, tokens, env, raw, lines });
     }
     this._markTail();
   }
 
   /** Finish the blocks before the last one, if the first line of the last one is complete. */
-  private _finishBefore({ placed, tokens, env, raw, lines }: Region): void {
-    const end = placed.at(-1);
+  private _finishBefore({ blocks, tokens, env, raw, lines }: Region): void {
+    const end = blocks.at(-1);
     if (end === undefined || lines.indexOf('\n', offsetOf(lines, end.line)) < 0) {
       return;
     }
     // An open formula or table may still turn out to be text of the block before it.
     const token = tokens[end.token];
     const isOpenMaths = token?.type === 'math_block' && token.info === 'open';
-    const kept = isOpenMaths || end.block?.kind === 'undecided' ? 2 : 1;
-    const before = placed.slice(0, -kept);
-    const first = placed.at(-kept);
+    const openCount = isOpenMaths || end.block?.kind === 'undecided' ? 2 : 1;
+    const before = blocks.slice(0, -openCount);
+    const first = blocks.at(-openCount);
     if (first === undefined || before.length === 0) {
-      this._finishRows(placed, tokens, raw, lines);
+      this._finishRows(blocks, tokens, raw, lines);
       return;
     }
     this._define(tokens.slice(0, first.token), env);
@@ -207,24 +207,24 @@ export class IncrementalMarkdown {
 
   /** In a growing table, finish all rows but the last: only the last can still change. */
   private _finishRows(
-    placed: readonly PlacedBlock[],
+    blocks: readonly PlacedBlock[],
     tokens: readonly Token[],
     raw: string,
     lines: string
   ): void {
-    const [table] = placed;
-    if (placed.length !== 1 || table === undefined || tokens[table.token]?.type !== 'table_open') {
+    const [table] = blocks;
+    if (blocks.length !== 1 || table === undefined || tokens[table.token]?.type !== 'table_open') {
       return;
     }
     const rows = tokens.flatMap(({ type, map }) => (type === 'tr_open' && map ? [map[0]] : []));
     const { begin, head, count } = this._rows;
-    const finished = rows.slice(1, -1); // without the head and the last one
-    if (finished.length === 0) {
+    const finishedRows = rows.slice(1, -1); // without the head and the last one
+    if (finishedRows.length === 0) {
       return;
     }
     const columns = tokens.filter(({ type }) => type === 'th_open').length;
     const texts = lines.split('\n');
-    const missing = finished.reduce(
+    const missing = finishedRows.reduce(
       (sum, row) => sum + Math.max(0, columns - cellCount(texts[row] ?? '')),
       this._rows.missing
     );
@@ -236,7 +236,7 @@ export class IncrementalMarkdown {
       this._rows = {
         begin: tableBegin,
         head: raw.slice(lineOffset(raw, table.line), lineOffset(raw, table.line + 2)),
-        count: count + finished.length,
+        count: count + finishedRows.length,
         missing
       };
       this._begin += lineOffset(raw, rows.at(-1) ?? 0) - head.length;
@@ -263,7 +263,7 @@ export class IncrementalMarkdown {
   private _finish(count: number): void {
     this._blocks.finish(this._finishedBlocks, this._finishedBlocks + count);
     this._finishedBlocks += count;
-    this._groups.spare(this._finishedBlocks);
+    this._groups.skipLayout(this._finishedBlocks);
   }
 
   /** Keep the definitions of finished blocks. The first definition of a label counts. */
@@ -335,7 +335,7 @@ function lineOffset(raw: string, line: number): number {
 /** Where a line begins. */
 function offsetOf(text: string, line: number): number {
   let at = 0;
-  for (let passed = 0; passed < line; passed += 1) {
+  for (let count = 0; count < line; count += 1) {
     at = text.indexOf('\n', at) + 1;
     if (at === 0) {
       return text.length;

@@ -13,8 +13,8 @@ import { SUPPRESS_SHORTCUTS } from '../controls/keys';
 export interface DrawingServices {
   /** Typesets the formula in a node, in a later frame. */
   readonly typeset: (node: HTMLElement) => void;
-  /** Colours code in a later frame, and calls `shown` with the result. */
-  readonly colour: (code: string, language: string, shown: (node: HTMLElement) => void) => void;
+  /** Colours code in a later frame, and calls `onResult` with the result. */
+  readonly colour: (code: string, language: string, onResult: (node: HTMLElement) => void) => void;
   /** Whether JupyterLab's sanitizer allows a link to this address. */
   readonly mayLead: (address: string) => boolean;
   readonly language: Language;

@@ -87,17 +87,17 @@ function linesOf(text: string, from: number, to: number): string {
 
 /** The end of the chunk that begins at `from`: after a line if possible, never inside a character. */
 function endOfChunk(text: string, from: number, size: number): number {
-  const most = from + size;
-  if (most >= text.length) {
+  const limit = from + size;
+  if (limit >= text.length) {
     return text.length;
   }
-  const line = text.lastIndexOf('\n', most - 1);
+  const line = text.lastIndexOf('\n', limit - 1);
   if (line > from) {
     return line + 1;
   }
-  const blank = text.lastIndexOf(' ', most - 1);
+  const blank = text.lastIndexOf(' ', limit - 1);
   if (blank > from + size / 2) {
     return blank + 1;
   }
-  return /[\udc00-\udfff]/.test(text[most] ?? '') ? most - 1 : most;
+  return /[\udc00-\udfff]/.test(text[limit] ?? '') ? limit - 1 : limit;
 }

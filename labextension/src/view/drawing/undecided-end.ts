@@ -24,12 +24,12 @@ export function withoutUndecidedEnd(text: string): string {
   const from = Math.max(0, text.length - SEARCHED_CHARS);
   const end = text.slice(from).replace(CARRIAGE_RETURN, '');
   const lines = end.split('\n');
-  const shown = lines.slice(0, lines.length - headLines(lines)).join('\n');
-  const first = shown.lastIndexOf('\n') + 1;
-  const line = shown.slice(first);
-  const found = line.length <= LONGEST_LINE ? LINE.exec(line) : null;
-  const decided = found === null ? shown : shown.slice(0, first + (found[1]?.length ?? 0));
-  return text.slice(0, from) + decided;
+  const body = lines.slice(0, lines.length - headLines(lines)).join('\n');
+  const first = body.lastIndexOf('\n') + 1;
+  const line = body.slice(first);
+  const match = line.length <= LONGEST_LINE ? LINE.exec(line) : null;
+  const decidedText = match === null ? body : body.slice(0, first + (match[1]?.length ?? 0));
+  return text.slice(0, from) + decidedText;
 }
 
 /** The number of lines at the end that are the head of a table, or a line of text: 0, 1 or 2. */

@@ -21,7 +21,7 @@ interface DrawnRow {
 export class DrawnWindow {
   /** Whether a message is drawn; a message that was never admitted is. */
   isDrawn(id: string): boolean {
-    return !this._undrawn.has(id);
+    return !this._undrawnIds.has(id);
   }
 
   /** The height of a message when it was last drawn; null if it never was. */
@@ -36,11 +36,11 @@ export class DrawnWindow {
     }
     return () => {
       for (const id of ids) {
-        const left = (this._listeners.get(id) ?? []).filter(other => other !== listener);
-        if (left.length === 0) {
+        const rest = (this._listeners.get(id) ?? []).filter(other => other !== listener);
+        if (rest.length === 0) {
           this._listeners.delete(id);
         } else {
-          this._listeners.set(id, left);
+          this._listeners.set(id, rest);
         }
       }
     };
@@ -55,10 +55,10 @@ export class DrawnWindow {
     const first = at < 0 ? ids.length - NEAR : at - NEAR / 2;
     const last = at < 0 ? ids.length : at + NEAR;
     for (const [index, id] of ids.entries()) {
-      if (!this._known.has(id)) {
-        this._known.add(id);
+      if (!this._ids.has(id)) {
+        this._ids.add(id);
         if (index < first || index >= last) {
-          this._undrawn.add(id);
+          this._undrawnIds.add(id);
         }
       }
     }
@@ -68,25 +68,25 @@ export class DrawnWindow {
    * Draw the messages that are near. The ones that were near longest ago are undrawn once there are
    * too many; `rowOf` is asked for each of those.
    */
-  show(near: readonly string[], rowOf: (id: string) => DrawnRow | null): void {
-    const before = this._near;
-    this._near = new Set(near);
+  show(nearIds: readonly string[], rowOf: (id: string) => DrawnRow | null): void {
+    const before = this._nearIds;
+    this._nearIds = new Set(nearIds);
     for (const id of before) {
-      if (!this._near.has(id)) {
-        this._left.delete(id);
-        this._left.add(id);
+      if (!this._nearIds.has(id)) {
+        this._farIds.delete(id);
+        this._farIds.add(id);
       }
     }
-    const drawn = near.filter(id => this._undrawn.delete(id));
-    near.forEach(id => this._left.delete(id));
-    this._tell([...drawn, ...this._undrawOldest(rowOf)]);
+    const newIds = nearIds.filter(id => this._undrawnIds.delete(id));
+    nearIds.forEach(id => this._farIds.delete(id));
+    this._tell([...newIds, ...this._undrawOldest(rowOf)]);
   }
 
   /** Draw these in addition to the ones that are near. */
   draw(ids: readonly string[]): void {
-    const drawn = ids.filter(id => this._undrawn.delete(id));
-    drawn.forEach(id => this._left.add(id));
-    this._tell(drawn);
+    const newIds = ids.filter(id => this._undrawnIds.delete(id));
+    newIds.forEach(id => this._farIds.add(id));
+    this._tell(newIds);
   }
 
   private _tell(ids: readonly string[]): void {
@@ -94,27 +94,27 @@ export class DrawnWindow {
   }
 
   private _undrawOldest(rowOf: (id: string) => DrawnRow | null): string[] {
-    const undrawn: string[] = [];
-    for (const id of this._left) {
-      if (this._left.size - undrawn.length <= KEPT) {
+    const removedIds: string[] = [];
+    for (const id of this._farIds) {
+      if (this._farIds.size - removedIds.length <= KEPT) {
         break;
       }
       const row = rowOf(id);
       if (row !== null && !row.isUsed) {
         this._heights.set(id, row.height);
-        this._undrawn.add(id);
-        undrawn.push(id);
+        this._undrawnIds.add(id);
+        removedIds.push(id);
       }
     }
-    undrawn.forEach(id => this._left.delete(id));
-    return undrawn;
+    removedIds.forEach(id => this._farIds.delete(id));
+    return removedIds;
   }
 
-  private readonly _known = new Set<string>();
-  private readonly _undrawn = new Set<string>();
+  private readonly _ids = new Set<string>();
+  private readonly _undrawnIds = new Set<string>();
   private readonly _heights = new Map<string, number>();
   private readonly _listeners = new Map<string, readonly (() => void)[]>();
-  private _near = new Set<string>();
-  /** Drawn and no longer near, the one that left first in front. */
-  private readonly _left = new Set<string>();
+  private _nearIds = new Set<string>();
+  /** The drawn messages that are no longer near; the one that left the screen first comes first. */
+  private readonly _farIds = new Set<string>();
 }

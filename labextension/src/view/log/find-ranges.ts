@@ -15,18 +15,18 @@ const MOST_FRAMES = 240;
 /** The places of a text in a row, in their order: those from the number `first` on, before `end`. */
 export function rangesIn(row: HTMLElement, query: string, first = 0, end = Infinity): Range[] {
   const { text, nodes } = textOf(row);
-  const searched = text.toLowerCase();
-  const wanted = query.toLowerCase();
+  const lowerText = text.toLowerCase();
+  const term = query.toLowerCase();
   const ranges: Range[] = [];
   // A letter whose small form has another length would shift all places after it.
-  const isSameLength = searched.length === text.length;
-  let at = isSameLength && wanted !== '' ? searched.indexOf(wanted) : -1;
+  const isSameLength = lowerText.length === text.length;
+  let at = isSameLength && term !== '' ? lowerText.indexOf(term) : -1;
   for (let number = 0; at >= 0 && number < end; number += 1) {
     if (number >= first) {
-      const range = rangeOf(nodes, at, at + wanted.length);
+      const range = rangeOf(nodes, at, at + term.length);
       ranges.push(...(range === null ? [] : [range]));
     }
-    at = searched.indexOf(wanted, at + wanted.length);
+    at = lowerText.indexOf(term, at + term.length);
   }
   return ranges;
 }
@@ -97,18 +97,18 @@ function textOf(row: HTMLElement): { text: string; nodes: readonly PlacedText[] 
 export async function drawnRange(
   row: HTMLElement,
   query: string,
-  wanted: { readonly index: number; readonly isFolded: boolean },
+  hit: { readonly index: number; readonly isFolded: boolean },
   frames: Frames
 ): Promise<Range | null> {
   for (let frame = 0; frame < MOST_FRAMES && row.isConnected; frame += 1) {
     await frames.rest(0);
-    if (wanted.isFolded) {
+    if (hit.isFolded) {
       const folds = row.querySelectorAll<HTMLDetailsElement>('details[data-testid=reasoning]');
       folds.forEach(fold => (fold.open = true));
     }
     row.querySelector<HTMLElement>('[data-testid=unfold][aria-expanded=false]')?.click();
     const isDrawing = row.querySelector('[data-testid=undrawn]') !== null;
-    const { index } = wanted;
+    const { index } = hit;
     const [range] = isDrawing ? [] : rangesIn(row, query, index, index + 1);
     if (range !== undefined) {
       range.startContainer.parentElement

@@ -130,7 +130,7 @@ function useHits(query: string, messages: readonly Message[]): readonly FindHit[
   const finder = useMemo(() => new ThreadFinder(query), [query]);
   const newest = useRef(messages);
   const [searched, setSearched] = useState(messages);
-  const [found, setFound] = useState<{ query: string; hits: readonly FindHit[] } | null>(null);
+  const [result, setResult] = useState<{ query: string; hits: readonly FindHit[] } | null>(null);
   useEffect(() => {
     newest.current = messages;
   }, [messages]);
@@ -139,19 +139,19 @@ function useHits(query: string, messages: readonly Message[]): readonly FindHit[
     return () => clearInterval(timer);
   }, []);
   useEffect(() => {
-    const work = searching(finder, searched, hits => setFound({ query: finder.query, hits }));
+    const work = searching(finder, searched, hits => setResult({ query: finder.query, hits }));
     void frames.run(work);
     return () => void work.return();
   }, [finder, searched, frames]);
-  return found?.query === query ? found.hits : null;
+  return result?.query === query ? result.hits : null;
 }
 
 function* searching(
   finder: ThreadFinder,
   messages: readonly Message[],
-  done: (hits: readonly FindHit[]) => void
+  onHits: (hits: readonly FindHit[]) => void
 ): Work {
-  done(yield* finder.search(messages));
+  onHits(yield* finder.search(messages));
 }
 
 /** Goes to the next or the previous place; the first step goes to the place nearest to the end. */

@@ -29,7 +29,7 @@ export interface PlaceState {
 interface LogPlaceOptions {
   readonly outer: HTMLElement;
   readonly inner: HTMLElement;
-  readonly drawn: DrawnWindow;
+  readonly drawnWindow: DrawnWindow;
   readonly store: PlaceStore;
   /** Whether the content is read from its top: its end is not followed. */
   readonly isStill: () => boolean;
@@ -38,9 +38,9 @@ interface LogPlaceOptions {
 
 export class LogPlace {
   constructor(private readonly _options: LogPlaceOptions) {
-    this._stored = _options.store.load();
+    this._savedPlace = _options.store.load();
     const { outer, inner } = _options;
-    const free = (): void => void (this._held = null);
+    const free = (): void => void (this._heldRow = null);
     outer.addEventListener('scroll', this._scrolled, { passive: true });
     INPUTS.forEach(type => outer.addEventListener(type, free, { passive: true }));
     window.addEventListener('pagehide', this._store);
@@ -62,10 +62,10 @@ export class LogPlace {
 
   /** Rows were added or removed: return to the stored place once its message is there. */
   changed(isWhole: boolean): void {
-    if (this._stored !== null && this._rows().length > 0) {
-      const { messageId, offset, lastId } = this._stored;
+    if (this._savedPlace !== null && this._rows().length > 0) {
+      const { messageId, offset, lastId } = this._savedPlace;
       if (!this.open(messageId, offset, lastId) && isWhole) {
-        this._stored = null; // the message is not on this branch any more
+        this._savedPlace = null; // the message is not on this branch any more
       }
     }
     this._resized();
@@ -74,8 +74,8 @@ export class LogPlace {
   /** Go to the end, and follow it from now on. */
   toEnd(): void {
     const { outer } = this._options;
-    this._held = null;
-    this._stored = null;
+    this._heldRow = null;
+    this._savedPlace = null;
     outer.scrollTop = outer.scrollHeight;
     this._note(true);
     this._drawNear();
@@ -87,9 +87,9 @@ export class LogPlace {
     if (row === null) {
       return false;
     }
-    this._options.drawn.draw([messageId]);
-    this._held = { row, offset };
-    this._stored = null;
+    this._options.drawnWindow.draw([messageId]);
+    this._heldRow = { row, offset };
+    this._savedPlace = null;
     this._lastId = lastId ?? this._newestId();
     this._isPinned = false;
     this._keepHeld();
@@ -105,9 +105,9 @@ export class LogPlace {
     if (part.top < top || part.bottom > bottom) {
       outer.scrollTop += part.top - top - height / 3;
     }
-    if (this._held !== null) {
-      const { row } = this._held;
-      this._held = { row, offset: row.getBoundingClientRect().top - top };
+    if (this._heldRow !== null) {
+      const { row } = this._heldRow;
+      this._heldRow = { row, offset: row.getBoundingClientRect().top - top };
     }
     this._note(false);
     this._drawNear();
@@ -126,7 +126,7 @@ export class LogPlace {
     if (this._isPinned && !isStill()) {
       outer.scrollTop = outer.scrollHeight;
       this._note(true);
-    } else if (this._height === 0 && this._held === null) {
+    } else if (this._height === 0 && this._heldRow === null) {
       outer.scrollTop = this._top; // the cell was attached again
     } else {
       this._keepHeld();
@@ -141,13 +141,13 @@ export class LogPlace {
     if (outer.clientHeight === 0 || outer.clientWidth !== this._width) {
       return; // the text wraps anew, so the reader did not scroll: the observer handles this
     }
-    const left = outer.scrollHeight - outer.scrollTop - outer.clientHeight;
+    const toEnd_px = outer.scrollHeight - outer.scrollTop - outer.clientHeight;
     // New text moves the end away, so only scrolling up stops the following. Shrinking text scrolls
     // up too, but to the very end.
     const isUp = outer.scrollTop < this._top - 1;
-    const isAtEnd = isUp ? left <= TOUCHING_PX : this._isPinned || left <= NEAR_PX;
-    this._note(isAtEnd && this._held === null);
-    if (!HAS_ANCHORING && !this._isPinned && this._held === null) {
+    const isAtEnd = isUp ? toEnd_px <= TOUCHING_PX : this._isPinned || toEnd_px <= NEAR_PX;
+    this._note(isAtEnd && this._heldRow === null);
+    if (!HAS_ANCHORING && !this._isPinned && this._heldRow === null) {
       this._holdFirst();
     }
     this._drawNear();
@@ -169,7 +169,7 @@ export class LogPlace {
 
   private readonly _store = (): void => {
     clearTimeout(this._timer);
-    if (this._stored !== null || this._options.outer.clientHeight === 0) {
+    if (this._savedPlace !== null || this._options.outer.clientHeight === 0) {
       return; // the stored place has not been opened yet, or nothing can be measured
     }
     this._options.store.save(this._isPinned ? null : this._place());
@@ -178,7 +178,7 @@ export class LogPlace {
   private _place(): ReadingPlace | null {
     const { outer } = this._options;
     const { top } = outer.getBoundingClientRect();
-    const row = this._held?.row ?? this._rowBelow(top);
+    const row = this._heldRow?.row ?? this._rowBelow(top);
     if (row === null) {
       return null;
     }
@@ -189,17 +189,17 @@ export class LogPlace {
   private _holdFirst(): void {
     const { top } = this._options.outer.getBoundingClientRect();
     const row = this._rowBelow(top);
-    this._held = row && { row, offset: row.getBoundingClientRect().top - top };
+    this._heldRow = row && { row, offset: row.getBoundingClientRect().top - top };
   }
 
-  /** Scroll so that the held message is where it was. */
+  /** Scroll so that the held row is where it was. */
   private _keepHeld(): void {
     const { outer } = this._options;
-    if (this._held?.row.isConnected === true && outer.clientHeight > 0) {
-      const { row, offset } = this._held;
-      const moved = row.getBoundingClientRect().top - outer.getBoundingClientRect().top - offset;
-      if (Math.abs(moved) >= 1) {
-        outer.scrollTop += moved;
+    if (this._heldRow?.row.isConnected === true && outer.clientHeight > 0) {
+      const { row, offset } = this._heldRow;
+      const shift_px = row.getBoundingClientRect().top - outer.getBoundingClientRect().top - offset;
+      if (Math.abs(shift_px) >= 1) {
+        outer.scrollTop += shift_px;
         this._top = outer.scrollTop;
       }
     }
@@ -207,18 +207,18 @@ export class LogPlace {
 
   /** Draw the messages near the screen. */
   private _drawNear(): void {
-    const { outer, drawn } = this._options;
+    const { outer, drawnWindow } = this._options;
     const { top, bottom, height } = outer.getBoundingClientRect();
     if (height === 0) {
       return;
     }
-    const near: string[] = [];
+    const nearIds: string[] = [];
     let row = this._rowBelow(top - MARGIN_PX);
     while (row !== null && row.getBoundingClientRect().top <= bottom + MARGIN_PX) {
-      near.push(row.dataset['row'] ?? '');
+      nearIds.push(row.dataset['row'] ?? '');
       row = rowAfter(row);
     }
-    drawn.show(near, id => usedRow(this.rowOf(id)));
+    drawnWindow.show(nearIds, id => usedRow(this.rowOf(id)));
   }
 
   /** The first row that ends below this line. Rows of far blocks are not measured. */
@@ -242,8 +242,8 @@ export class LogPlace {
 
   private readonly _end: () => void;
   private _isPinned = true;
-  private _held: { readonly row: HTMLElement; readonly offset: number } | null = null;
-  private _stored: ReadingPlace | null;
+  private _heldRow: { readonly row: HTMLElement; readonly offset: number } | null = null;
+  private _savedPlace: ReadingPlace | null;
   private _lastId: string | null = null;
   private _timer: ReturnType<typeof setTimeout> | undefined;
   private _top = 0;

@@ -9,21 +9,23 @@ import { storedPlace } from './places';
 
 /** The state with the preview as its transcript; null if there is no preview, or not what is read. */
 export function usePreview(props: ChatProps, state: ThreadState): ThreadState | null {
-  const { client, runId, place, opened = null } = props;
+  const { client, runId, place, target = null } = props;
   const { preview } = state;
   return useMemo(() => {
     const view = runId ?? place;
-    const stored = storedPlace(() => window.sessionStorage, client.threadId, view).load();
-    const wanted = opened?.messageId ?? stored?.messageId ?? null;
-    return preview !== null && holds(preview, runId, wanted)
+    const savedPlace = storedPlace(() => window.sessionStorage, client.threadId, view).load();
+    const messageId = target?.messageId ?? savedPlace?.messageId ?? null;
+    return preview !== null && isEnough(preview, runId, messageId)
       ? { ...state, transcript: preview }
       : null;
-  }, [client, runId, place, opened, preview, state]);
+  }, [client, runId, place, target, preview, state]);
 }
 
 /** Whether a preview holds the end of the branch that is shown, or the run, and the wanted message. */
-function holds(preview: Transcript, runId: string | null, wanted: string | null): boolean {
+function isEnough(preview: Transcript, runId: string | null, messageId: string | null): boolean {
   const head = preview.thread?.head ?? null;
   const isThere = (id: string | null): boolean => id === null || preview.messages.has(id);
-  return runId === null ? isThere(head) && isThere(wanted) : exchange(preview, runId).length === 2;
+  return runId === null
+    ? isThere(head) && isThere(messageId)
+    : exchange(preview, runId).length === 2;
 }

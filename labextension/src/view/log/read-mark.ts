@@ -79,6 +79,6 @@ function isEndSeen(node: HTMLElement): boolean {
     return false;
   }
   const { left, width, bottom } = log.getBoundingClientRect();
-  const seen = document.elementFromPoint(left + width / 2, bottom - INSIDE_PX);
-  return seen !== null && node.contains(seen);
+  const element = document.elementFromPoint(left + width / 2, bottom - INSIDE_PX);
+  return element !== null && node.contains(element);
 }

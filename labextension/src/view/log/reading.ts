@@ -13,24 +13,24 @@ type ReadingProps = ChatProps & { readonly state: ThreadState; readonly isWaitin
 interface Reading {
   readonly scroller: Pick<
     ScrollerProps,
-    'drawn' | 'store' | 'ids' | 'isWhole' | 'opened' | 'messages' | 'isFinding' | 'setFinding'
+    'drawnWindow' | 'store' | 'ids' | 'isWhole' | 'target' | 'messages' | 'isFinding' | 'setFinding'
   >;
   readonly onKeyDown: (event: KeyboardEvent) => void;
 }
 
 export function useReading(
-  { client, runId, place, opened = null, state, isWaiting }: ReadingProps,
+  { client, runId, place, target = null, state, isWaiting }: ReadingProps,
   messages: readonly Message[]
 ): Reading {
-  const [drawn] = useState(() => new DrawnWindow());
+  const [drawnWindow] = useState(() => new DrawnWindow());
   const store = useMemo(
     () => storedPlace(() => window.sessionStorage, client.threadId, runId ?? place),
     [client, runId, place]
   );
   const ids = useIds(messages);
   useMemo(() => {
-    drawn.admit(ids, opened?.messageId ?? store.load()?.messageId ?? null);
-  }, [drawn, ids, opened, store]);
+    drawnWindow.admit(ids, target?.messageId ?? store.load()?.messageId ?? null);
+  }, [drawnWindow, ids, target, store]);
   const isWhole = !isWaiting && state.link !== 'connecting';
   const [isFinding, setFinding] = useState(false);
   const onKeyDown = (event: KeyboardEvent): void => {
@@ -39,20 +39,20 @@ export function useReading(
       setFinding(true);
     }
   };
-  const scroller = { drawn, store, ids, isWhole, opened, messages, isFinding, setFinding };
+  const scroller = { drawnWindow, store, ids, isWhole, target, messages, isFinding, setFinding };
   return { scroller, onKeyDown };
 }
 
 /** The ids of the messages; the same array as long as they are the same. */
 function useIds(messages: readonly Message[]): readonly string[] {
-  const [kept, setKept] = useState<readonly string[]>([]);
+  const [lastIds, setLastIds] = useState<readonly string[]>([]);
   const isKept =
-    kept.length === messages.length && messages.every(({ id }, index) => id === kept[index]);
+    lastIds.length === messages.length && messages.every(({ id }, index) => id === lastIds[index]);
   if (isKept) {
-    return kept;
+    return lastIds;
   }
   const ids = messages.map(({ id }) => id);
-  setKept(ids);
+  setLastIds(ids);
   return ids;
 }
 

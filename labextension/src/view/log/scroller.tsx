@@ -38,9 +38,9 @@ export interface ScrollerProps {
   readonly ids: readonly string[];
   /** Whether all messages have arrived. */
   readonly isWhole: boolean;
-  readonly drawn: DrawnWindow;
+  readonly drawnWindow: DrawnWindow;
   readonly store: PlaceStore;
-  readonly opened: OpenedMessage | null;
+  readonly target: OpenedMessage | null;
   /** What find in this chat searches. */
   readonly messages: readonly Message[];
   readonly isFinding: boolean;
@@ -56,7 +56,7 @@ export function Scroller(props: ScrollerProps): ReactElement {
   const outer = useRef<HTMLDivElement>(null);
   const inner = useRef<HTMLDivElement>(null);
   const { place, state } = useLogPlace(outer, inner, props);
-  useOpened(place, props);
+  useTarget(place, props);
   return (
     <div className="jp-ChatStream-scrollerFrame">
       {props.isFinding ? (
@@ -119,7 +119,7 @@ const AT_END: PlaceState = { isAway: false, lastId: null };
 function useLogPlace(
   outer: RefObject<HTMLDivElement>,
   inner: RefObject<HTMLDivElement>,
-  { jump, isStill, ids, isWhole, drawn, store }: ScrollerProps
+  { jump, isStill, ids, isWhole, drawnWindow, store }: ScrollerProps
 ) {
   const place = useRef<LogPlace | null>(null);
   const still = useRef(isStill);
@@ -131,17 +131,17 @@ function useLogPlace(
     if (outer.current === null || inner.current === null) {
       return undefined;
     }
-    const made = new LogPlace({
+    const logPlace = new LogPlace({
       outer: outer.current,
       inner: inner.current,
-      drawn,
+      drawnWindow,
       store,
       isStill: () => still.current,
       onChange: next => setState(before => (isSame(before, next) ? before : next))
     });
-    place.current = made;
-    return () => made.dispose();
-  }, [outer, inner, drawn, store]);
+    place.current = logPlace;
+    return () => logPlace.dispose();
+  }, [outer, inner, drawnWindow, store]);
   const first = ids[0];
   const last = ids.at(-1);
   useLayoutEffect(() => place.current?.changed(isWhole), [place, first, last, ids.length, isWhole]);
@@ -153,27 +153,27 @@ function useLogPlace(
   return { place, state };
 }
 
-function isSame(one: PlaceState, other: PlaceState): boolean {
-  return one.isAway === other.isAway && one.lastId === other.lastId;
+function isSame(first: PlaceState, second: PlaceState): boolean {
+  return first.isAway === second.isAway && first.lastId === second.lastId;
 }
 
 /** Go to the message that is to be opened, once it is in the log, and mark it for a while. */
-function useOpened(
+function useTarget(
   place: RefObject<LogPlace | null>,
-  { opened, ids }: Pick<ScrollerProps, 'opened' | 'ids'>
+  { target, ids }: Pick<ScrollerProps, 'target' | 'ids'>
 ): void {
-  const done = useRef<OpenedMessage | null>(null);
+  const lastTarget = useRef<OpenedMessage | null>(null);
   useLayoutEffect(() => {
     if (
-      opened === null ||
-      done.current === opened ||
-      place.current?.open(opened.messageId) !== true
+      target === null ||
+      lastTarget.current === target ||
+      place.current?.open(target.messageId) !== true
     ) {
       return;
     }
-    done.current = opened;
-    const row = place.current.rowOf(opened.messageId);
+    lastTarget.current = target;
+    const row = place.current.rowOf(target.messageId);
     row?.classList.add('jp-mod-marked');
     setTimeout(() => row?.classList.remove('jp-mod-marked'), MARKED_MS);
-  }, [place, opened, ids]);
+  }, [place, target, ids]);
 }

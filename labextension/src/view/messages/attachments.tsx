@@ -147,7 +147,7 @@ function FileChip({ part }: { readonly part: StoredPart }): ReactElement {
 function Picture({ part }: { readonly part: StoredPart }): ReactElement {
   const trans = useTrans();
   const [isOpen, setOpen] = useState(false);
-  const { ref, image, again, onBroken } = useImage<HTMLDivElement>(
+  const { ref, image, retry, onBroken } = useImage<HTMLDivElement>(
     part.attachment_id,
     part.type ?? '',
     isOpen
@@ -159,7 +159,7 @@ function Picture({ part }: { readonly part: StoredPart }): ReactElement {
         {image.state === 'missing' ? (
           <span className="jp-ChatStream-pictureNote">{missingText(trans)}</span>
         ) : image.state === 'failed' ? (
-          <Button testid="load-again" onClick={again}>
+          <Button testid="load-again" onClick={retry}>
             {trans.__('Load again')}
           </Button>
         ) : (
@@ -206,10 +206,10 @@ function Thumbnail(props: {
 
 /** A file's name in one line; a narrow place cuts its middle. */
 export function FileName({ name }: { readonly name: string }): ReactElement {
-  const shown = shownName(name);
-  const { start, end } = nameEnds(shown);
+  const label = shownName(name);
+  const { start, end } = nameEnds(label);
   return (
-    <bdi className="jp-ChatStream-fileName" title={shown}>
+    <bdi className="jp-ChatStream-fileName" title={label}>
       <span>{start}</span>
       <span>{end}</span>
     </bdi>

@@ -26,7 +26,7 @@ export function useImage<T extends HTMLElement>(
 ): {
   readonly ref: RefObject<T>;
   readonly image: ShownImage;
-  readonly again: () => void;
+  readonly retry: () => void;
   /** To call where the browser cannot draw the bytes. */
   readonly onBroken: () => void;
 } {
@@ -46,12 +46,12 @@ export function useImage<T extends HTMLElement>(
       setLoaded(LOADING);
     };
   }, [files, id, type, isWanted, tries]);
-  const again = useCallback(() => setTries(count => count + 1), []);
+  const retry = useCallback(() => setTries(count => count + 1), []);
   const onBroken = useCallback(() => {
     files.forget(id);
     setLoaded({ state: 'failed' });
   }, [files, id]);
-  return { ref, image: loaded, again, onBroken };
+  return { ref, image: loaded, retry, onBroken };
 }
 
 /** Load an image and tell what became of it, until the returned function is called. */

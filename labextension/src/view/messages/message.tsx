@@ -38,7 +38,7 @@ export interface MessageProps {
   /** Whether a command of this page for its run is under way. */
   readonly isActing: boolean;
   /** By `request_id`: this page's replies that came too late. */
-  readonly beaten: ReadonlyMap<string, LostAnswer>;
+  readonly lateAnswers: ReadonlyMap<string, LostAnswer>;
   /** Whether it is the newest message: only that can be retried or continued. */
   readonly isLast: boolean;
   /** Its place among the messages that stand beside it, from 0, and their number. */
@@ -129,7 +129,7 @@ function Reply(props: MessageProps): ReactElement {
     <>
       <div data-testid="content">
         {flow.map(item => (
-          <Drawn key={item.index} {...props} item={item} isLastItem={item === flow.at(-1)} />
+          <FlowItemView key={item.index} {...props} item={item} isLastItem={item === flow.at(-1)} />
         ))}
       </div>
       {hasEnded ? <Outcome {...props} /> : isSilent ? null : <Progress {...props} />}
@@ -145,14 +145,14 @@ function Reply(props: MessageProps): ReactElement {
 }
 
 /** One part of a reply, or the tool calls between two others. */
-function Drawn(
+function FlowItemView(
   props: MessageProps & { readonly item: FlowItem; readonly isLastItem: boolean }
 ): ReactElement | null {
   const { message, run, times, item, isLastItem } = props;
   const hasEnded = isEnd(message.status);
   if (item.kind === 'tools') {
-    const { client, isActing, isDisabled, beaten } = props;
-    const scope = { client, runId: message.run_id ?? '', isActing, isDisabled, beaten };
+    const { client, isActing, isDisabled, lateAnswers } = props;
+    const scope = { client, runId: message.run_id ?? '', isActing, isDisabled, lateAnswers };
     return <Tools uses={item.uses} hasEnded={hasEnded} times={times?.parts} scope={scope} />;
   }
   const { part } = item;
@@ -160,12 +160,12 @@ function Drawn(
     return (
       <QuestionView
         part={part}
-        asked={questionState(part, message, run)}
+        state={questionState(part, message, run)}
         client={props.client}
         runId={message.run_id ?? ''}
         isActing={props.isActing}
         isDisabled={props.isDisabled}
-        beaten={props.beaten.get(part.request_id)}
+        lateAnswer={props.lateAnswers.get(part.request_id)}
       />
     );
   }
@@ -205,8 +205,8 @@ function Progress(props: MessageProps): ReactElement {
 
 /** When the run's present phase began; null if this page does not know. */
 function phaseBegin({ run, times }: MessageProps): string | null {
-  const begun = run?.phase === 'thinking' ? run.started_at : null;
-  return times?.phaseAt ?? begun;
+  const startedAt = run?.phase === 'thinking' ? run.started_at : null;
+  return times?.phaseAt ?? startedAt;
 }
 
 /** The time since a phase has begun, by the page's clock. Screen readers would read every second. */

@@ -27,7 +27,7 @@ const BLOCK = 24;
 
 interface MessagesProps extends ThreadControlProps {
   readonly messages: readonly Message[];
-  readonly drawn: DrawnWindow;
+  readonly drawnWindow: DrawnWindow;
   /** The run that is shown alone; null shows the whole thread. */
   readonly runId: string | null;
 }
@@ -44,7 +44,7 @@ export function Messages(props: MessagesProps): ReactElement {
   return (
     <>
       {blocks.map((block, index) => (
-        <Block key={index} rows={block} drawn={props.drawn} />
+        <Block key={index} rows={block} drawnWindow={props.drawnWindow} />
       ))}
     </>
   );
@@ -59,7 +59,7 @@ function rowOf(
   index: number
 ): RowProps {
   const run = runOf(state.transcript, message);
-  const beside = siblings(state.transcript, message);
+  const group = siblings(state.transcript, message);
   return {
     message,
     position: index + 1,
@@ -70,10 +70,10 @@ function rowOf(
     times: state.transcript.times.get(message.id),
     ahead: runsAhead(state.transcript, run),
     isActing: run !== undefined && state.acting.has(run.id),
-    beaten: state.lateAnswers,
+    lateAnswers: state.lateAnswers,
     isLast: index === messages.length - 1,
-    branchAt: beside.indexOf(message),
-    branchOf: beside.length,
+    branchAt: group.indexOf(message),
+    branchOf: group.length,
     mayBranch: runId === null && !isDisabled,
     modelLabel: runId === null ? facts.of(run?.model ?? message.model).label : '',
     isPriced: facts.of(message.model).isPriced,
@@ -88,9 +88,9 @@ class ModelFacts {
   constructor(private readonly _list: ModelsState['list']) {}
 
   of(model: string | null): { readonly label: string; readonly isPriced: boolean | null } {
-    const known = this._facts.get(model);
-    if (known !== undefined) {
-      return known;
+    const cachedFacts = this._facts.get(model);
+    if (cachedFacts !== undefined) {
+      return cachedFacts;
     }
     const facts = { label: modelName(model, this._list), isPriced: hasPrice(model, this._list) };
     this._facts.set(model, facts);
@@ -105,25 +105,27 @@ class ModelFacts {
 
 interface BlockProps {
   readonly rows: readonly RowProps[];
-  readonly drawn: DrawnWindow;
+  readonly drawnWindow: DrawnWindow;
 }
 
 const Block = memo(
-  function Block({ rows, drawn }: BlockProps): ReactElement {
+  function Block({ rows, drawnWindow }: BlockProps): ReactElement {
     const ids = useMemo(() => rows.map(({ message }) => message.id), [rows]);
-    const isNear = useAreDrawn(drawn, ids);
+    const isNear = useAreDrawn(drawnWindow, ids);
     // The browser skips all of a block that is far, which costs less than to skip its rows.
-    const style = isNear ? {} : { containIntrinsicBlockSize: `auto ${heightOf(rows, drawn)}px` };
+    const style = isNear
+      ? {}
+      : { containIntrinsicBlockSize: `auto ${heightOf(rows, drawnWindow)}px` };
     return (
       <div className={`${ROWS}${isNear ? '' : ' jp-mod-far'}`} style={style}>
         {rows.map(row => (
-          <Row key={row.message.id} {...row} drawn={drawn} />
+          <Row key={row.message.id} {...row} drawnWindow={drawnWindow} />
         ))}
       </div>
     );
   },
   (before, after) =>
-    before.drawn === after.drawn &&
+    before.drawnWindow === after.drawnWindow &&
     before.rows.length === after.rows.length &&
     after.rows.every((row, index) => isSame(row, before.rows[index]))
 );
@@ -133,10 +135,14 @@ function isSame(row: RowProps, other: RowProps | undefined): boolean {
   return names.every(name => row[name] === other?.[name]);
 }
 
-const Row = memo(function Row({ drawn, state, ...props }: RowProps & { drawn: DrawnWindow }) {
+const Row = memo(function Row({
+  drawnWindow,
+  state,
+  ...props
+}: RowProps & { drawnWindow: DrawnWindow }) {
   const { message, client, isDisabled } = props;
   const ids = useMemo(() => [message.id], [message.id]);
-  const isDrawn = useAreDrawn(drawn, ids);
+  const isDrawn = useAreDrawn(drawnWindow, ids);
   return (
     <div className={ROW} data-row={message.id}>
       {state !== null ? (
@@ -144,28 +150,28 @@ const Row = memo(function Row({ drawn, state, ...props }: RowProps & { drawn: Dr
       ) : isDrawn ? (
         <MessageView {...props} />
       ) : (
-        <Undrawn {...props} height={rowHeight(message, drawn)} />
+        <Undrawn {...props} height={rowHeight(message, drawnWindow)} />
       )}
     </div>
   );
 });
 
 /** Whether one of these messages is drawn. */
-function useAreDrawn(drawn: DrawnWindow, ids: readonly string[]): boolean {
+function useAreDrawn(drawnWindow: DrawnWindow, ids: readonly string[]): boolean {
   const subscribe = useCallback(
-    (listener: () => void) => drawn.subscribe(ids, listener),
-    [drawn, ids]
+    (listener: () => void) => drawnWindow.subscribe(ids, listener),
+    [drawnWindow, ids]
   );
-  return useSyncExternalStore(subscribe, () => ids.some(id => drawn.isDrawn(id)));
+  return useSyncExternalStore(subscribe, () => ids.some(id => drawnWindow.isDrawn(id)));
 }
 
 /** About how high a block of rows is that the browser has not laid out. */
-function heightOf(rows: readonly RowProps[], drawn: DrawnWindow): number {
-  return rows.reduce((sum, { message }) => sum + GAP_PX + rowHeight(message, drawn), -GAP_PX);
+function heightOf(rows: readonly RowProps[], drawnWindow: DrawnWindow): number {
+  return rows.reduce((sum, { message }) => sum + GAP_PX + rowHeight(message, drawnWindow), -GAP_PX);
 }
 
-function rowHeight(message: Message, drawn: DrawnWindow): number {
-  return drawn.heightOf(message.id) ?? estimatedHeight(message, contentOf(message));
+function rowHeight(message: Message, drawnWindow: DrawnWindow): number {
+  return drawnWindow.heightOf(message.id) ?? estimatedHeight(message, contentOf(message));
 }
 
 /** The box of a message that is not drawn, with its source text. */

@@ -16,24 +16,24 @@ export const Markdown = memo(function Markdown(props: {
   readonly isStreaming?: boolean;
 }): ReactElement {
   const host = useRef<HTMLDivElement>(null);
-  const shown = useRef<{ markdown: IncrementalMarkdown; text: string } | null>(null);
+  const drawing = useRef<{ markdown: IncrementalMarkdown; text: string } | null>(null);
   const services = useMarkdownServices();
   useLayoutEffect(() => {
     if (host.current === null) {
       return;
     }
-    if (shown.current !== null && !props.text.startsWith(shown.current.text)) {
-      shown.current.markdown.dispose();
-      shown.current = null;
+    if (drawing.current !== null && !props.text.startsWith(drawing.current.text)) {
+      drawing.current.markdown.dispose();
+      drawing.current = null;
     }
-    const markdown = shown.current?.markdown ?? new IncrementalMarkdown(host.current, services);
+    const markdown = drawing.current?.markdown ?? new IncrementalMarkdown(host.current, services);
     markdown.update(props.text, props.isEnded);
-    shown.current = { markdown, text: props.text };
+    drawing.current = { markdown, text: props.text };
   }, [props.text, props.isEnded, services]);
   useLayoutEffect(
     () => () => {
-      shown.current?.markdown.dispose();
-      shown.current = null;
+      drawing.current?.markdown.dispose();
+      drawing.current = null;
     },
     []
   );

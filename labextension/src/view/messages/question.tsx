@@ -3,7 +3,7 @@ import { type FormEvent, type ReactElement, memo, useState } from 'react';
 
 import { type LostAnswer, type QuestionState } from '../../fold/questions';
 import { type InputRequestPart } from '../../protocol/records';
-import { beatenText } from '../../text/texts';
+import { lateAnswerText } from '../../text/texts';
 import { type ThreadClient } from '../../thread/model';
 import { Button, useKeptFocus } from '../controls/button';
 import { OWN_KEYS } from '../controls/keys';
@@ -19,37 +19,37 @@ export function isLocal(name: string): boolean {
 
 interface QuestionProps {
   readonly part: InputRequestPart;
-  readonly asked: QuestionState;
+  readonly state: QuestionState;
   readonly client: ThreadClient;
   readonly runId: string;
   /** Whether this page's reply is on its way. */
   readonly isActing: boolean;
   readonly isDisabled: boolean;
   /** Set if someone else answered before this page's reply arrived. */
-  readonly beaten: LostAnswer | undefined;
+  readonly lateAnswer: LostAnswer | undefined;
 }
 
 export const QuestionView = memo(function QuestionView(props: QuestionProps): ReactElement {
   const trans = useTrans();
-  const { part, asked, beaten } = props;
+  const { part, state, lateAnswer } = props;
   // The response to a late reply may arrive before the event in the log.
-  const isAnswered = asked === 'answered' || beaten !== undefined;
+  const isAnswered = state === 'answered' || lateAnswer !== undefined;
   return (
     <div
-      className={`jp-ChatStream-question jp-mod-${isAnswered ? 'answered' : asked}`}
+      className={`jp-ChatStream-question jp-mod-${isAnswered ? 'answered' : state}`}
       data-testid="input-request"
-      data-state={isAnswered ? 'answered' : asked}
+      data-state={isAnswered ? 'answered' : state}
       role="group"
       aria-label={trans.__('Question')}
     >
       <Markdown text={part.prompt} isEnded />
       {isAnswered ? (
         <Answered
-          value={beaten?.value ?? part.value}
-          by={beaten?.by ?? part.by ?? ''}
-          mine={beaten?.mine}
+          value={lateAnswer?.value ?? part.value}
+          by={lateAnswer?.by ?? part.by ?? ''}
+          mine={lateAnswer?.mine}
         />
-      ) : asked === 'open' && !props.isDisabled ? (
+      ) : state === 'open' && !props.isDisabled ? (
         <AnswerForm {...props} />
       ) : (
         <Unanswered {...props} />
@@ -71,21 +71,21 @@ function Answered(props: {
       <span className="jp-mod-muted">{by}</span>
       {props.mine === undefined ? null : (
         <div className="jp-mod-muted" data-testid="beaten">
-          {beatenText(pretty(props.mine), trans)}
+          {lateAnswerText(pretty(props.mine), trans)}
         </div>
       )}
     </div>
   );
 }
 
-function Unanswered({ part, asked }: QuestionProps): ReactElement {
+function Unanswered({ part, state }: QuestionProps): ReactElement {
   const language = useLanguage();
   const { trans } = language;
   const now_ms = useNow(null);
-  const isExpired = asked === 'expired' && part.expires_at !== null;
+  const isExpired = state === 'expired' && part.expires_at !== null;
   const text = isExpired
     ? trans.__('Nobody answered by %1.', timeText(part.expires_at ?? '', now_ms, language))
-    : asked === 'open'
+    : state === 'open'
       ? trans.__('This question is waiting for an answer.')
       : trans.__('This question was not answered.');
   return <p className="jp-ChatStream-answer jp-mod-muted">{text}</p>;
@@ -153,14 +153,14 @@ export function Expiry({ at }: { readonly at: string }): ReactElement {
   const language = useLanguage();
   const { trans } = language;
   const now_ms = useNow(at);
-  const left = leftText(at, now_ms, trans);
+  const remaining = leftText(at, now_ms, trans);
   const isOver = Date.parse(at) <= now_ms;
   return (
     <span className="jp-ChatStream-expiry" data-testid="expiry">
       {isOver
         ? trans.__('the time is up')
-        : left !== ''
-          ? trans.__('%1 left', left)
+        : remaining !== ''
+          ? trans.__('%1 left', remaining)
           : trans.__('until %1', timeText(at, now_ms, language))}
     </span>
   );

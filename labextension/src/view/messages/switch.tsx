@@ -73,13 +73,13 @@ function useHandedFocus(messageId: string) {
   const node = useRef<HTMLSpanElement>(null);
   useLayoutEffect(() => {
     const chat = node.current?.closest('.jp-ChatStream') ?? null;
-    const handed = chat === null ? undefined : HANDED.get(chat);
-    if (chat === null || handed?.id !== messageId) {
+    const handover = chat === null ? undefined : HANDED.get(chat);
+    if (chat === null || handover?.id !== messageId) {
       return undefined;
     }
     const buttons = [...(node.current?.querySelectorAll('button') ?? [])];
-    const wanted = handed.step < 0 ? buttons : buttons.reverse();
-    wanted.find(button => !button.disabled)?.focus({ preventScroll: true });
+    const ordered = handover.step < 0 ? buttons : buttons.reverse();
+    ordered.find(button => !button.disabled)?.focus({ preventScroll: true });
     // The log goes to its end when its content has changed; then the switch comes back.
     let frame = requestAnimationFrame(() => {
       HANDED.delete(chat);

@@ -35,11 +35,11 @@ export function FirstRun(props: {
   }
   const takeFirst = (endpoint: string | null): boolean => {
     const now = client.models.getState().list;
-    const found = now === null ? undefined : firstReal(now, endpoint);
-    if (found !== undefined) {
-      void client.change({ model: found.id });
+    const model = now === null ? undefined : firstReal(now, endpoint);
+    if (model !== undefined) {
+      void client.change({ model: model.id });
     }
-    return found !== undefined;
+    return model !== undefined;
   };
   return (
     <section className="jp-ChatStream-firstRun" data-testid="first-run">
@@ -106,15 +106,17 @@ function KeyPart(props: {
   readonly onKept: (endpoint: string) => boolean;
 }): ReactElement | null {
   const trans = useTrans();
-  const wanting = props.list.endpoints.filter(wantsKey);
-  const open = wanting.filter(mayEnterKey);
+  const keyEndpoints = props.list.endpoints.filter(wantsKey);
+  const open = keyEndpoints.filter(mayEnterKey);
   const [name, setName] = useState<string | null>(null);
-  const chosen =
-    open.find(endpoint => endpoint.name === name) ?? open.find(it => it.has_key) ?? open[0];
-  if (wanting.length === 0) {
+  const current =
+    open.find(endpoint => endpoint.name === name) ??
+    open.find(endpoint => endpoint.has_key) ??
+    open[0];
+  if (keyEndpoints.length === 0) {
     return null;
   }
-  if (chosen === undefined) {
+  if (current === undefined) {
     return (
       <div className="jp-ChatStream-way">
         <h4>{pasteText(trans)}</h4>
@@ -122,7 +124,7 @@ function KeyPart(props: {
           {trans.__('Keys cannot be entered here.')}{' '}
           {trans.__('Ask the administrator of this server.')}
         </p>
-        {wanting
+        {keyEndpoints
           .filter(endpoint => endpoint.has_key)
           .map(endpoint => (
             <EndpointError key={endpoint.name} endpoint={endpoint} />
@@ -132,15 +134,15 @@ function KeyPart(props: {
   }
   return (
     <div className="jp-ChatStream-way">
-      <h4>{chosen.has_key ? replaceText(trans) : pasteText(trans)}</h4>
-      <EndpointTabs endpoints={open} chosen={chosen} onChoose={setName} />
-      <EndpointError endpoint={chosen} />
+      <h4>{current.has_key ? replaceText(trans) : pasteText(trans)}</h4>
+      <EndpointTabs endpoints={open} current={current} onChoose={setName} />
+      <EndpointError endpoint={current} />
       <KeyField
-        key={chosen.name}
+        key={current.name}
         choices={props.client.models}
-        endpoint={chosen}
+        endpoint={current}
         next="field"
-        onKept={() => props.onKept(chosen.name)}
+        onKept={() => props.onKept(current.name)}
       />
     </div>
   );
@@ -158,7 +160,7 @@ function EndpointError({ endpoint }: { readonly endpoint: Endpoint }): ReactElem
 /** One of the endpoints that a key can be entered for. */
 function EndpointTabs(props: {
   readonly endpoints: readonly Endpoint[];
-  readonly chosen: Endpoint;
+  readonly current: Endpoint;
   readonly onChoose: (name: string) => void;
 }): ReactElement {
   const trans = useTrans();
@@ -172,7 +174,7 @@ function EndpointTabs(props: {
           className="jp-ChatStream-button"
           data-testid="endpoint"
           data-value={endpoint.name}
-          aria-pressed={endpoint.name === props.chosen.name}
+          aria-pressed={endpoint.name === props.current.name}
           onClick={() => props.onChoose(endpoint.name)}
         >
           {endpoint.title}

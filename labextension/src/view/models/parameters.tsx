@@ -24,20 +24,20 @@ export function ParametersButton(props: ParametersProps): ReactElement | null {
   if (model === undefined || model.parameters.length === 0) {
     return null;
   }
-  const { params: kept } = keptParams(props.params, model);
-  const set = Object.entries(kept);
-  const told = set.map(([name, value]) => `${parameterText(name, trans)}: ${String(value)}`);
+  const { params } = keptParams(props.params, model);
+  const set = Object.entries(params);
+  const texts = set.map(([name, value]) => `${parameterText(name, trans)}: ${String(value)}`);
   const title = trans.__('Parameters');
   return (
     <Dial
       testid="parameters"
       title={title}
-      label={[title, ...told].join(', ')}
+      label={[title, ...texts].join(', ')}
       isSet={set.length > 0}
       isDisabled={isDisabled}
       icon={<SlidersIcon />}
     >
-      <Panel client={client} model={model} kept={kept} />
+      <Panel client={client} model={model} params={params} />
     </Dial>
   );
 }
@@ -46,9 +46,9 @@ export function ParametersButton(props: ParametersProps): ReactElement | null {
 function Panel(props: {
   readonly client: ThreadClient;
   readonly model: Model;
-  readonly kept: Params;
+  readonly params: Params;
 }): ReactElement {
-  const { client, model, kept } = props;
+  const { client, model, params } = props;
   const trans = useTrans();
   return (
     <div className="jp-ChatStream-parameters">
@@ -57,7 +57,7 @@ function Panel(props: {
         <ParameterField
           key={parameter.name}
           parameter={parameter}
-          value={kept[parameter.name]}
+          value={params[parameter.name]}
           isFirst={index === 0}
           onChange={value => void client.settings.set({ [parameter.name]: value }, model)}
         />
@@ -65,10 +65,10 @@ function Panel(props: {
       <Button
         testid="parameters-reset"
         className="jp-mod-quiet"
-        isDisabled={Object.keys(kept).length === 0}
+        isDisabled={Object.keys(params).length === 0}
         onClick={() =>
           void client.settings.set(
-            Object.fromEntries(Object.keys(kept).map(name => [name, null])),
+            Object.fromEntries(Object.keys(params).map(name => [name, null])),
             model
           )
         }
@@ -126,12 +126,12 @@ function NumberField(props: FieldProps & { readonly id: string }): ReactElement 
   const trans = useTrans();
   const range = rangeText(parameter, trans);
   // What somebody has typed and not left yet; null while the field shows the thread's value.
-  const [typed, setTyped] = useState<string | typeof UNREADABLE | null>(null);
-  const text = typed ?? (typeof value === 'number' ? String(value) : '');
+  const [draft, setDraft] = useState<string | typeof UNREADABLE | null>(null);
+  const text = draft ?? (typeof value === 'number' ? String(value) : '');
   const number = text === UNREADABLE ? NaN : text.trim() === '' ? null : Number(text);
   const isFitting = number === null || fits(parameter, number);
   const send = (): void => {
-    if (isFitting && typed !== null && number !== (value ?? null)) {
+    if (isFitting && draft !== null && number !== (value ?? null)) {
       props.onChange(number);
     }
   };
@@ -150,11 +150,11 @@ function NumberField(props: FieldProps & { readonly id: string }): ReactElement 
         aria-invalid={!isFitting}
         aria-describedby={range === '' ? undefined : `${props.id}-range`}
         value={text === UNREADABLE ? '' : text}
-        onChange={({ target }) => setTyped(target.validity.badInput ? UNREADABLE : target.value)}
+        onChange={({ target }) => setDraft(target.validity.badInput ? UNREADABLE : target.value)}
         onBlur={() => {
           send();
           if (isFitting) {
-            setTyped(null);
+            setDraft(null);
           }
         }}
         onKeyDown={event => {

@@ -53,7 +53,7 @@ export function PickerList(props: PickerListProps): ReactElement {
     <>
       <div className="jp-ChatStream-search">
         <SearchField
-          lists={groups.filter(it => it.models.length > 0).map(it => listId(id, it))}
+          lists={groups.filter(group => group.models.length > 0).map(it => listId(id, it))}
           active={places.length > 0 ? `${id}-${active}` : undefined}
           query={query}
           onKeyDown={onKeyDown}
@@ -69,7 +69,7 @@ export function PickerList(props: PickerListProps): ReactElement {
             group={group}
             first={places.findIndex(place => place.group === group)}
             active={active}
-            chosen={places.findIndex(({ model }) => model.id === props.current)}
+            currentIndex={places.findIndex(({ model }) => model.id === props.current)}
             choices={choices}
             isAsking={keyFor === group.key}
             onAsk={isAsked => setKeyFor(isAsked ? group.key : null)}
@@ -103,25 +103,25 @@ function useOptions(
   }
 ) {
   const { query, current } = options;
-  const [reached, setReached] = useState<string | null>(null);
+  const [reachedKey, setReachedKey] = useState<string | null>(null);
   // Another search begins at the first option again.
   const keyOf = ({ group, model }: ListedModel): string => [query, group.key, model.id].join('\n');
   const places = groups.flatMap(group => group.models.map(model => ({ group, model })));
-  const found = places.findIndex(place => keyOf(place) === reached);
+  const reachedIndex = places.findIndex(place => keyOf(place) === reachedKey);
   const first = Math.max(
     0,
     query === '' ? places.findIndex(({ model }) => model.id === current) : 0
   );
-  const active = found >= 0 ? found : first;
+  const active = reachedIndex >= 0 ? reachedIndex : first;
   const onKeyDown = (event: KeyboardEvent): void => {
     const step = STEPS[event.key];
-    const place = places[step === undefined ? active : moved(active, step, places.length)];
+    const place = places[step === undefined ? active : stepFrom(active, step, places.length)];
     if (place === undefined || event.nativeEvent.isComposing) {
       return;
     }
     if (step !== undefined) {
       event.preventDefault();
-      setReached(keyOf(place));
+      setReachedKey(keyOf(place));
     } else if (event.key === 'Enter') {
       event.preventDefault();
       options.onTake(place);
@@ -169,7 +169,7 @@ const STEPS: Readonly<Record<string, number>> = {
 };
 
 /** A step of one goes round at the ends, a longer one stops there. */
-function moved(from: number, step: number, count: number): number {
+function stepFrom(from: number, step: number, count: number): number {
   if (Math.abs(step) === 1) {
     return (from + step + count) % count;
   }
@@ -209,7 +209,7 @@ interface GroupProps {
   readonly first: number;
   readonly active: number;
   /** The index of the thread's model among all; another place of the same model is not chosen. */
-  readonly chosen: number;
+  readonly currentIndex: number;
   readonly choices: ModelChoices;
   readonly isAsking: boolean;
   readonly onAsk: (isAsked: boolean) => void;
@@ -235,7 +235,7 @@ function Group(props: GroupProps): ReactElement {
               id={`${id}-${first + index}`}
               model={model}
               isActive={first + index === props.active}
-              isChosen={first + index === props.chosen}
+              isChosen={first + index === props.currentIndex}
               onTake={props.onTake}
             />
           ))}

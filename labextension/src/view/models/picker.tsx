@@ -19,17 +19,17 @@ import { PickerList, modelsText } from './picker-list';
 /** The buttons of the model, its parameters and the tools, and what a change of the model has removed. */
 export function ModelPicker({ client, state, isDisabled }: ThreadControlProps): ReactElement {
   const models = useModels(client);
-  const [dropped, setDropped] = useState<readonly string[]>([]);
+  const [removedNames, setRemovedNames] = useState<readonly string[]>([]);
   const thread = state.transcript.thread;
   // Parameters and tools are replaced as a whole: before the thread is here, a change would lose some.
   const isHere = thread !== null && state.link !== 'connecting';
   const current = thread?.model ?? models.list?.default ?? '';
-  const model = models.list?.models.find(it => it.id === current);
-  const choose = async (chosen: Model): Promise<void> => {
-    const left = await client.settings.choose(chosen);
-    if (left !== null) {
-      client.models.noteUse(chosen.id);
-      setDropped(left);
+  const model = models.list?.models.find(other => other.id === current);
+  const choose = async (choice: Model): Promise<void> => {
+    const otherNames = await client.settings.choose(choice);
+    if (otherNames !== null) {
+      client.models.noteUse(choice.id);
+      setRemovedNames(otherNames);
     }
   };
   return (
@@ -40,7 +40,7 @@ export function ModelPicker({ client, state, isDisabled }: ThreadControlProps): 
         current={current}
         model={model}
         isDisabled={isDisabled}
-        onChoose={chosen => void choose(chosen)}
+        onChoose={choice => void choose(choice)}
       />
       <ParametersButton
         key={current}
@@ -50,8 +50,12 @@ export function ModelPicker({ client, state, isDisabled }: ThreadControlProps): 
         isDisabled={isDisabled || !isHere}
       />
       <ToolMenuButton client={client} isDisabled={isDisabled || !isHere} />
-      {dropped.length === 0 ? null : (
-        <Dropped names={dropped} model={model?.label ?? current} onClose={() => setDropped([])} />
+      {removedNames.length === 0 ? null : (
+        <Dropped
+          names={removedNames}
+          model={model?.label ?? current}
+          onClose={() => setRemovedNames([])}
+        />
       )}
     </>
   );
@@ -98,10 +102,10 @@ function PickerButton(props: {
     void client.models.load();
     setOpen(!isOpen);
   };
-  const choose = (chosen: Model): void => {
+  const choose = (choice: Model): void => {
     close();
     button.current?.focus({ preventScroll: true });
-    props.onChoose(chosen);
+    props.onChoose(choice);
   };
   return (
     <>

@@ -107,10 +107,10 @@ export function ThreadUsageLine({ client, state }: ThreadProps): ReactElement {
 
 /** A text that changes when the sums do: with an ended answer, the head and the model. */
 function endsOf({ messages, thread }: Transcript): string | null {
-  const counted = [...messages.values()].filter(message => usageOf(message) !== null);
-  return counted.length === 0
+  const replies = [...messages.values()].filter(message => usageOf(message) !== null);
+  return replies.length === 0
     ? null
-    : [counted.length, thread?.head ?? '', thread?.model ?? ''].join(' ');
+    : [replies.length, thread?.head ?? '', thread?.model ?? ''].join(' ');
 }
 
 function Sum({ sum }: { readonly sum: UsageSum }): ReactElement {
@@ -154,7 +154,7 @@ function Context({ context }: { readonly context: ContextUse }): ReactElement | 
     return null;
   }
   const share = context.used_tokens / size;
-  const shown = shareText(share, language);
+  const percent = shareText(share, language);
   const title = trans.__(
     '%1 of %2 tokens that %3 reads at once',
     numberText(context.used_tokens, language),
@@ -172,7 +172,7 @@ function Context({ context }: { readonly context: ContextUse }): ReactElement | 
         aria-valuemin={0}
         aria-valuemax={100}
         aria-valuenow={Math.min(100, Math.round(share * 100))}
-        aria-valuetext={shown}
+        aria-valuetext={percent}
       >
         <i style={{ width: `${Math.min(100, share * 100)}%` }} />
       </span>
@@ -184,13 +184,13 @@ function Context({ context }: { readonly context: ContextUse }): ReactElement | 
           : isNear
             ? trans.__(
                 'This chat has used %1 of what the model reads; older messages will be left out.',
-                shown
+                percent
               )
             : null}
       </span>
       {isNear ? null : (
         <span className="jp-ChatStream-share" aria-hidden="true">
-          {shown}
+          {percent}
         </span>
       )}
     </span>

@@ -95,27 +95,27 @@ function stepText({ step, version }: BuildView, trans: TranslationBundle): strin
 interface ProductState {
   readonly code: string | null;
   readonly isOpen: boolean;
-  readonly told: string;
+  readonly notice: string;
   readonly toggle: () => Promise<void>;
   /** Insert the code below the cell of the chat that contains `node`. */
   readonly insert: (node: HTMLElement) => Promise<void>;
 }
 
-function useProduct({ file, code: given }: Product): ProductState {
+function useProduct({ file, code: initialCode }: Product): ProductState {
   const trans = useTrans();
   const workspace = useWorkspace();
   const files = useAttachmentFiles();
-  const [code, setCode] = useState(given);
+  const [code, setCode] = useState(initialCode);
   const [isOpen, setOpen] = useState(false);
-  const [told, setTold] = useState('');
+  const [notice, setNotice] = useState('');
   const read = async (): Promise<string | null> => {
-    setTold('');
+    setNotice('');
     try {
       const text = code ?? (await (await files.load(file.id)).text());
       setCode(text);
       return text;
     } catch (reason) {
-      setTold(reason instanceof ApiError ? reason.message : String(reason));
+      setNotice(reason instanceof ApiError ? reason.message : String(reason));
       return null;
     }
   };
@@ -125,15 +125,15 @@ function useProduct({ file, code: given }: Product): ProductState {
   const insert = async (node: HTMLElement): Promise<void> => {
     const text = await read();
     if (text !== null && workspace !== null) {
-      setTold(insertedText(workspace, node, text, trans));
+      setNotice(insertedText(workspace, node, text, trans));
     }
   };
-  return { code, isOpen, told, toggle, insert };
+  return { code, isOpen, notice, toggle, insert };
 }
 
 /** A component with its buttons, and its code once a person has opened it. */
 function ProductRow({ product }: { readonly product: Product }): ReactElement {
-  const { code, isOpen, told, toggle, insert } = useProduct(product);
+  const { code, isOpen, notice, toggle, insert } = useProduct(product);
   const trans = useTrans();
   const workspace = useWorkspace();
   const { name } = product.file;
@@ -162,9 +162,9 @@ function ProductRow({ product }: { readonly product: Product }): ReactElement {
           </Button>
         )}
       </div>
-      {told === '' ? null : (
+      {notice === '' ? null : (
         <p className="jp-ChatStream-toolNote" data-testid="product-note" role="status" dir="auto">
-          {told}
+          {notice}
         </p>
       )}
       {isOpen && code !== null ? <Markdown text={fenced(code)} isEnded /> : null}

@@ -134,18 +134,18 @@ function Choice(props: CellChangeProps): ReactElement | null {
 function Counts({ lines }: { readonly lines: readonly DiffLine[] }): ReactElement | null {
   const trans = useTrans();
   const count = (kind: DiffLine['kind']): number => lines.filter(line => line.kind === kind).length;
-  const [added, removed] = [count('added'), count('removed')];
-  if (added + removed === 0) {
+  const [addedCount, removedCount] = [count('added'), count('removed')];
+  if (addedCount + removedCount === 0) {
     return null;
   }
   return (
     <span
       className="jp-ChatStream-diffCounts"
       role="img"
-      aria-label={trans.__('%1 lines added, %2 removed', added, removed)}
+      aria-label={trans.__('%1 lines added, %2 removed', addedCount, removedCount)}
     >
-      {added === 0 ? null : <span className="jp-mod-added">{`+${added}`}</span>}
-      {removed === 0 ? null : <span className="jp-mod-removed">{`−${removed}`}</span>}
+      {addedCount === 0 ? null : <span className="jp-mod-added">{`+${addedCount}`}</span>}
+      {removedCount === 0 ? null : <span className="jp-mod-removed">{`−${removedCount}`}</span>}
     </span>
   );
 }
@@ -209,23 +209,23 @@ const never = () => () => undefined;
 /** The title of a change, such as `Change cell 3`. */
 export function changeTitle(change: CellChange, trans: TranslationBundle): string {
   const { kind, number, place } = change;
-  const where = place === null ? '' : placeText(change, trans);
+  const placeLabel = place === null ? '' : placeText(change, trans);
   switch (kind) {
     case 'insert':
       return change.type === 'code'
-        ? trans.__('New code cell, %1', where)
-        : trans.__('New text cell, %1', where);
+        ? trans.__('New code cell, %1', placeLabel)
+        : trans.__('New text cell, %1', placeLabel);
     case 'delete':
       return number === null ? trans.__('Delete a cell') : trans.__('Delete cell %1', number);
     case 'move':
       return number === null
-        ? trans.__('Move a cell: %1', where)
-        : trans.__('Move cell %1: %2', number, where);
+        ? trans.__('Move a cell: %1', placeLabel)
+        : trans.__('Move cell %1: %2', number, placeLabel);
     case 'change':
       break;
   }
-  const what = number === null ? trans.__('Change a cell') : trans.__('Change cell %1', number);
-  return where === '' ? what : trans.__('%1, and move it: %2', what, where);
+  const title = number === null ? trans.__('Change a cell') : trans.__('Change cell %1', number);
+  return placeLabel === '' ? title : trans.__('%1, and move it: %2', title, placeLabel);
 }
 
 function placeText(

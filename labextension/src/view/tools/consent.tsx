@@ -9,7 +9,7 @@ import {
   type ToolAllowance,
   type ToolCallPart
 } from '../../protocol/records';
-import { beatenText } from '../../text/texts';
+import { lateAnswerText } from '../../text/texts';
 import { type ThreadClient } from '../../thread/model';
 import { Button, useKeptFocus } from '../controls/button';
 import { OWN_KEYS } from '../controls/keys';
@@ -31,7 +31,7 @@ export interface ConsentScope {
   readonly isActing: boolean;
   readonly isDisabled: boolean;
   /** By `request_id`: this page's answers that came too late. */
-  readonly beaten: ReadonlyMap<string, LostAnswer>;
+  readonly lateAnswers: ReadonlyMap<string, LostAnswer>;
 }
 
 /** The question above the call's input. */
@@ -60,9 +60,9 @@ interface Words {
 /** The ways to allow a call. No standing consent after a rejected cell: it would accept that cell (L13). */
 function allowingOf(
   { choices }: InputRequestPart,
-  chosen: ReadonlyMap<string, boolean>
+  verdicts: ReadonlyMap<string, boolean>
 ): readonly Allowing[] {
-  const isOnce = [...chosen.values()].includes(false);
+  const isOnce = [...verdicts.values()].includes(false);
   return ALLOWING.filter(
     choice => choices?.includes(choice) !== false && (choice === 'once' || !isOnce)
   );
@@ -208,17 +208,17 @@ function answerText(value: unknown, trans: TranslationBundle): string {
 /** The answer and its author, and an answer of this page that came too late; nothing without an answer. */
 export function ConsentAnswer(props: {
   readonly part: InputRequestPart;
-  readonly beaten: LostAnswer | undefined;
+  readonly lateAnswer: LostAnswer | undefined;
   /** The time of the answer; null if the page does not know it. */
   readonly at: string | null;
 }): ReactElement | null {
-  const { part, beaten, at } = props;
+  const { part, lateAnswer, at } = props;
   const trans = useTrans();
-  const by = beaten?.by ?? part.by;
+  const by = lateAnswer?.by ?? part.by;
   if (by === null) {
     return null;
   }
-  const text = answerText(beaten?.value ?? part.value, trans);
+  const text = answerText(lateAnswer?.value ?? part.value, trans);
   return (
     <>
       <p className="jp-ChatStream-toolNote">
@@ -227,9 +227,9 @@ export function ConsentAnswer(props: {
         </bdi>
         {at === null ? null : <AnswerTime at={at} />}
       </p>
-      {beaten === undefined ? null : (
+      {lateAnswer === undefined ? null : (
         <p className="jp-ChatStream-toolNote" data-testid="consent-beaten">
-          {beatenText(answerText(beaten.mine, trans), trans)}
+          {lateAnswerText(answerText(lateAnswer.mine, trans), trans)}
         </p>
       )}
     </>

@@ -33,13 +33,13 @@ export function ProposedEdits(props: ProposedEditsProps): ReactElement {
   const isClosed = isAsking && openPath === null;
   const isInFront = workspace?.notebooks()[0]?.path === openPath; // the notebook's bar announces misfits
   const inFile = useChangesOfFile(proposal, isClosed);
-  const shown = useSyncExternalStore(
+  const lastChanges = useSyncExternalStore(
     reviews?.subscribe ?? never,
     () => reviews?.changes(requestId) ?? null
   );
   const changes = useMemo(
-    () => (isClosed ? inFile : shown) ?? changesOf(edits, null),
-    [edits, inFile, isClosed, shown]
+    () => (isClosed ? inFile : lastChanges) ?? changesOf(edits, null),
+    [edits, inFile, isClosed, lastChanges]
   );
   useEffect(() => {
     if (isClosed && inFile !== null) {
@@ -88,21 +88,21 @@ function useChangesOfFile(
   { path, edits }: Proposal,
   isClosed: boolean
 ): readonly CellChange[] | null {
-  const closed = useClosedNotebooks();
+  const notebooks = useClosedNotebooks();
   const workspace = useWorkspace();
   const isInEditor = useSyncExternalStore(
     workspace?.subscribe ?? never,
     () => isClosed && workspace?.storage.isInEditor(path)
   );
   const looked_ms = useNow(isClosed ? path : null, everyLook);
-  const [found, setFound] = useState<readonly CellChange[] | null>(null);
+  const [changes, setChanges] = useState<readonly CellChange[] | null>(null);
   useEffect(() => {
     let isShown = true;
     if (isClosed) {
-      closed?.check(path).then(
+      notebooks?.check(path).then(
         cells => {
           if (isShown) {
-            setFound(changesOf(edits, cells));
+            setChanges(changesOf(edits, cells));
           }
         },
         (reason: unknown) => console.warn('A proposal could not be compared:', reason)
@@ -111,33 +111,33 @@ function useChangesOfFile(
     return () => {
       isShown = false;
     };
-  }, [closed, edits, isClosed, isInEditor, looked_ms, path]);
-  return found;
+  }, [notebooks, edits, isClosed, isInEditor, looked_ms, path]);
+  return changes;
 }
 
 /** The button that restores a notebook file as it was before the call. */
 function UndoEdit({ callId }: { readonly callId: string }): ReactElement | null {
   const trans = useTrans();
-  const closed = useClosedNotebooks();
-  const [told, setTold] = useState('');
+  const notebooks = useClosedNotebooks();
+  const [notice, setNotice] = useState('');
   const canUndo = useSyncExternalStore(
-    closed?.subscribe ?? never,
-    () => closed?.canUndo(callId) === true
+    notebooks?.subscribe ?? never,
+    () => notebooks?.canUndo(callId) === true
   );
   const undo = (): void => {
-    closed?.undo(callId).then(
+    notebooks?.undo(callId).then(
       result =>
-        setTold(
+        setNotice(
           result === 'done'
             ? trans.__('The notebook is as it was before.')
             : result === 'open'
               ? trans.__('The notebook is open. Close it, or undo the change there.')
               : trans.__('The file has changed since, so it was left as it is.')
         ),
-      () => setTold(trans.__('The file could not be written. Try again.'))
+      () => setNotice(trans.__('The file could not be written. Try again.'))
     );
   };
-  if (!canUndo && told === '') {
+  if (!canUndo && notice === '') {
     return null;
   }
   return (
@@ -147,7 +147,7 @@ function UndoEdit({ callId }: { readonly callId: string }): ReactElement | null 
           {trans.__('Undo this change')}
         </Button>
       ) : null}
-      {told}
+      {notice}
     </p>
   );
 }

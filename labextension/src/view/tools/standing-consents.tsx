@@ -27,7 +27,7 @@ export function ConsentList(props: ConsentListProps): ReactElement {
   useChange(list?.map(({ id }) => id).join(), onChange);
   const isShown = (consent: StandingConsent): boolean =>
     threadId === null || consent.thread_id === null || consent.thread_id === threadId;
-  const shown = (list ?? []).filter(isShown);
+  const visible = (list ?? []).filter(isShown);
   const revoke = (id: string): void => {
     box.current?.focus(); // the button disappears, and the focus would leave the list with it
     void consents.revoke(id);
@@ -39,7 +39,7 @@ export function ConsentList(props: ConsentListProps): ReactElement {
           {problem}
         </p>
       )}
-      {list === null && problem !== null ? null : shown.length === 0 ? (
+      {list === null && problem !== null ? null : visible.length === 0 ? (
         <p className="jp-ChatStream-toolNote">
           {list === null
             ? trans.__('Loading the list…')
@@ -47,7 +47,7 @@ export function ConsentList(props: ConsentListProps): ReactElement {
         </p>
       ) : (
         <ul className="jp-ChatStream-consents">
-          {shown.map(consent => (
+          {visible.map(consent => (
             <li key={consent.id} data-testid="standing-consent">
               <span dir="auto">
                 <code>{revealHidden(consentName(consent))}</code>{' '}
@@ -104,16 +104,16 @@ function useLoading(consents: StandingConsents): void {
 
 /** Call `onChange` when a value changes that was defined before. */
 function useChange(value: string | undefined, onChange: (() => void) | undefined): void {
-  const known = useRef(value);
+  const previous = useRef(value);
   const tell = useRef(onChange);
   useEffect(() => {
     tell.current = onChange;
   });
   useEffect(() => {
-    if (known.current !== undefined && value !== known.current) {
+    if (previous.current !== undefined && value !== previous.current) {
       tell.current?.();
     }
-    known.current = value;
+    previous.current = value;
   }, [value]);
 }
 

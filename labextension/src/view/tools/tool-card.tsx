@@ -106,10 +106,10 @@ function Span(props: {
 }): ReactElement {
   const { use, state, times } = props;
   const trans = useTrans();
-  const begun = use.call?.allowed?.at ?? null;
-  const since = state === 'running' ? begun : null;
+  const startedAt = use.call?.allowed?.at ?? null;
+  const since = state === 'running' ? startedAt : null;
   const now_ms = useNow(since, secondsPaceOf);
-  const whole = times === undefined || begun === null ? times : { ...times, from: begun };
+  const whole = times === undefined || startedAt === null ? times : { ...times, from: startedAt };
   const span_ms = since === null ? spanOf(whole) : now_ms - Date.parse(since);
   return (
     <span className="jp-ChatStream-toolFact" aria-hidden={since === null ? undefined : true}>
@@ -143,7 +143,7 @@ function shortInput(input: unknown): string {
 
 /** The answer to the question about a call, and an answer of this page that came too late. */
 function answersOf({ use: { consent }, scope }: ToolCardProps): readonly unknown[] {
-  return consent === null ? [] : [consent.value, scope.beaten.get(consent.request_id)?.mine];
+  return consent === null ? [] : [consent.value, scope.lateAnswers.get(consent.request_id)?.mine];
 }
 
 interface ToolBodyProps extends ToolCardProps {
@@ -159,8 +159,8 @@ function ToolBody(props: ToolBodyProps): ReactElement {
   const { call, result, consent } = use;
   const trans = useTrans();
   const isAsking = state === 'asks' && consent !== null && call !== null;
-  const beaten = consent === null ? undefined : scope.beaten.get(consent.request_id);
-  const mayAnswer = isAsking && beaten === undefined && !scope.isDisabled;
+  const lateAnswer = consent === null ? undefined : scope.lateAnswers.get(consent.request_id);
+  const mayAnswer = isAsking && lateAnswer === undefined && !scope.isDisabled;
   const hint = state === 'waiting' && !props.isLate ? null : toolHint(use, state, trans);
   return (
     <>
@@ -184,7 +184,7 @@ function ToolBody(props: ToolBodyProps): ReactElement {
       {consent === null || mayAnswer ? null : (
         <ConsentAnswer
           part={consent}
-          beaten={beaten}
+          lateAnswer={lateAnswer}
           at={call?.allowed?.at ?? props.times?.to ?? null}
         />
       )}

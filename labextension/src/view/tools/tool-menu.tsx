@@ -196,7 +196,7 @@ function shortened(text: string): string {
 /** Where a tool's calls are executed, and whether they need consent. */
 function factsText(tool: ListedTool, trans: TranslationBundle): string {
   const mcpServer = mcpServerOf(tool);
-  const where = {
+  const whereText = {
     server:
       mcpServer === null
         ? trans.__('on the server')
@@ -213,7 +213,7 @@ function factsText(tool: ListedTool, trans: TranslationBundle): string {
     always: trans.__('always allowed'),
     denied: trans.__('not allowed on this server')
   }[tool.consent];
-  return [where, consent].filter(text => text !== undefined).join(' · ');
+  return [whereText, consent].filter(text => text !== undefined).join(' · ');
 }
 
 function modeText(mode: ToolMode, trans: TranslationBundle): string {

@@ -61,9 +61,9 @@ function tailFrom(text: string): number {
   if (text.length <= MOST_LIVE_CHARS) {
     return 0;
   }
-  const least = text.length - MOST_LIVE_CHARS;
-  const line = text.indexOf('\n', least);
-  return line < 0 ? least : line + 1;
+  const from = text.length - MOST_LIVE_CHARS;
+  const line = text.indexOf('\n', from);
+  return line < 0 ? from : line + 1;
 }
 
 /** The result of a call: a text unchanged, any other value as formatted JSON. */

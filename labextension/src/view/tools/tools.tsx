@@ -48,7 +48,7 @@ function ToolGroup({ uses, hasEnded, times, scope }: ToolsProps): ReactElement {
   const isAsking = states.includes('asks');
   const isKept = wish !== null && (wish.isOpen || wish.isAsking === isAsking);
   const isOpen = isKept ? wish.isOpen : states.some(mayChange);
-  const failed = states.filter(state => state === 'failed' || state === 'interrupted').length;
+  const failedCount = states.filter(state => state === 'failed' || state === 'interrupted').length;
   const names = [...new Set(uses.map(callName))].filter(name => name !== '');
   return (
     <details
@@ -68,9 +68,9 @@ function ToolGroup({ uses, hasEnded, times, scope }: ToolsProps): ReactElement {
         <code dir="auto">{revealHidden(names.join(', '))}</code>
         {isAsking ? (
           <span className="jp-ChatStream-toolFact">{trans.__('one asks you')}</span>
-        ) : failed === 0 ? null : (
+        ) : failedCount === 0 ? null : (
           <span className="jp-ChatStream-toolFact">
-            {trans._n('%1 failed', '%1 failed', failed)}
+            {trans._n('%1 failed', '%1 failed', failedCount)}
           </span>
         )}
       </summary>
