@@ -113,12 +113,12 @@ class AnchoredCell {
     );
   }
 
-  private _showLost(lost: readonly Address[]): void {
-    if (lost.length === 0 || this._cell.isDisposed || this._shownChats.length > 0) {
+  private _showLost(chats: readonly Address[]): void {
+    if (chats.length === 0 || this._cell.isDisposed || this._shownChats.length > 0) {
       return;
     }
-    this._lost = new LostChats(lost, this._options.page, {
-      onKeep: () => lost.forEach(chat => this._outputs.add(outputOf(chat))),
+    this._lost = new LostChats(chats, this._options.page, {
+      onKeep: () => chats.forEach(chat => this._outputs.add(outputOf(chat))),
       onForget: () => this.forget()
     });
     addBelowOutputs(this._cell, this._lost);

@@ -138,14 +138,14 @@ function Bar(props: ProposalBarProps): ReactElement {
   const { changes, choices, isActing, sendRest } = props;
   const trans = useTrans();
   const count = changes.length;
-  const rest = changes.filter(({ cell }) => !choices.has(cell)).length;
+  const remaining = changes.filter(({ cell }) => !choices.has(cell)).length;
   const text = trans._n(
     'The chat proposes %1 change',
     'The chat proposes %1 changes',
     count,
     count
   );
-  const remainingText = rest < count ? trans.__('%1 to decide', rest) : '';
+  const remainingText = remaining < count ? trans.__('%1 to decide', remaining) : '';
   return (
     <section className="jp-ChatStream-proposalBarBody" aria-label={trans.__('Proposed changes')}>
       <span>{[text, remainingText].filter(part => part !== '').join(' · ')}</span>

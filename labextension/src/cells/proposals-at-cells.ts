@@ -152,16 +152,16 @@ export class ProposalsAtCells {
     const node = this._views.get(keyOf(proposal, cell))?.view.node;
     const index = panel.content.widgets.findIndex(widget => widget.node.contains(node ?? null));
     if (node !== undefined && index >= 0) {
-      const scrolled = panel.content.scrollToItem(index, 'smart');
+      const scrolling = panel.content.scrollToItem(index, 'smart');
       const focus = (): void => node.querySelector<HTMLElement>('button, [tabindex]')?.focus();
-      scrolled.then(focus, focus);
+      scrolling.then(focus, focus);
     }
   }
 
   /** Draw again when a cell of a notebook changes or is replaced. */
   private _watch(panel: NotebookPanel): void {
-    if (!this._watched.has(panel)) {
-      this._watched.add(panel);
+    if (!this._watchedPanels.has(panel)) {
+      this._watchedPanels.add(panel);
       panel.context.model.contentChanged.connect(this.updateSoon);
       panel.disposed.connect(this.updateSoon);
     }
@@ -171,7 +171,7 @@ export class ProposalsAtCells {
     string,
     { readonly view: ProposalNode; readonly panel: NotebookPanel }
   >();
-  private readonly _watched = new WeakSet<NotebookPanel>();
+  private readonly _watchedPanels = new WeakSet<NotebookPanel>();
   private _isWaiting = false;
 }
 
@@ -210,9 +210,9 @@ function spotOf(
   changes: readonly CellChange[],
   widgets: readonly CellWidget[]
 ): Spot | null {
-  const own = widgets.find(widget => widget.model.id === cell);
+  const widget = widgets.find(widget => widget.model.id === cell);
   if (kind !== 'insert') {
-    return own === undefined ? null : { widget: own, at: 'input' };
+    return widget === undefined ? null : { widget, at: 'input' };
   }
   return place === null ? null : newSpot(place, changes, widgets);
 }

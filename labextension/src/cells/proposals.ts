@@ -5,7 +5,7 @@ export function showProposals(options: ProposalOptions): void {
   const { workspace } = options;
   let update: (() => void) | null = null;
   let isLoading = false;
-  const changed = (): void => {
+  const updateOrLoad = (): void => {
     update?.();
     if (update === null && !isLoading && workspace.proposals.list().length > 0) {
       isLoading = true;
@@ -21,6 +21,6 @@ export function showProposals(options: ProposalOptions): void {
       );
     }
   };
-  workspace.proposals.subscribe(changed);
-  workspace.subscribe(changed);
+  workspace.proposals.subscribe(updateOrLoad);
+  workspace.subscribe(updateOrLoad);
 }

@@ -15,22 +15,22 @@ export class StoredAnchors {
   }
 
   load(path: string, cellId: string): unknown {
-    return this._all().find(([key]) => key === keyOf(path, cellId))?.[1];
+    return this._entries().find(([key]) => key === keyOf(path, cellId))?.[1];
   }
 
   /** Keep the anchor of a cell; null forgets it. */
   save(path: string, cellId: string, anchor: AnchorData | null): void {
     const key = keyOf(path, cellId);
-    const others = this._all().filter(([other]) => other !== key);
-    const all = anchor === null ? others : [...others, [key, anchor]];
+    const others = this._entries().filter(([other]) => other !== key);
+    const entries = anchor === null ? others : [...others, [key, anchor]];
     try {
-      this._storage().setItem(KEY, JSON.stringify(all.slice(-MOST_CELLS)));
+      this._storage().setItem(KEY, JSON.stringify(entries.slice(-MOST_CELLS)));
     } catch {
       // The storage is off or full. The metadata of the cell still has the anchor.
     }
   }
 
-  private _all(): (readonly [string, unknown])[] {
+  private _entries(): (readonly [string, unknown])[] {
     try {
       const all: unknown = JSON.parse(this._storage().getItem(KEY) ?? '[]');
       return Array.isArray(all)

@@ -31,11 +31,11 @@ export function withMention(
   mention: Mention,
   key: string
 ): readonly DraftContext[] | null {
-  const plain = shortened(mention.name);
+  const plain = shorten(mention.name);
   const id = mention.id ?? nameId(plain);
   const isOther = items.some(other => other.id !== id && other.name === plain);
   const { origin } = mention;
-  const name = isOther && origin !== undefined ? shortened(`${plain} (${origin})`) : plain;
+  const name = isOther && origin !== undefined ? shorten(`${plain} (${origin})`) : plain;
   const item = { key, id, name, ...boundedText(mention.text) };
   if (items.some(other => other.id === id)) {
     return items.map(other => (other.id === id ? { ...item, name: other.name } : other));
@@ -58,7 +58,7 @@ function nameId(name: string): string {
 }
 
 /** A name as long as the server takes one. */
-export function shortened(name: string): string {
+export function shorten(name: string): string {
   return [...name.trim()].slice(0, MAX_NAME_CHARS).join('') || '…';
 }
 
@@ -69,23 +69,23 @@ export function firstLine(source: string): string {
 }
 
 function boundedText(text: string): Pick<DraftContext, 'text' | 'isCut'> {
-  return { text: bounded(text), isCut: text.length > MAX_CONTEXT_CHARS };
+  return { text: cutMiddle(text), isCut: text.length > MAX_CONTEXT_CHARS };
 }
 
 /** The beginning and the end of a text that is too long. The line between them is for the model. */
-function bounded(text: string): string {
+function cutMiddle(text: string): string {
   if (text.length <= MAX_CONTEXT_CHARS) {
     return text;
   }
   const head = Math.floor(MAX_CONTEXT_CHARS * HEAD_SHARE);
   const tail = MAX_CONTEXT_CHARS - head;
-  const start = whole(text.slice(0, head));
-  const end = whole(text.slice(-tail));
+  const start = withoutHalves(text.slice(0, head));
+  const end = withoutHalves(text.slice(-tail));
   const omittedChars = text.length - start.length - end.length;
   return `${start}\n[… ${omittedChars} characters are left out here …]\n${end}`;
 }
 
 /** A piece of a text without the halves of letters that a cut has left. */
-function whole(piece: string): string {
+function withoutHalves(piece: string): string {
   return piece.replace(/^[\udc00-\udfff]|[\ud800-\udbff]$/g, '');
 }

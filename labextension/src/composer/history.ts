@@ -70,19 +70,19 @@ export class HistoryWalk {
     const draft = this._aside ?? '';
     this._aside = null;
     this._at = 0;
-    this._changed.clear();
+    this._changes.clear();
     return draft;
   }
 
   private _textHere(): string {
-    return this._changed.get(this._at) ?? this._sentTexts?.[this._at - 1] ?? '';
+    return this._changes.get(this._at) ?? this._sentTexts?.[this._at - 1] ?? '';
   }
 
   private _leave(text: string): void {
     if (this._at === 0) {
       this._aside = text;
     } else {
-      this._changed.set(this._at, text);
+      this._changes.set(this._at, text);
     }
   }
 
@@ -91,5 +91,5 @@ export class HistoryWalk {
   /** 0 is the draft, 1 the newest sent text. */
   private _at: number;
   /** By place: what became of a sent text in the field. */
-  private readonly _changed = new Map<number, string>();
+  private readonly _changes = new Map<number, string>();
 }

@@ -125,7 +125,7 @@ export class UploadQueue {
   }
 
   /** Mark an attachment that the server does not have any more; it can be uploaded again. */
-  lost(id: string): void {
+  markLost(id: string): void {
     for (const item of this._items) {
       if (item.id === id) {
         const { trans } = this._options;

@@ -52,7 +52,7 @@ const RETURN_PATIENCE_MS = 3_000;
 
 export class Connection {
   constructor(private readonly _options: ConnectionOptions) {
-    this._silence = new Silence(_options.clock, () => this._lost());
+    this._silence = new Silence(_options.clock, () => this._onLoss());
     this._polling = new Polling({
       poll: _options.poll,
       clock: _options.clock,
@@ -76,12 +76,12 @@ export class Connection {
     return this._isSignedOut;
   }
 
-  /** Follow a thread, with one follower per thread. `changed` is called after each step. */
-  follow(threadId: string, changed: () => void): Follower {
+  /** Follow a thread, with one follower per thread. `onChange` is called after each step. */
+  follow(threadId: string, onChange: () => void): Follower {
     if (this._followers.has(threadId)) {
       throw new Error(`Thread ${threadId} is already followed on this connection.`);
     }
-    const follower = new Follower(threadId, changed, this);
+    const follower = new Follower(threadId, onChange, this);
     this._followers.set(threadId, follower);
     this._openIfClosed();
     if (this._isOpen) {
@@ -109,7 +109,7 @@ export class Connection {
   /** Ping an open socket, drop a silent socket, and make a waiting retry at once. */
   wake(): void {
     if (this._isOpen && this._silence.isOver) {
-      this._lost();
+      this._onLoss();
     } else {
       this._expectFrame(RETURN_PATIENCE_MS);
     }
@@ -151,7 +151,7 @@ export class Connection {
   /** Replace the socket, so that no frame of the old socket arrives any more. */
   restart(): void {
     if (this._isOpen) {
-      this._lost();
+      this._onLoss();
     }
   }
 
@@ -196,7 +196,7 @@ export class Connection {
     socket.onmessage = event => this._onData(socket, event.data);
     socket.onclose = () => {
       if (this._socket === socket) {
-        this._lost();
+        this._onLoss();
       }
     };
     this._isHeard = false;
@@ -214,7 +214,7 @@ export class Connection {
     for (const follower of [...this._followers.values()]) {
       if (follower.end === null) {
         this.ask(follower);
-        follower.changed();
+        follower.onChange();
       }
     }
   }
@@ -229,7 +229,7 @@ export class Connection {
       frame = parseFrame(String(data));
     } catch (error) {
       if (error instanceof ProtocolError) {
-        this._lost();
+        this._onLoss();
         return;
       }
       throw error;
@@ -259,11 +259,11 @@ export class Connection {
     }
   }
 
-  private _lost(): void {
+  private _onLoss(): void {
     const wasHeard = this._isHeard;
     this._drop();
     this._failures += 1;
-    this._watcher?.lost();
+    this._watcher?.onLoss();
     if (!this._polling.isWorking) {
       this._markSilent();
     }
@@ -279,7 +279,7 @@ export class Connection {
   private _markSilent(): void {
     for (const follower of [...this._followers.values()]) {
       follower.subscription.isLive = false;
-      follower.changed();
+      follower.onChange();
     }
   }
 

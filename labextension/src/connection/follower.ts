@@ -20,13 +20,13 @@ interface Transport {
 export interface Watcher {
   receive(frame: ListFrame): void;
   /** Called when frames stop to arrive, until the next frame. */
-  lost(): void;
+  onLoss(): void;
 }
 
 export class Follower {
   constructor(
     readonly threadId: string,
-    readonly changed: () => void,
+    readonly onChange: () => void,
     connection: Transport
   ) {
     this._connection = connection;
@@ -89,7 +89,7 @@ export class Follower {
     } else if (action.do === 'ask') {
       this._connection.ask(this);
     }
-    this.changed();
+    this.onChange();
   }
 
   /** Stop following the thread. Its runs go on (L8). */

@@ -144,7 +144,7 @@ export class Polling {
       return deliver(thread, after, parsePage(thread.threadId, page));
     } catch (error) {
       if (!period.isOver && !abort.signal.aborted) {
-        this._refused(thread, after, error);
+        this._onRefusal(thread, after, error);
       }
       return false;
     } finally {
@@ -159,7 +159,7 @@ export class Polling {
     }
   }
 
-  private _refused(thread: PolledThread, after: number, error: unknown): void {
+  private _onRefusal(thread: PolledThread, after: number, error: unknown): void {
     const failure = asApiError(error);
     if (isOfThread(failure)) {
       const { code, message } = failure;

@@ -85,8 +85,8 @@ export class ServerApi implements Api {
     signal?.addEventListener('abort', () => abort.abort());
     try {
       // The chat API never redirects: a redirection leads to a login page.
-      const whole: RequestInit = { ...init, signal: abort.signal, redirect: 'manual' };
-      return await read(await ServerConnection.makeRequest(url, whole, this._settings));
+      const request: RequestInit = { ...init, signal: abort.signal, redirect: 'manual' };
+      return await read(await ServerConnection.makeRequest(url, request, this._settings));
     } catch (error) {
       throw error instanceof ApiError ? error : unreachable(this._trans);
     } finally {

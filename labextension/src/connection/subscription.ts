@@ -44,7 +44,7 @@ export class Subscription {
         this._moveTo(replace(this.transcript, frame));
         return { do: 'show' };
       case 'misfit':
-        return this._misfit(frame.message, this.transcript.seq + 1);
+        return this._onMisfit(frame.message, this.transcript.seq + 1);
       case 'live':
         this._isAsking = false;
         if (frame.seq > this.transcript.seq) {
@@ -76,7 +76,7 @@ export class Subscription {
       if (!(error instanceof FoldError)) {
         throw error;
       }
-      return this._misfit(error.message, error.seq);
+      return this._onMisfit(error.message, error.seq);
     }
     if (fitting.length < newEvents.length) {
       return this._isAsking ? { do: 'show' } : this._ask('gap');
@@ -84,7 +84,7 @@ export class Subscription {
     return fitting.length > 0 ? { do: 'show' } : null;
   }
 
-  private _misfit(message: string, seq: number): Action {
+  private _onMisfit(message: string, seq: number): Action {
     if (seq <= this._misfitSeq) {
       return { do: 'end', error: { code: 'fold_error', message } };
     }

@@ -92,13 +92,16 @@ function textOf(
     case 'answering':
       return trans.__('Answering');
     case 'asks':
-      return trans.__('Asks you: %1', quoted(askedText(reply, run, trans, askedOf)));
+      return trans.__('Asks you: %1', shortenQuote(askedText(reply, run, trans, askedOf)));
     case 'finished':
       return trans.__('Finished');
     case 'incomplete':
-      return trans.__('Finished, but not complete: %1', quoted(incompleteOf(reply)?.message ?? ''));
+      return trans.__(
+        'Finished, but not complete: %1',
+        shortenQuote(incompleteOf(reply)?.message ?? '')
+      );
     case 'failed':
-      return trans.__('Failed: %1', quoted(reply.error?.message ?? ''));
+      return trans.__('Failed: %1', shortenQuote(reply.error?.message ?? ''));
     case 'cancelled':
       return stoppedText(trans);
     case 'interrupted':
@@ -115,13 +118,13 @@ function askedText(
 ): string {
   const question = openQuestion(reply, run);
   const use = question?.request_kind === 'consent' ? askingCall(reply, false) : undefined;
-  const own = use?.call == null ? null : askedOf(use.call);
+  const proposalText = use?.call == null ? null : askedOf(use.call);
   return use === undefined
     ? (question?.prompt ?? '')
-    : (own ?? trans.__('May the model call %1?', revealHidden(callName(use))));
+    : (proposalText ?? trans.__('May the model call %1?', revealHidden(callName(use))));
 }
 
-function quoted(text: string): string {
+function shortenQuote(text: string): string {
   const chars = [...text.slice(0, 2 * MAX_QUOTED_CHARS + 2)];
   return chars.length > MAX_QUOTED_CHARS
     ? `${chars.slice(0, MAX_QUOTED_CHARS).join('')}…`

@@ -52,13 +52,13 @@ function newest(transcript: Transcript): Message | undefined {
  */
 export function exchange(transcript: Transcript, runId: string): readonly Message[] {
   const { messages } = transcript;
-  const all = [...messages.values()];
-  const own = all.find(message => message.run_id === runId);
+  const list = [...messages.values()];
+  const own = list.find(message => message.run_id === runId);
   if (own === undefined) {
     return [];
   }
-  const tries = all
-    .slice(all.indexOf(own))
+  const tries = list
+    .slice(list.indexOf(own))
     .filter(message => message.role === 'assistant' && message.parent_id === own.parent_id);
   const reply = tries.find(isWhole) ?? tries.at(-1) ?? own;
   const question = own.parent_id === null ? undefined : messages.get(own.parent_id);

@@ -75,8 +75,8 @@ export class ThreadFinder {
   }
 
   private _mayHold(source: string): boolean {
-    const searched = source.toLowerCase();
-    return this._words.length > 0 && this._words.every(word => searched.includes(word));
+    const lowerText = source.toLowerCase();
+    return this._words.length > 0 && this._words.every(word => lowerText.includes(word));
   }
 
   private readonly _words: readonly string[];

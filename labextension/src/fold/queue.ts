@@ -46,8 +46,8 @@ export function withoutQueued(
   messages: readonly Message[],
   queue: readonly QueuedMessage[]
 ): readonly Message[] {
-  const queued = new Set(queue.flatMap(({ message, reply }) => [message.id, reply.id]));
-  return queued.size === 0 ? messages : messages.filter(message => !queued.has(message.id));
+  const ids = new Set(queue.flatMap(({ message, reply }) => [message.id, reply.id]));
+  return ids.size === 0 ? messages : messages.filter(message => !ids.has(message.id));
 }
 
 /** A run that has begun is before all others; until then, the reply has changed when it joined. */

@@ -43,10 +43,10 @@ export function timesAfter(
         to: null
       });
     case 'tool_result': {
-      const called = before.parts.findIndex(
+      const callIndex = before.parts.findIndex(
         part => part.kind === 'tool_call' && part.tool_call_id === event.tool_call_id
       );
-      return endedAt(times, called, event.at);
+      return endedAt(times, callIndex, event.at);
     }
     default:
       return times;

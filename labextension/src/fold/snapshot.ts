@@ -39,16 +39,17 @@ export function snapshot(
   extent: CopyExtent,
   runId: string | null = null
 ): { readonly markdown: string; readonly plain: string } | null {
-  const whole = runId === null ? [...transcript.messages.values()] : exchange(transcript, runId);
-  const all = whole.filter(message => !isReplyToUnsent(transcript, message));
-  if (transcript.seq === 0 || (runId !== null && all.length === 0)) {
+  const candidates =
+    runId === null ? [...transcript.messages.values()] : exchange(transcript, runId);
+  const sentMessages = candidates.filter(message => !isReplyToUnsent(transcript, message));
+  if (transcript.seq === 0 || (runId !== null && sentMessages.length === 0)) {
     return null;
   }
   if (extent === 'none') {
     return { markdown: NOTHING, plain: NOTHING };
   }
-  const messages = extent === 'all' ? all : lastExchange(all);
-  return { markdown: bounded(messages, true), plain: bounded(messages, false) };
+  const messages = extent === 'all' ? sentMessages : lastExchange(sentMessages);
+  return { markdown: joinNewest(messages, true), plain: joinNewest(messages, false) };
 }
 
 function lastExchange(messages: readonly Message[]): readonly Message[] {
@@ -58,7 +59,7 @@ function lastExchange(messages: readonly Message[]): readonly Message[] {
 }
 
 /** As many whole messages as fit, the newest ones; Markdown is made harmless. */
-function bounded(messages: readonly Message[], isMarkdown: boolean): string {
+function joinNewest(messages: readonly Message[], isMarkdown: boolean): string {
   const blocks: string[] = [];
   let freeBytes = LARGEST_BYTES - LEFT_OUT.length - 2;
   for (const message of [...messages].reverse()) {
@@ -95,9 +96,9 @@ function startOf(message: Message, isMarkdown: boolean): string {
 function blockOf(message: Message, text: string, isMarkdown: boolean): string {
   const name = speaker(message);
   const head = isMarkdown ? `**${oneLine(name)}**` : `${visible(name)}:`;
-  const attached = attachedOf(message, isMarkdown);
+  const filesLine = attachedOf(message, isMarkdown);
   const notes = notesOf(message, isMarkdown);
-  return [head, attached, text, ...notes, endOf(message)].filter(part => part !== '').join('\n\n');
+  return [head, filesLine, text, ...notes, endOf(message)].filter(part => part !== '').join('\n\n');
 }
 
 /** The line that names the files of a message; empty if it is only text. */
@@ -110,9 +111,9 @@ function attachedOf(message: Message, isMarkdown: boolean): string {
   const shownNames = names
     .slice(0, MOST_NAMES)
     .map(name => shortLine(name, MOST_NAME_CHARS, isMarkdown));
-  const more = names.length > MOST_NAMES ? ` and ${names.length - MOST_NAMES} more` : '';
+  const rest = names.length > MOST_NAMES ? ` and ${names.length - MOST_NAMES} more` : '';
   const origin = toolFiles.length === 0 ? 'attached' : 'from tools';
-  return names.length === 0 ? '' : `*(${origin}: ${shownNames.join(', ')}${more})*`;
+  return names.length === 0 ? '' : `*(${origin}: ${shownNames.join(', ')}${rest})*`;
 }
 
 /** The notes of the chat about an answer. */

@@ -59,15 +59,15 @@ export function wwwLinks(tokens: Token[]): Token[] {
   if (!tokens.some(token => token.type === 'text' && token.content.includes('www.'))) {
     return tokens;
   }
-  const linked: Token[] = [];
+  const result: Token[] = [];
   let links = 0;
   for (const token of tokens) {
     links += token.type === 'link_open' ? 1 : token.type === 'link_close' ? -1 : 0;
-    linked.push(
-      ...(token.type === 'text' && links === 0 ? wwwIn(token, isFront(linked.at(-1))) : [token])
+    result.push(
+      ...(token.type === 'text' && links === 0 ? wwwIn(token, isFront(result.at(-1))) : [token])
     );
   }
-  return linked;
+  return result;
 }
 
 /** Whether a word may begin behind this token. */
@@ -93,7 +93,7 @@ function wwwIn(token: Token, isFirst: boolean): Token[] {
     }
     text(token.content.slice(end, at));
     const open = new make('link_open', 'a', 1);
-    open.attrs = [['href', encoded(`http://${address}`)]];
+    open.attrs = [['href', encode(`http://${address}`)]];
     pieces.push(open);
     text(address);
     pieces.push(new make('link_close', 'a', -1));
@@ -104,9 +104,9 @@ function wwwIn(token: Token, isFirst: boolean): Token[] {
 }
 
 /** An address with escapes. Half a character, which `encodeURI` rejects, becomes U+FFFD. */
-function encoded(address: string): string {
-  const whole = address.replace(/[\ud800-\udfff]/gu, '\ufffd');
-  return encodeURI(whole).replace(/%25([0-9a-f]{2})/gi, '%$1');
+function encode(address: string): string {
+  const wellFormed = address.replace(/[\ud800-\udfff]/gu, '\ufffd');
+  return encodeURI(wellFormed).replace(/%25([0-9a-f]{2})/gi, '%$1');
 }
 
 /** Remove punctuation from the end of an address, by GFM's rules. */

@@ -9,7 +9,7 @@
  */
 import { MAX_MARKS, asCode, countEmphasis } from './copied-marks';
 import { ENVIRONMENT, RISKY_COMMAND, maths } from './copied-maths';
-import { spanOf, at, encoded, escapedTag, isBlank } from './copied-texts';
+import { spanOf, at, encode, escapedTag, isBlank } from './copied-texts';
 
 const TAGS = 'b br code del em i ins kbd mark q s samp small strong sub sup u var wbr'.split(' ');
 const VOID = new Set(['br', 'wbr']);
@@ -59,7 +59,7 @@ export function sealAlone(text: string): string {
 
 /** Remove from a text everything that a renderer could read as more than text. */
 export function seal(text: string): string {
-  return SEALS.reduce((rest, [pattern, instead]) => rest.replace(pattern, instead), text);
+  return SEALS.reduce((result, [pattern, instead]) => result.replace(pattern, instead), text);
 }
 
 class CopiedInline {
@@ -152,7 +152,7 @@ class CopiedInline {
     if (/[^ ]/.test(code) && code.startsWith(' ') && code.endsWith(' ')) {
       code = code.slice(1, -1);
     }
-    this._write(`<code>${encoded(code)}</code>`, length);
+    this._write(`<code>${encode(code)}</code>`, length);
   }
 
   private _endOfCode(size: number): number | null {

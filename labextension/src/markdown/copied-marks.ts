@@ -1,5 +1,5 @@
 /** The bound on the marks of a paragraph in a harmless copy (see `copies.ts`). Pure. */
-import { encoded } from './copied-texts';
+import { encode } from './copied-texts';
 
 /**
  * The most marks of one paragraph, item or cell. JupyterLab's table of contents compares each mark
@@ -10,7 +10,7 @@ const MARK = /[*_~]|<span>/g;
 
 /** Write a text as code in which no renderer finds a mark. */
 export function asCode(text: string): string {
-  return `<code>${encoded(text)}</code>`;
+  return `<code>${encode(text)}</code>`;
 }
 
 /** Count what a renderer compares with the rest of its paragraph: marks and our own tags. */

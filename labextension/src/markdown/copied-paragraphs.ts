@@ -74,7 +74,7 @@ export class Paragraphs {
       this._count = 0;
     }
     const text = segment.join('\n');
-    const markdown = this._bounded(text, false);
+    const markdown = this._writeBounded(text, false);
     if (markdown === null) {
       this._count = before;
       return asCode(text);
@@ -94,11 +94,11 @@ export class Paragraphs {
       this._count = 0;
     }
     const cells = row.split(CELL_END);
-    return cells.map(cell => this._bounded(cell, true) ?? asCode(cell)).join('|');
+    return cells.map(cell => this._writeBounded(cell, true) ?? asCode(cell)).join('|');
   }
 
   /** Write a text; null if its paragraph would have too many marks. */
-  private _bounded(text: string, isCell: boolean): string | null {
+  private _writeBounded(text: string, isCell: boolean): string | null {
     const markdown = inline(text, this._keepsDollar, isCell);
     const marks = countEmphasis(markdown);
     if (this._count + marks > MAX_MARKS) {

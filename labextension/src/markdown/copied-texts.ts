@@ -74,7 +74,7 @@ export function escapedTag(source: string): string {
 }
 
 /** Write a text in HTML so that no renderer finds Markdown, maths or HTML in it. */
-export function encoded(text: string): string {
+export function encode(text: string): string {
   return text.replace(/[^A-Za-z0-9 ]/g, char => {
     const code = char.charCodeAt(0);
     return code < 128 ? `&#${code};` : char;

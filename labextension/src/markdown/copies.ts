@@ -11,7 +11,7 @@
 import { sealAlone } from './copied-inlines';
 import { RISKY_COMMAND } from './copied-maths';
 import { Headings, Paragraphs, chunk, countMarks, shallow } from './copied-paragraphs';
-import { blanksOf, encoded, isEmpty, stripEnd, strip, visible } from './copied-texts';
+import { blanksOf, encode, isEmpty, stripEnd, strip, visible } from './copied-texts';
 
 const FENCE = /^( {0,3})(`{3,}|~{3,})([^\n]*)$/;
 const NESTED = /^((?:[ \t]|>|[-*+][ \t]|[0-9]{1,9}[.)][ \t])*)(`{3,}|~{3,})([^\n]*)$/;
@@ -121,11 +121,11 @@ class Copy {
       this._topFence((match[1] ?? '').length, match[2] ?? '', match[3] ?? '');
       return true;
     }
-    const nested = NESTED.exec(line);
-    if (nested === null || !isFence(nested) || this._isIndented(line)) {
+    const nestedMatch = NESTED.exec(line);
+    if (nestedMatch === null || !isFence(nestedMatch) || this._isIndented(line)) {
       return false;
     }
-    this._nestedFence(nested[1] ?? '', nested[2] ?? '', nested[3] ?? '');
+    this._nestedFence(nestedMatch[1] ?? '', nestedMatch[2] ?? '', nestedMatch[3] ?? '');
     return true;
   }
 
@@ -134,7 +134,7 @@ class Copy {
     while (end < this._lines.length && !closes(this._line(end), marks)) {
       end += 1;
     }
-    const code = this._lines.slice(this._at + 1, end).map(line => outdented(line, indent));
+    const code = this._lines.slice(this._at + 1, end).map(line => outdent(line, indent));
     this._writeCode(code, info);
     this._isInList = false;
     this._at = end + 1;
@@ -159,7 +159,7 @@ class Copy {
     let end = this._at + 1;
     let isClosed = false;
     while (end < this._lines.length && !isClosed) {
-      const line = within(this._line(end), quotes, indent);
+      const line = withoutMarks(this._line(end), quotes, indent);
       if (line === null) {
         break;
       }
@@ -174,7 +174,7 @@ class Copy {
         this._out.push(line);
       }
     } else {
-      this._out.push(`${front}<pre><code>${encoded(code.join('\n'))}</code></pre>`);
+      this._out.push(`${front}<pre><code>${encode(code.join('\n'))}</code></pre>`);
     }
     this._at = end;
   }
@@ -363,12 +363,12 @@ function closes(line: string, marks: string): boolean {
   return text.length >= marks.length && (marks.startsWith('`') ? /^`*$/ : /^~*$/).test(text);
 }
 
-function outdented(line: string, indent: number): string {
+function outdent(line: string, indent: number): string {
   return line.slice(Math.min(blanksOf(line), indent));
 }
 
 /** A line without the marks around its fence; null if the line is outside of the fence. */
-function within(source: string, quotes: number, indent: number): string | null {
+function withoutMarks(source: string, quotes: number, indent: number): string | null {
   if (quotes > 0) {
     const match = new RegExp(`^(?:[ \\t]{0,3}>){${quotes}} ?`).exec(source);
     return match === null ? null : source.slice(match[0].length);

@@ -31,7 +31,7 @@ export function footnote(
   open.info = label;
   const lines: [number, number] = [startLine, startLine + 1];
   open.map = lines;
-  within(state, startLine, match[0].length, () =>
+  readIndented(state, startLine, match[0].length, () =>
     state.md.block.tokenize(state, startLine, endLine)
   );
   lines[1] = state.line;
@@ -40,7 +40,7 @@ export function footnote(
 }
 
 /** Read the lines of a footnote: the first without the mark, the others indented. */
-function within(state: StateBlock, line: number, mark: number, read: () => void): void {
+function readIndented(state: StateBlock, line: number, mark: number, read: () => void): void {
   const bMark = state.bMarks[line] ?? 0;
   const tShift = state.tShift[line] ?? 0;
   const sCount = state.sCount[line] ?? 0;

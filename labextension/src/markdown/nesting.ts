@@ -13,7 +13,7 @@ export type BlockRule = (
 ) => boolean;
 
 /** Apply a rule only within the limit; beyond it, the rule's marks are text. */
-export function bounded(rule: BlockRule): BlockRule {
+export function withBound(rule: BlockRule): BlockRule {
   return (state, startLine, endLine, isSilent) => {
     const env = state.env as DialectEnv;
     if (env.depth >= MAX_DEPTH) {

@@ -92,37 +92,37 @@ function withoutUndecided(source: string): string {
       return head + tail.slice(0, at) + (isEmpty ? '' : run + content + run);
     }
   }
-  return head + withoutOpenEnd(tail, code.masked);
+  return head + withoutOpenEnd(tail, code.maskedText);
 }
 
-function withoutOpenEnd(tail: string, masked: string): string {
-  const maths = openFormula(masked);
-  const address = maths < 0 ? ADDRESS.exec(masked) : null;
+function withoutOpenEnd(tail: string, maskedTail: string): string {
+  const maths = openFormula(maskedTail);
+  const address = maths < 0 ? ADDRESS.exec(maskedTail) : null;
   if (address !== null && address[1] === '') {
     const label = tail.slice(address.index, address.index + (address[2]?.length ?? 0));
     return `${tail.slice(0, address.index)}${label})`; // a link that leads nowhere yet
   }
-  if (TASK.test(masked)) {
+  if (TASK.test(maskedTail)) {
     return '';
   }
   const matches = [
     address,
-    ...[REFERENCE, CLOSED_LABEL, OPEN_LABEL].map(pattern => pattern.exec(masked))
+    ...[REFERENCE, CLOSED_LABEL, OPEN_LABEL].map(pattern => pattern.exec(maskedTail))
   ];
   const places = [maths, ...matches.map(match => match?.index ?? -1)].filter(at => at >= 0);
   const end = Math.min(tail.length, ...places);
-  return tail.slice(0, MARKS.exec(masked.slice(0, end))?.index ?? end);
+  return tail.slice(0, MARKS.exec(maskedTail.slice(0, end))?.index ?? end);
 }
 
 interface Spans {
   /** The text with other characters in the place of code, which holds no marks. */
-  readonly masked: string;
+  readonly maskedText: string;
   readonly open: { readonly at: number; readonly run: string } | null;
 }
 
 /** Find the code spans, and the first run of backticks that opens one without an end. */
 function spansOf(text: string): Spans {
-  let masked = text;
+  let maskedText = text;
   for (let at = 0; at < text.length; at += 1) {
     if (text[at] === '\\') {
       at += 1;
@@ -135,12 +135,12 @@ function spansOf(text: string): Spans {
     const first = at + run.length;
     const end = endOfCode(text, first, run);
     if (end < 0) {
-      return { masked, open: { at, run } };
+      return { maskedText, open: { at, run } };
     }
-    masked = masked.slice(0, at) + 'x'.repeat(end - at) + masked.slice(end);
+    maskedText = maskedText.slice(0, at) + 'x'.repeat(end - at) + maskedText.slice(end);
     at = end - 1;
   }
-  return { masked, open: null };
+  return { maskedText, open: null };
 }
 
 function endOfCode(text: string, first: number, run: string): number {

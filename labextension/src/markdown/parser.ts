@@ -11,7 +11,7 @@ import { details, htmlTable, inlineTag } from './elements';
 import { withCjk } from './emphasis';
 import { footnote, footnoteMark } from './footnotes';
 import { mathBlock, mathInline } from './maths';
-import { bounded } from './nesting';
+import { withBound } from './nesting';
 import { withSurplusCells } from './tables';
 
 /** Definitions in other blocks that the reading of a block may need. */
@@ -123,15 +123,15 @@ function createParser(): MarkdownIt {
   withCjk(md);
   const alt = ['paragraph', 'reference', 'blockquote', 'list'];
   md.block.ruler.before('fence', 'math_block', mathBlock, { alt });
-  md.block.ruler.before('heading', 'details', bounded(details), { alt });
+  md.block.ruler.before('heading', 'details', withBound(details), { alt });
   md.block.ruler.before('heading', 'html_table', htmlTable, { alt });
-  md.block.ruler.before('reference', 'footnote', bounded(footnote), {
+  md.block.ruler.before('reference', 'footnote', withBound(footnote), {
     alt: ['paragraph', 'reference']
   });
   for (const name of ['blockquote', 'list'] as const) {
     const rule = md.block.ruler.__rules__.find(other => other.name === name);
     if (rule !== undefined) {
-      md.block.ruler.at(name, bounded(rule.fn), { alt: rule.alt });
+      md.block.ruler.at(name, withBound(rule.fn), { alt: rule.alt });
     }
   }
   const table = md.block.ruler.__rules__.find(other => other.name === 'table');

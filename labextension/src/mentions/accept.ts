@@ -3,7 +3,7 @@ import { type ThreadClient } from '../thread/model';
 import { type Place, type Variable, type Workspace } from '../workspace/values';
 import { cellMention, outputMention, variableMention } from './items';
 import { type MentionOption } from './options';
-import { type MentionQuery, escaped } from './query';
+import { type MentionQuery, escape } from './query';
 
 /**
  * The text that takes the place of the query. A kind and a folder leave the query open, so the text
@@ -14,7 +14,7 @@ export function textFor(option: MentionOption, query: MentionQuery): string {
     case 'kind':
       return `@${option.of}:`;
     case 'folder':
-      return `@${query.kind === 'file' ? 'file:' : ''}${escaped(option.typedPath)}/`;
+      return `@${query.kind === 'file' ? 'file:' : ''}${escape(option.typedPath)}/`;
     case 'cell':
     case 'output':
       return `@${option.kind}${option.reference} `;

@@ -117,13 +117,13 @@ export class Completion extends Store<CompletionState> {
     this._folder = folder;
     this._sources = { ...this._sources, entries: null };
     const turn = this._turn;
-    const arrived = (entries: readonly FolderEntry[]): void => {
+    const addEntries = (entries: readonly FolderEntry[]): void => {
       if (folder === this._folder) {
         this._addSources(turn, { entries });
       }
     };
     // A folder that cannot be read offers nothing.
-    this._options.listFolder(folder).then(arrived, () => arrived([]));
+    this._options.listFolder(folder).then(addEntries, () => addEntries([]));
   }
 
   private _addSources(turn: number, sources: Partial<MentionSources>): void {

@@ -36,7 +36,7 @@ export function mentionAt(text: string, caret: number): MentionQuery | null {
 }
 
 /** A path as it is typed in a query. */
-export function escaped(path: string): string {
+export function escape(path: string): string {
   return path.replace(/\s/g, '\\$&');
 }
 

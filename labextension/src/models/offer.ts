@@ -71,9 +71,9 @@ export function offer(
     const usable = new Map(
       list.models.filter(model => model.ready).map(model => [model.id, model])
     );
-    const used = recent.map(id => usable.get(id)).filter(model => model !== undefined);
-    if (used.length > 0) {
-      groups.push(group('recent', trans.__('Recently used'), null, null, used));
+    const recentModels = recent.map(id => usable.get(id)).filter(model => model !== undefined);
+    if (recentModels.length > 0) {
+      groups.push(group('recent', trans.__('Recently used'), null, null, recentModels));
     }
   }
   for (const [key, models] of byKey(list)) {
@@ -192,12 +192,12 @@ export function keptParams(
   params: Params,
   model: Model | undefined
 ): { readonly params: Params; readonly otherNames: readonly string[] } {
-  const takes = (name: string, value: unknown): boolean =>
+  const isTaken = (name: string, value: unknown): boolean =>
     model?.parameters.some(parameter => parameter.name === name && fits(parameter, value)) === true;
   const entries = Object.entries(params);
   return {
-    params: Object.fromEntries(entries.filter(([name, value]) => takes(name, value))),
-    otherNames: entries.filter(([name, value]) => !takes(name, value)).map(([name]) => name)
+    params: Object.fromEntries(entries.filter(([name, value]) => isTaken(name, value))),
+    otherNames: entries.filter(([name, value]) => !isTaken(name, value)).map(([name]) => name)
   };
 }
 

@@ -43,8 +43,8 @@ export class ThreadSettings {
   get params(): Params {
     const names = new Set(this._pending.keys());
     const others = Object.entries(this._options.readLog()).filter(([name]) => !names.has(name));
-    const changed = [...this._pending].map(([name, { value }]) => [name, value] as const);
-    return Object.fromEntries([...others, ...changed.filter(([, value]) => value !== null)]);
+    const pendingEntries = [...this._pending].map(([name, { value }]) => [name, value] as const);
+    return Object.fromEntries([...others, ...pendingEntries.filter(([, value]) => value !== null)]);
   }
 
   /** Set parameters; null removes one. What the model does not take is left out. */

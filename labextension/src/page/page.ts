@@ -92,8 +92,8 @@ function workspaceOf(
   const workspace = new NotebookWorkspace(options);
   workspace.subscribe(() => otherPages.hold(workspace.notebooks().map(({ path }) => path)));
   app.shell.currentChanged?.connect((_shell, { newValue }) => {
-    newValue?.disposed.connect(workspace.changed);
-    workspace.changed();
+    newValue?.disposed.connect(workspace.notify);
+    workspace.notify();
   });
   return workspace;
 }
@@ -110,10 +110,10 @@ function openElsewhere(app: JupyterFrontEnd, isOpenHere: (path: string) => boole
     running: async () => {
       await sessions.refreshRunning();
       // The kernel of a closed notebook may still run, without a connected page.
-      const connected = [...sessions.running()].filter(
+      const connectedSessions = [...sessions.running()].filter(
         ({ kernel }) => kernel !== null && kernel.connections !== 0
       );
-      return connected.map(({ path }) => path);
+      return connectedSessions.map(({ path }) => path);
     },
     schedule: (action, delay_ms) => PAGE_CLOCK.later(action, delay_ms)
   });

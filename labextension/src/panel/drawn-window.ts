@@ -14,22 +14,22 @@ const AROUND_PX = 600;
 
 /** The range of items to draw: from `from`, without `to`. */
 export function drawnRange(
-  all: readonly number[],
+  itemTops: readonly number[],
   top: number,
   height: number
 ): { readonly from: number; readonly to: number } {
-  const count = all.length - 1;
-  const from = Math.max(0, indexAt(all, top - AROUND_PX));
-  return { from, to: Math.min(count, indexAt(all, top + height + AROUND_PX) + 1) };
+  const count = itemTops.length - 1;
+  const from = Math.max(0, indexAt(itemTops, top - AROUND_PX));
+  return { from, to: Math.min(count, indexAt(itemTops, top + height + AROUND_PX) + 1) };
 }
 
 /** The last item whose top is at or above `y`. */
-function indexAt(all: readonly number[], y: number): number {
+function indexAt(itemTops: readonly number[], y: number): number {
   let low = 0;
-  let high = Math.max(0, all.length - 2);
+  let high = Math.max(0, itemTops.length - 2);
   while (low < high) {
     const middle = Math.ceil((low + high) / 2);
-    if ((all[middle] ?? 0) <= y) {
+    if ((itemTops[middle] ?? 0) <= y) {
       low = middle;
     } else {
       high = middle - 1;

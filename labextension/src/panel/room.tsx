@@ -120,11 +120,11 @@ function MountedThread({ page, target, place }: RoomProps): ReactElement {
     }
     const inner = document.createElement('div');
     node.append(inner);
-    const mounted = mountChat(inner, page);
-    chat.current = mounted;
+    const mountedChat = mountChat(inner, page);
+    chat.current = mountedChat;
     return () => {
       chat.current = null;
-      mounted.dispose();
+      mountedChat.dispose();
       inner.remove();
     };
   }, [page]);
@@ -147,13 +147,13 @@ function MountedThread({ page, target, place }: RoomProps): ReactElement {
 function useClient(page: IChatPage, threadId: string): ThreadClient | null {
   const [client, setClient] = useState<ThreadClient | null>(null);
   useEffect(() => {
-    const acquired = page.threads.acquire(threadId);
+    const newClient = page.threads.acquire(threadId);
     // Each `acquire` needs a release, so only an effect may acquire the client.
     // eslint-disable-next-line react-hooks/set-state-in-effect
-    setClient(acquired);
+    setClient(newClient);
     return () => {
       setClient(null);
-      page.threads.release(acquired);
+      page.threads.release(newClient);
     };
   }, [page, threadId]);
   return client;

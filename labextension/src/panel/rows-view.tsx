@@ -57,10 +57,10 @@ export function Rows(props: RowsProps): ReactElement {
   const box = useBox(outer);
   const [renamedId, setRenamedId] = useState<string | null>(null);
   const items = useItems(state);
-  const all = useMemo(() => tops(items.map(item => box.em * heightOf(item))), [items, box.em]);
-  const { from, to } = drawnRange(all, box.top, box.height);
+  const itemTops = useMemo(() => tops(items.map(item => box.em * heightOf(item))), [items, box.em]);
+  const { from, to } = drawnRange(itemTops, box.top, box.height);
   useReadingAhead(props, to >= items.length - ROWS_AHEAD);
-  const focus = useFocus(outer, items, all);
+  const focus = useFocus(outer, items, itemTops);
   const { current, setReachedId, onKeyDown } = useRowKeys(props, items, focus, setRenamedId);
   return (
     <div
@@ -74,7 +74,7 @@ export function Rows(props: RowsProps): ReactElement {
       <div
         role="group"
         aria-label={trans.__('List of chats')}
-        style={{ position: 'relative', height: `${all.at(-1) ?? 0}px` }}
+        style={{ position: 'relative', height: `${itemTops.at(-1) ?? 0}px` }}
       >
         {items.map((item, index) => {
           const id = idOf(item);
@@ -84,7 +84,7 @@ export function Rows(props: RowsProps): ReactElement {
               key={id ?? `heading ${index}`}
               {...props}
               item={item}
-              style={{ top: `${all[index] ?? 0}px`, height: `${box.em * heightOf(item)}px` }}
+              style={{ top: `${itemTops[index] ?? 0}px`, height: `${box.em * heightOf(item)}px` }}
               isReached={id === current}
               isRenamed={id === renamedId}
               onFocus={() => setReachedId(id)}
@@ -242,7 +242,11 @@ function useBox(outer: RefObject<HTMLElement>) {
 }
 
 /** A function that scrolls to a row, and focuses the row after it is drawn. */
-function useFocus(outer: RefObject<HTMLElement>, items: readonly Item[], all: readonly number[]) {
+function useFocus(
+  outer: RefObject<HTMLElement>,
+  items: readonly Item[],
+  itemTops: readonly number[]
+) {
   const [request, setRequest] = useState<{ readonly id: string } | null>(null);
   useLayoutEffect(() => {
     const node = outer.current;
@@ -250,8 +254,8 @@ function useFocus(outer: RefObject<HTMLElement>, items: readonly Item[], all: re
     if (request === null || node === null || index === -1) {
       return;
     }
-    const top = all[index] ?? 0;
-    const bottom = all[index + 1] ?? top;
+    const top = itemTops[index] ?? 0;
+    const bottom = itemTops[index + 1] ?? top;
     if (top < node.scrollTop) {
       node.scrollTo({ top: index <= 1 ? 0 : top });
     } else if (bottom > node.scrollTop + node.clientHeight) {

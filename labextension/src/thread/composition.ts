@@ -4,7 +4,7 @@
  * Every change is stored as a draft, so that a reload of the page loses neither the text nor an uploaded
  * attachment.
  */
-import { type Mention, shortened, withMention, withText } from '../composer/context-items';
+import { type Mention, shorten, withMention, withText } from '../composer/context-items';
 import { type Draft, type DraftContext, type DraftStore } from '../composer/drafts';
 import { HistoryWalk } from '../composer/history';
 import { type DraftFile, type UploadOptions, UploadQueue } from '../composer/uploads';
@@ -118,7 +118,7 @@ export class Composition {
   makeMessage(contents: MessageContents): FinishedMessage | null {
     const { text, fileKeys, context } = contents;
     const contextItems = [...contents.live, ...context].map(({ name, text: read }) => ({
-      name: shortened(name),
+      name: shorten(name),
       text: read
     }));
     const files = this.uploads.items.filter(file => fileKeys.has(file.key));
@@ -161,10 +161,10 @@ export class Composition {
   }
 
   /** Mark the attachments that the server no longer has, after it has refused the message. */
-  refused(error: unknown): void {
+  markMissing(error: unknown): void {
     if (error instanceof ApiError && error.code === 'attachment_not_found') {
       const id = error.facts['attachment_id'];
-      this.uploads.lost(typeof id === 'string' ? id : '');
+      this.uploads.markLost(typeof id === 'string' ? id : '');
     }
   }
 

@@ -75,15 +75,17 @@ export class ContextChoice extends Store<ChoiceState> {
     private readonly _preferences: Preferences
   ) {
     super({ on: [], removed: [] });
-    this._own = _storage.load(_threadId);
+    this._ownKinds = _storage.load(_threadId);
     this._set({});
     _preferences.subscribe(() => this._set({}));
   }
 
   /** Turn a kind on or off for all later messages of the thread. */
   setOn(kind: ContextKind, isOn: boolean): void {
-    this._own = CONTEXT_KINDS.filter(other => (other === kind ? isOn : this._on.includes(other)));
-    this._storage.save(this._threadId, this._own);
+    this._ownKinds = CONTEXT_KINDS.filter(other =>
+      other === kind ? isOn : this._on.includes(other)
+    );
+    this._storage.save(this._threadId, this._ownKinds);
     this.setRemoved(kind, false);
   }
 
@@ -104,7 +106,7 @@ export class ContextChoice extends Store<ChoiceState> {
   }
 
   private get _on(): readonly ContextKind[] {
-    return this._own ?? (this._preferences.getState().notebookContext ? CONTEXT_KINDS : []);
+    return this._ownKinds ?? (this._preferences.getState().notebookContext ? CONTEXT_KINDS : []);
   }
 
   protected override _set(change: Partial<ChoiceState>): void {
@@ -113,7 +115,7 @@ export class ContextChoice extends Store<ChoiceState> {
 
   private _omitted: readonly ContextKind[] = [];
   /** Null while the thread follows the setting. */
-  private _own: readonly ContextKind[] | null;
+  private _ownKinds: readonly ContextKind[] | null;
 }
 
 /** The choices of a page, one for each thread. They live as long as the page. */
@@ -142,18 +144,18 @@ export class StoredChoices {
   constructor(private readonly _storage: () => Storage) {}
 
   load(threadId: string): readonly ContextKind[] | null {
-    const kinds = this._all().find(([id]) => id === threadId)?.[1];
+    const kinds = this._entries().find(([id]) => id === threadId)?.[1];
     return kinds === undefined ? null : CONTEXT_KINDS.filter(kind => kinds.includes(kind));
   }
 
   save(threadId: string, kinds: readonly ContextKind[]): void {
-    const others = this._all().filter(([id]) => id !== threadId);
+    const others = this._entries().filter(([id]) => id !== threadId);
     writeStored(this._storage, KEY, [...others, [threadId, kinds]].slice(-MOST_THREADS));
   }
 
-  private _all(): (readonly [string, readonly unknown[]])[] {
-    const all = readStored(this._storage, KEY);
-    return Array.isArray(all) ? all.filter(isEntry) : [];
+  private _entries(): (readonly [string, readonly unknown[]])[] {
+    const value = readStored(this._storage, KEY);
+    return Array.isArray(value) ? value.filter(isEntry) : [];
   }
 }
 

@@ -43,7 +43,7 @@ export class Sending {
       return false;
     }
     this._isSending = true;
-    const accepted = this._options.questions?.sending();
+    const onAccepted = this._options.questions?.sending();
     onProblem(null);
     onChange(true);
     try {
@@ -52,11 +52,11 @@ export class Sending {
         deliverAt?.toISOString()
       );
       if (messageId !== null) {
-        accepted?.(messageId);
+        onAccepted?.(messageId);
       }
       return messageId !== null;
     } catch (error) {
-      composition.refused(error);
+      composition.markMissing(error);
       onProblem(this._explain(error));
       return false;
     } finally {

@@ -62,7 +62,7 @@ export class ThreadList {
       onRow: row => this._take(row),
       onGone: id => this._forget(id)
     });
-    this._state = this._derived();
+    this._state = this._derive();
   }
 
   /** A person's changes of threads. */
@@ -149,7 +149,7 @@ export class ThreadList {
     const { connection } = this._options;
     this._unwatch = connection.watch({
       receive: frame => this._receive(frame),
-      lost: () => {
+      onLoss: () => {
         this._isLive = false;
         this._announceSoon();
       }
@@ -336,16 +336,16 @@ export class ThreadList {
     }
   }
 
-  private _derived(): ListState {
+  private _derive(): ListState {
     const { changes } = this;
     // The list does not change until the response to a search arrives.
-    const all = this._result?.rows ?? [...this._rows.values()].sort(compareRows);
+    const rows = this._result?.rows ?? [...this._rows.values()].sort(compareRows);
     const isShown = (row: ThreadRow): boolean =>
       !changes.isHidden(row.id) && !this._goneIds.has(row.id) && isListed(row, this._filter);
     return {
       filter: this._filter,
       now_ms: this._options.clock.now(),
-      rows: all.map(row => changes.withChanges(row)).filter(isShown),
+      rows: rows.map(row => changes.withChanges(row)).filter(isShown),
       asking: this._asking.list().filter(({ id }) => !changes.isHidden(id)),
       matches: this._result?.matches ?? NO_MATCHES,
       isLoading: this._isLoading,
@@ -370,7 +370,7 @@ export class ThreadList {
   }
 
   private _announce(): void {
-    this._state = this._derived();
+    this._state = this._derive();
     [...this._listeners].forEach(listener => listener());
   }
 

@@ -104,7 +104,7 @@ export class CallExecutor {
     for (const wait of this._waits.values()) {
       wait.due_ms = 0;
     }
-    this._look();
+    this._recheck();
   }
 
   /** Drop a thread that this page does not follow any more. */
@@ -135,13 +135,13 @@ export class CallExecutor {
       this._waits.delete(key);
       if (end === 'elsewhere') {
         this._seqs.set(key, seq);
-        this._look();
+        this._recheck();
       }
     }, logError);
     return true;
   }
 
-  private _look(): void {
+  private _recheck(): void {
     [...this._open.values()].forEach(state => this.update(state));
   }
 
@@ -152,7 +152,7 @@ export class CallExecutor {
     const delay_ms = delayOf(tries);
     const retry = (): void => {
       wait.due_ms = 0;
-      this._look();
+      this._recheck();
     };
     const wait = { tries, due_ms: clock.now() + delay_ms, cancel: clock.later(retry, delay_ms) };
     this._waits.set(key, wait);
@@ -190,8 +190,8 @@ export class CallExecutor {
     let claim: string;
     try {
       const body = { executor: label };
-      const claimed = await api.request({ method: 'POST', path: `${path}/claim`, body });
-      claim = (claimed as { claim: string }).claim;
+      const response = await api.request({ method: 'POST', path: `${path}/claim`, body });
+      claim = (response as { claim: string }).claim;
     } catch (error) {
       return endOf(error) ?? 'undecided';
     }

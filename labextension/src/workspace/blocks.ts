@@ -42,17 +42,17 @@ export function cellOf(block: CodeBlock, notebookLanguage: string): CellDraft {
   }
   return language === 'bash' && kernels === 'python'
     ? { kind: 'code', source: `%%bash\n${source}` }
-    : { kind: 'markdown', source: fenced(block) };
+    : { kind: 'markdown', source: fencedBlock(block) };
 }
 
 /** The text of a block for insertion at the cursor in a cell of this kind. */
 export function textFor(block: CodeBlock, kind: CellKind): string {
   const isMarkdown = commonName(block.language) === 'markdown';
-  return kind === 'markdown' && !isMarkdown ? fenced(block) : sourceOf(block);
+  return kind === 'markdown' && !isMarkdown ? fencedBlock(block) : sourceOf(block);
 }
 
 /** A block as Markdown. The fence is longer than every row of backticks in the block. */
-function fenced(block: CodeBlock): string {
+function fencedBlock(block: CodeBlock): string {
   const rows = block.text.match(/`{3,}/g) ?? [];
   const fence = '`'.repeat(Math.max(3, ...rows.map(row => row.length + 1)));
   return `${fence}${block.language.replace(/[^\w+#.-]/g, '')}\n${sourceOf(block)}\n${fence}`;

@@ -62,16 +62,16 @@ export function changesOf(
   });
 }
 
-function kindOf(own: readonly CellEdit[]): CellChange['kind'] {
-  const ops = own.map(edit => edit.op);
+function kindOf(cellEdits: readonly CellEdit[]): CellChange['kind'] {
+  const ops = cellEdits.map(edit => edit.op);
   if (ops.includes('insert') || ops.includes('delete')) {
     return ops.includes('insert') ? 'insert' : 'delete';
   }
   return ops.includes('replace') ? 'change' : 'move';
 }
 
-function linesOf(own: readonly CellEdit[], before: string | null): readonly DiffLine[] {
-  for (const edit of own) {
+function linesOf(cellEdits: readonly CellEdit[], before: string | null): readonly DiffLine[] {
+  for (const edit of cellEdits) {
     if (edit.op === 'insert' || edit.op === 'replace') {
       return lineDiff(edit.op === 'insert' ? null : before, edit.source);
     }

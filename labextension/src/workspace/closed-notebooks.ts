@@ -72,9 +72,9 @@ const byStorage = new WeakMap<NotebookStorage, ClosedNotebooks>();
 
 /** The closed notebooks of a page: the card of a call can undo the call's change. */
 export function closedNotebooks(storage: NotebookStorage): ClosedNotebooks {
-  const closed = byStorage.get(storage) ?? new ClosedNotebooks(storage);
-  byStorage.set(storage, closed);
-  return closed;
+  const notebooks = byStorage.get(storage) ?? new ClosedNotebooks(storage);
+  byStorage.set(storage, notebooks);
+  return notebooks;
 }
 
 export class ClosedNotebooks {
@@ -158,11 +158,11 @@ export class ClosedNotebooks {
     const { path, text, last_modified } = oldFile;
     const { isOpenHere, isOpenElsewhere, isInEditor } = this._options;
     const isElsewhere = !isOpenHere(path) && (await isOpenElsewhere(path));
-    const now = await this._files.get(path, { content: false });
+    const file = await this._files.get(path, { content: false });
     if (isElsewhere || isOpenHere(path) || isInEditor(path)) {
       return 'open';
     }
-    const isSame = now.last_modified === last_modified;
+    const isSame = file.last_modified === last_modified;
     if (isSame) {
       await this._files.save(path, { type: 'file', format: 'text', content: text });
     }

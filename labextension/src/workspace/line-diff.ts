@@ -25,7 +25,7 @@ export function lineDiff(before: string | null, after: string | null): readonly 
     (at, length) => length - 1 - at
   );
   const [oldEnd, newEnd] = [oldLines.length - tail, newLines.length - tail];
-  const lines: DiffLine[] = oldLines.slice(0, head).map(same);
+  const lines: DiffLine[] = oldLines.slice(0, head).map(unchangedLine);
   let [oldAt, newAt] = [head, head];
   for (const [i, j] of [
     ...commonLines(oldLines, newLines, [head, oldEnd], [head, newEnd]),
@@ -33,14 +33,14 @@ export function lineDiff(before: string | null, after: string | null): readonly 
   ] as const) {
     lines.push(...changedLines(oldLines.slice(oldAt, i), newLines.slice(newAt, j)));
     if (i < oldEnd) {
-      lines.push(same(oldLines[i] ?? ''));
+      lines.push(unchangedLine(oldLines[i] ?? ''));
     }
     [oldAt, newAt] = [i + 1, j + 1];
   }
-  return [...lines, ...oldLines.slice(oldEnd).map(same)];
+  return [...lines, ...oldLines.slice(oldEnd).map(unchangedLine)];
 }
 
-function same(text: string): DiffLine {
+function unchangedLine(text: string): DiffLine {
   return { kind: 'same', pieces: [{ text, isChanged: false }] };
 }
 

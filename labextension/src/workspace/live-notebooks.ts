@@ -31,10 +31,10 @@ export class LiveNotebooks implements LiveSource {
   constructor(options: LiveNotebooksOptions) {
     this._options = options;
     const { tracker } = options;
-    tracker.currentChanged.connect(() => this._changed());
+    tracker.currentChanged.connect(() => this._notify());
     tracker.forEach(panel => this._watch(panel));
     tracker.widgetAdded.connect((_tracker, panel) => this._watch(panel));
-    NotebookActions.executed.connect(() => this._changed());
+    NotebookActions.executed.connect(() => this._notify());
   }
 
   notebookOf(chat: DrawnChat): string | null {
@@ -102,27 +102,27 @@ export class LiveNotebooks implements LiveSource {
 
   /** JupyterLab drops the signals together with the panel. */
   private _watch(panel: NotebookPanel): void {
-    const changed = (): void => this._changed();
+    const notify = (): void => this._notify();
     panel.content.activeCellChanged.connect((_notebook, cell) => {
       if (cell !== null) {
         const others = this._recent.get(panel.content) ?? [];
         this._recent.set(panel.content, [cell.model.id, ...others].slice(0, MOST_RECENT));
       }
-      changed();
+      notify();
     });
-    panel.context.pathChanged.connect(changed);
-    panel.disposed.connect(changed);
+    panel.context.pathChanged.connect(notify);
+    panel.disposed.connect(notify);
     panel.context.ready.then(
       () => {
-        panel.context.model.contentChanged.connect(changed);
-        changed();
+        panel.context.model.contentChanged.connect(notify);
+        notify();
       },
       () => undefined // the page tells why it could not load the notebook
     );
-    changed();
+    notify();
   }
 
-  private _changed(): void {
+  private _notify(): void {
     if (this._isWaiting || this._listeners.size === 0) {
       return;
     }

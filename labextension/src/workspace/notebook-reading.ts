@@ -18,17 +18,22 @@ export interface ReadCells {
 }
 
 /** Read the wanted cells; null means all cells. */
-export function readCells(all: readonly FileCell[], ids: readonly unknown[] | null): ReadCells {
-  const selection = [...all.entries()].filter(([, cell]) => ids === null || ids.includes(cell.id));
+export function readCells(
+  fileCells: readonly FileCell[],
+  ids: readonly unknown[] | null
+): ReadCells {
+  const selection = [...fileCells.entries()].filter(
+    ([, cell]) => ids === null || ids.includes(cell.id)
+  );
   const cells: object[] = [];
-  let [used, isFull] = [0, false];
+  let [usedBytes, isFull] = [0, false];
   for (const [index, cell] of selection) {
-    const whole = entryOf(index, cell);
-    const size = bytesOf(whole);
-    isFull ||= used + size > MOST_READ_BYTES;
-    const entry = isFull ? leftOut(index, cell, size <= MOST_READ_BYTES) : whole;
-    used += bytesOf(entry);
-    if (used > MOST_BYTES) {
+    const wholeEntry = entryOf(index, cell);
+    const size = bytesOf(wholeEntry);
+    isFull ||= usedBytes + size > MOST_READ_BYTES;
+    const entry = isFull ? leftOut(index, cell, size <= MOST_READ_BYTES) : wholeEntry;
+    usedBytes += bytesOf(entry);
+    if (usedBytes > MOST_BYTES) {
       return { cells, more_cells: selection.length - cells.length };
     }
     cells.push(entry);

@@ -52,30 +52,30 @@ export class NotebookWorkspace implements Workspace {
       isOpenElsewhere: options.isOpenElsewhere,
       isInEditor: options.isInEditor
     };
-    this._tracker.currentChanged.connect(this.changed);
+    this._tracker.currentChanged.connect(this.notify);
     this._tracker.widgetAdded.connect((_tracker, panel) => {
       let { path } = panel.context;
       this._renames.delete(path);
       panel.disposed.connect(() => {
         this._renames.forEach((old, at) => old.panel === panel && this._renames.delete(at));
-        this.changed();
+        this.notify();
       });
       panel.context.pathChanged.connect((_context, next) => {
         this._renames.set(path, { panel, isProposed: this._isProposed(path) });
         this._renames.delete(next);
         path = next;
-        this.changed();
+        this.notify();
       });
       panel.context.ready.then(
-        this.changed,
+        this.notify,
         () => undefined // the page tells why it could not load the notebook
       );
-      this.changed();
+      this.notify();
     });
   }
 
   /** Notify the listeners: notebooks were opened, closed or renamed, or another tab is in front. */
-  readonly changed = (): void => {
+  readonly notify = (): void => {
     [...this._listeners].forEach(listener => listener());
   };
 

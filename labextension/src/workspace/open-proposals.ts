@@ -49,8 +49,8 @@ export class OpenProposals {
   }
 
   private _set(threadId: string, proposals: readonly OpenProposal[]): void {
-    const idsOf = (some: readonly OpenProposal[] | undefined): string =>
-      (some ?? []).map(({ requestId }) => requestId).join();
+    const idsOf = (openProposals: readonly OpenProposal[] | undefined): string =>
+      (openProposals ?? []).map(({ requestId }) => requestId).join();
     if (idsOf(this._threads.get(threadId)) === idsOf(proposals)) {
       return;
     }

@@ -105,8 +105,8 @@ class FileCells implements CellList {
 
 /** Apply edits. Tracks the ids itself, because `list.cells` does not change during a transaction. */
 function applyEdits(list: CellList, edits: readonly CellEdit[]): void {
-  const now = new Map(list.cells.map(cell => [cell.id, cell]));
-  const ids = [...now.keys()];
+  const cellsById = new Map(list.cells.map(cell => [cell.id, cell]));
+  const ids = [...cellsById.keys()];
   const remove = (id: string): void => {
     const index = ids.indexOf(id);
     list.remove(index);
@@ -115,10 +115,10 @@ function applyEdits(list: CellList, edits: readonly CellEdit[]): void {
   const insert = (index: number, cell: FileCell): void => {
     list.insert(index, cell);
     ids.splice(index, 0, cell.id);
-    now.set(cell.id, cell);
+    cellsById.set(cell.id, cell);
   };
   for (const edit of edits) {
-    const before = now.get(edit.cell);
+    const before = cellsById.get(edit.cell);
     if (edit.op === 'insert') {
       insert(indexOf(edit.place, ids), newCell(edit));
     } else if (edit.op === 'replace' && before !== undefined) {

@@ -124,7 +124,7 @@ export function describing(name: string): string {
 }
 
 /** Decode the kernel's value of an expression, the `repr` of a text. @throws Error if it is invalid. */
-export function unpacked(repr: unknown): unknown {
+export function unpack(repr: unknown): unknown {
   const match = typeof repr === 'string' ? /^'([A-Za-z0-9+/=]*)'$/.exec(repr) : null;
   if (match?.[1] === undefined) {
     throw new Error('The kernel answered with something else.');

@@ -6,7 +6,7 @@
  * other request to that kernel, so at most one request waits.
  */
 import { type Clock } from '../connection/connection';
-import { LISTING, describing, unpacked } from './python';
+import { LISTING, describing, unpack } from './python';
 import { type NoAnswer, type Variable, type VariableText, type Variables } from './values';
 
 /** The part of a kernel's connection that this module uses. */
@@ -138,7 +138,7 @@ function answerOf(message: unknown): Answer {
   if (field(answer, 'status') !== 'ok') {
     return { state: 'failed' };
   }
-  return { value: unpacked(field(field(answer, 'data'), 'text/plain')) };
+  return { value: unpack(field(field(answer, 'data'), 'text/plain')) };
 }
 
 function listOf(value: unknown): Variables {

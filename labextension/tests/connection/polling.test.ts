@@ -239,7 +239,7 @@ describe('a page whose login has ended', () => {
 
   it('tries a socket again where only the list of threads is left, which is not polled', async () => {
     const { network, follower } = await signedOut();
-    const end = network.connection.watch({ receive: () => undefined, lost: () => undefined });
+    const end = network.connection.watch({ receive: () => undefined, onLoss: () => undefined });
     follower.dispose();
     const before = network.sockets.length;
     await pass(network, 31_000);

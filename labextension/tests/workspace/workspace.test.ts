@@ -5,7 +5,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { MIME_TYPE } from '../../src/protocol/address';
 import { cellOf, textFor } from '../../src/workspace/blocks';
 import { LONGEST_OUTPUTS, errorOf, outputTexts, plainText } from '../../src/workspace/outputs';
-import { describing, unpacked } from '../../src/workspace/python';
+import { describing, unpack } from '../../src/workspace/python';
 import { type AskedKernel, KernelVariables, PATIENCE_MS } from '../../src/workspace/variables';
 import { FakeClock, flushPromises } from '../fakes';
 
@@ -210,6 +210,6 @@ describe('a kernel', () => {
     kernel.answer(packed(null));
     expect(await missing).toEqual({ state: 'missing' });
     expect(describing('a"]\n#ü')).toContain('"a\\"]\\n#\\u00fc"');
-    expect(() => unpacked("'a' + 'b'")).toThrow();
+    expect(() => unpack("'a' + 'b'")).toThrow();
   });
 });

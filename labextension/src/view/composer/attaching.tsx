@@ -45,12 +45,14 @@ function nextModel({ transcript }: ThreadState, models: ModelList | null): Model
 
 /** What screen readers are told: only that uploads begin and end, not their progress. */
 function statusText(files: readonly DraftFile[], trans: TranslationBundle): string {
-  const unfinished = files.filter(isUnfinished).length;
-  if (unfinished > 0) {
-    return trans._n('Uploading %1 file.', 'Uploading %1 files.', unfinished);
+  const unfinishedCount = files.filter(isUnfinished).length;
+  if (unfinishedCount > 0) {
+    return trans._n('Uploading %1 file.', 'Uploading %1 files.', unfinishedCount);
   }
-  const attached = files.filter(file => file.state === 'attached').length;
-  return attached === 0 ? '' : trans._n('%1 file attached.', '%1 files attached.', attached);
+  const attachedCount = files.filter(file => file.state === 'attached').length;
+  return attachedCount === 0
+    ? ''
+    : trans._n('%1 file attached.', '%1 files attached.', attachedCount);
 }
 
 /** Each reason once why the model will not read some of the files. */

@@ -41,9 +41,9 @@ export function useDropTarget<T extends HTMLElement>(
 type Listeners = Readonly<Record<string, (event: Event) => void>>;
 
 function listen(node: HTMLElement, listeners: Listeners): () => void {
-  const all = Object.entries(listeners);
-  all.forEach(([type, listener]) => node.addEventListener(type, listener));
-  return () => all.forEach(([type, listener]) => node.removeEventListener(type, listener));
+  const entries = Object.entries(listeners);
+  entries.forEach(([type, listener]) => node.addEventListener(type, listener));
+  return () => entries.forEach(([type, listener]) => node.removeEventListener(type, listener));
 }
 
 /** Whether a drag leaves the node, and does not only pass from one of its children to another. */
@@ -62,7 +62,7 @@ function listenToFiles(
     const { dataTransfer } = event as DragEvent;
     return dataTransfer?.types.includes('Files') === true ? dataTransfer : null;
   };
-  const over = (event: Event): void => {
+  const onOver = (event: Event): void => {
     const data = filesOf(event);
     if (data !== null) {
       event.preventDefault();
@@ -72,8 +72,8 @@ function listenToFiles(
     }
   };
   return listen(node, {
-    dragenter: over,
-    dragover: over,
+    dragenter: onOver,
+    dragover: onOver,
     dragleave: event => leaves(node, event) && setOver(false),
     drop: event => {
       const data = filesOf(event);
@@ -96,7 +96,7 @@ function listenToPaths(
     const paths = (event as LuminoDrag).mimeData.getData(PATHS);
     return Array.isArray(paths) ? paths.filter(path => typeof path === 'string') : [];
   };
-  const over = (event: Event): void => {
+  const onOver = (event: Event): void => {
     if (pathsOf(event).length > 0) {
       const drag = event as LuminoDrag;
       event.preventDefault();
@@ -106,8 +106,8 @@ function listenToPaths(
     }
   };
   return listen(node, {
-    'lm-dragenter': over,
-    'lm-dragover': over,
+    'lm-dragenter': onOver,
+    'lm-dragover': onOver,
     'lm-dragleave': event => leaves(node, event) && setOver(false),
     'lm-drop': event => {
       const paths = pathsOf(event);

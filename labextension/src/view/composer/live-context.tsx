@@ -106,8 +106,8 @@ function useLooking(
     }
     const lookAgain = (): void => {
       if (visibility.getState()) {
-        const now = look();
-        onSeen(before => (isSame(before, now) ? before : now));
+        const newView = look();
+        onSeen(before => (isSame(before, newView) ? before : newView));
       }
     };
     lookAgain();

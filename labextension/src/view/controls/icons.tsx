@@ -2,11 +2,11 @@
 import { type ReactElement } from 'react';
 
 /** A component that draws a path, and what is no path, on 16 × 16 pixels. */
-function icon(path: string, more: ReactElement | null = null, className = '') {
+function icon(path: string, extra: ReactElement | null = null, className = '') {
   return function Icon(): ReactElement {
     return (
       <svg className={`jp-ChatStream-icon${className}`} viewBox="0 0 16 16" aria-hidden="true">
-        {more}
+        {extra}
         <path d={path} />
       </svg>
     );

@@ -63,10 +63,10 @@ export function Popover(props: PopoverProps): ReactElement {
 /** Close the box, after its field with the focus was told that it is left. */
 function useClosing(box: RefObject<HTMLElement>, onClose: () => void): () => void {
   return useCallback(() => {
-    const focused = document.activeElement;
+    const field = document.activeElement;
     // A field that is only removed hears nothing, and what was typed would be lost.
-    if (focused instanceof HTMLElement && box.current?.contains(focused) === true) {
-      focused.blur();
+    if (field instanceof HTMLElement && box.current?.contains(field) === true) {
+      field.blur();
     }
     onClose();
   }, [box, onClose]);
@@ -90,9 +90,9 @@ export function usePlace(
     let frame = 0;
     const follow = (): void => {
       const anchorBox = anchor.current?.getBoundingClientRect();
-      const now = `${JSON.stringify(anchorBox)} ${window.innerWidth} ${window.innerHeight}`;
-      if (anchorBox !== undefined && now !== lastLayout) {
-        lastLayout = now;
+      const layout = `${JSON.stringify(anchorBox)} ${window.innerWidth} ${window.innerHeight}`;
+      if (anchorBox !== undefined && layout !== lastLayout) {
+        lastLayout = layout;
         if (!place(node, anchorBox, getComputedStyle(node).direction === 'rtl')) {
           onClose();
         }

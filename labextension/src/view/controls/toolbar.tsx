@@ -20,23 +20,23 @@ export function Toolbar(props: {
   // The items come and go with the state of the message, so each drawing looks again.
   useLayoutEffect(() => {
     if (node.current !== null) {
-      const all = itemsOf(node.current);
-      const stop = all.find(item => item.matches('[data-stop]'));
-      makeStop(all, stop ?? all.find(item => item.tagName === 'BUTTON') ?? all[0]);
+      const items = itemsOf(node.current);
+      const stop = items.find(item => item.matches('[data-stop]'));
+      makeStop(items, stop ?? items.find(item => item.tagName === 'BUTTON') ?? items[0]);
     }
   });
   const onFocus = (event: FocusEvent<HTMLElement>): void => {
-    const all = itemsOf(event.currentTarget);
+    const items = itemsOf(event.currentTarget);
     makeStop(
-      all,
-      all.find(item => item === event.target)
+      items,
+      items.find(item => item === event.target)
     );
   };
   const onKeyDown = (event: KeyboardEvent<HTMLElement>): void => {
-    const all = itemsOf(event.currentTarget);
-    const at = all.findIndex(item => item === event.target);
+    const items = itemsOf(event.currentTarget);
+    const at = items.findIndex(item => item === event.target);
     const isRtl = getComputedStyle(event.currentTarget).direction === 'rtl';
-    const target = at < 0 ? undefined : all[placeAfter(event.key, at, all.length, isRtl)];
+    const target = at < 0 ? undefined : items[placeAfter(event.key, at, items.length, isRtl)];
     if (target !== undefined) {
       event.preventDefault();
       target.focus({ preventScroll: true });
@@ -62,9 +62,9 @@ function itemsOf(node: HTMLElement): readonly HTMLElement[] {
 }
 
 /** Let the Tab key stop at one item only. */
-function makeStop(all: readonly HTMLElement[], stop: HTMLElement | undefined): void {
+function makeStop(items: readonly HTMLElement[], stop: HTMLElement | undefined): void {
   if (stop !== undefined) {
-    for (const item of all) {
+    for (const item of items) {
       item.tabIndex = item === stop ? 0 : -1;
       item.toggleAttribute('data-stop', item === stop);
     }

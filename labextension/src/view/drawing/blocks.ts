@@ -11,7 +11,7 @@ import { openInlineNodes } from '../../markdown/open-end';
 import { type Block, type Box, type Leaf } from '../../markdown/tree';
 import { CodeView } from './code';
 import { directionOf } from './direction';
-import { type DrawingServices, elementOf, own } from './nodes';
+import { type DrawingServices, elementOf, ownElement } from './nodes';
 import { type Work } from './frames';
 import { type Groups, RowGroups } from './groups';
 import { InlineNodes, mathNode } from './inline';
@@ -192,7 +192,7 @@ class LeafView extends SimpleView {
 
 /** A text that is too long to be drawn as Markdown. */
 class LongView extends SimpleView {
-  readonly node = own('div', 'jp-ChatStream-long');
+  readonly node = ownElement('div', 'jp-ChatStream-long');
 
   constructor(services: DrawingServices) {
     super();
@@ -305,10 +305,10 @@ function isSame(first: Attributes, second: Attributes): boolean {
 /** The node of a box, and the node in it that holds the blocks. */
 function boxNodes(box: Box, services: DrawingServices): { outer: HTMLElement; inner: HTMLElement } {
   if (box.tag === 'footnote') {
-    const outer = own('section', 'jp-ChatStream-footnote');
+    const outer = ownElement('section', 'jp-ChatStream-footnote');
     const label = document.createElement('sup');
     label.textContent = box.attributes['label'] ?? '';
-    const inner = own('div', 'jp-ChatStream-footnoteText');
+    const inner = ownElement('div', 'jp-ChatStream-footnoteText');
     outer.append(label, inner);
     return { outer, inner };
   }
@@ -325,7 +325,7 @@ function foldNode(box: Box): HTMLElement {
 }
 
 class MathView extends SimpleView {
-  readonly node = own('div', 'jp-ChatStream-mathBlock');
+  readonly node = ownElement('div', 'jp-ChatStream-mathBlock');
 
   constructor(
     private _source: string,
@@ -343,7 +343,7 @@ class MathView extends SimpleView {
       this._isShown = true;
       this._source = block.source;
       // A formula is typeset once it is complete; until then its source is shown.
-      const text = own('span', 'jp-ChatStream-math jp-mod-display jp-mod-growing');
+      const text = ownElement('span', 'jp-ChatStream-math jp-mod-display jp-mod-growing');
       text.dir = 'ltr';
       text.textContent = block.source;
       this.node.replaceChildren(text);

@@ -10,7 +10,7 @@ import { noNotebookText } from '../../text/texts';
 import { type ActionResult, type CellAction, type Place } from '../../workspace/values';
 import { copyText } from '../controls/clipboard';
 import { SUPPRESS_SHORTCUTS } from '../controls/keys';
-import { type DrawingServices, own } from './nodes';
+import { type DrawingServices, ownElement } from './nodes';
 
 /** How long a button shows that it has done its work. */
 const RESULT_MS = 1_500;
@@ -31,7 +31,7 @@ type BarAction = 'insert_below' | 'insert_at_cursor' | 'replace' | 'run';
 const ACTIONS: readonly BarAction[] = ['insert_below', 'insert_at_cursor', 'replace', 'run'];
 
 export class CodeBar {
-  readonly node = own('div', 'jp-ChatStream-codeBar');
+  readonly node = ownElement('div', 'jp-ChatStream-codeBar');
 
   constructor(
     private readonly _language: string,
@@ -42,7 +42,7 @@ export class CodeBar {
     this._tools.setAttribute('role', 'toolbar');
     this._tools.setAttribute('aria-label', trans.__('Actions for this code'));
     this._tools.addEventListener('keydown', event => this._move(event));
-    const name = own('span', 'jp-ChatStream-codeName');
+    const name = ownElement('span', 'jp-ChatStream-codeName');
     name.dataset['language'] = _language.slice(0, LONGEST_LANGUAGE);
     const copy = button('copy-code', 'copy', trans.__('Copy code'));
     copy.tabIndex = 0;
@@ -104,7 +104,7 @@ export class CodeBar {
     }
   }
 
-  private _act(action: CellAction, pressed: HTMLButtonElement): void {
+  private _act(action: CellAction, element: HTMLButtonElement): void {
     const { workspace, language } = this._services;
     const { trans } = language;
     const place = this._place(action);
@@ -119,7 +119,7 @@ export class CodeBar {
       this._tell(result.reason, result, place);
     } else if (action !== 'insert_at_end') {
       const text = doneText(action, trans);
-      this._showResult(pressed, action, text);
+      this._showResult(element, action, text);
     }
   }
 
@@ -159,10 +159,10 @@ export class CodeBar {
   /** Say below the bar why an action was not done; where the cell is gone, offer the end. */
   private _tell(reason: string, result?: ActionResult, place?: Place): void {
     this._note?.remove();
-    const note = own('p', 'jp-ChatStream-note jp-ChatStream-codeNote');
+    const note = ownElement('p', 'jp-ChatStream-note jp-ChatStream-codeNote');
     note.dataset['testid'] = 'code-note';
     const { trans } = this._services.language;
-    const text = own('span', '');
+    const text = ownElement('span', '');
     text.textContent = reason;
     note.append(text);
     this._note = note;
@@ -185,44 +185,44 @@ export class CodeBar {
     }
   }
 
-  private _showResult(pressed: HTMLButtonElement, icon: keyof typeof ICONS, text: string): void {
-    if (pressed.dataset['result'] !== undefined) {
+  private _showResult(element: HTMLButtonElement, icon: keyof typeof ICONS, text: string): void {
+    if (element.dataset['result'] !== undefined) {
       return; // its label is that of the result
     }
-    const label = pressed.getAttribute('aria-label') ?? '';
-    pressed.dataset['result'] = 'done';
-    pressed.setAttribute('aria-label', text);
-    pressed.title = text;
-    drawIcon(pressed, 'done');
+    const label = element.getAttribute('aria-label') ?? '';
+    element.dataset['result'] = 'done';
+    element.setAttribute('aria-label', text);
+    element.title = text;
+    drawIcon(element, 'done');
     setTimeout(() => {
-      delete pressed.dataset['result'];
-      pressed.setAttribute('aria-label', label);
-      pressed.title = label;
-      drawIcon(pressed, icon);
+      delete element.dataset['result'];
+      element.setAttribute('aria-label', label);
+      element.title = label;
+      drawIcon(element, icon);
     }, RESULT_MS);
   }
 
   /** One button of the bar is in the order of Tab; the arrow keys move among them. */
   private _move(event: KeyboardEvent): void {
-    const all = [...this._tools.querySelectorAll('button')];
-    const at = all.findIndex(other => other === document.activeElement);
+    const buttons = [...this._tools.querySelectorAll('button')];
+    const at = buttons.findIndex(other => other === document.activeElement);
     const isRtl = getComputedStyle(this._tools).direction === 'rtl';
     const steps = new Map([
       ['ArrowRight', at + (isRtl ? -1 : 1)],
       ['ArrowLeft', at + (isRtl ? 1 : -1)],
       ['Home', 0],
-      ['End', all.length - 1]
+      ['End', buttons.length - 1]
     ]);
     const to = steps.get(event.key);
-    const next = to === undefined ? undefined : all[(to + all.length) % all.length];
+    const next = to === undefined ? undefined : buttons[(to + buttons.length) % buttons.length];
     if (next !== undefined) {
       event.preventDefault();
-      all.forEach(other => (other.tabIndex = other === next ? 0 : -1));
+      buttons.forEach(other => (other.tabIndex = other === next ? 0 : -1));
       next.focus();
     }
   }
 
-  private readonly _tools = own('div', 'jp-ChatStream-codeTools');
+  private readonly _tools = ownElement('div', 'jp-ChatStream-codeTools');
   private readonly _buttons = new Map<BarAction, HTMLButtonElement>();
   private _note: HTMLElement | null = null;
   private _unsubscribe = (): void => undefined;

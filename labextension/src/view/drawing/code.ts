@@ -5,7 +5,7 @@ import { type Block } from '../../markdown/tree';
 import { codeText } from '../../text/texts';
 import { SUPPRESS_SHORTCUTS } from '../controls/keys';
 import { CodeBar } from './code-actions';
-import { type DrawingServices, own } from './nodes';
+import { type DrawingServices, ownElement } from './nodes';
 import { type Work } from './frames';
 import { PILED_MARKS, PlainText } from './plain';
 import { SidewaysStop } from './sideways';
@@ -17,7 +17,7 @@ const CHUNK = 8_000;
 const LONGEST_LINE = 8_000;
 
 export class CodeView {
-  readonly node = own('div', 'jp-ChatStream-code');
+  readonly node = ownElement('div', 'jp-ChatStream-code');
 
   constructor(
     private readonly _language: string,
@@ -59,14 +59,14 @@ export class CodeView {
         : ''
     ].filter(note => note !== '');
     for (const text of notes) {
-      const note = own('p', 'jp-ChatStream-note');
+      const note = ownElement('p', 'jp-ChatStream-note');
       note.textContent = text;
       this._bar.node.after(note);
     }
     const isPiled = PILED_MARKS.test(this._text);
     if (this._language !== '' && this._text.length <= LONGEST_COLOURED && !isPiled) {
-      this._services.colour(this._text, this._language, coloured => {
-        this._code.replaceChildren(...coloured.childNodes);
+      this._services.colour(this._text, this._language, node => {
+        this._code.replaceChildren(...node.childNodes);
       });
     }
   }

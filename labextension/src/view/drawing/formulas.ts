@@ -8,7 +8,7 @@
  */
 import { type IRenderMime } from '@jupyterlab/rendermime-interfaces';
 
-import { own } from './nodes';
+import { ownElement } from './nodes';
 import { type Frames } from './frames';
 
 /** The typesetter needs too long for a longer formula, so its source is shown. */
@@ -151,9 +151,9 @@ async function typesetAll(
   nodes: readonly HTMLElement[],
   typesetter: IRenderMime.ILatexTypesetter
 ): Promise<void> {
-  const box = own('div', 'jp-ChatStream-typesetting jp-RenderedHTMLCommon');
+  const box = ownElement('div', 'jp-ChatStream-typesetting jp-RenderedHTMLCommon');
   const drafts = nodes.map(node => {
-    const draft = own('p', '');
+    const draft = ownElement('p', '');
     draft.textContent = node.textContent;
     return draft;
   });

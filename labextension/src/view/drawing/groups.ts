@@ -3,7 +3,7 @@
  *
  * Without them, the browser's time for one more block grows with the number of all blocks.
  */
-import { own } from './nodes';
+import { ownElement } from './nodes';
 
 /** The first blocks of an answer, which stand in no group. */
 const UNGROUPED_BLOCKS = 40;
@@ -61,7 +61,7 @@ export class AnswerGroups extends Groups {
   }
 
   protected override make(): HTMLElement {
-    const group = own('div', 'jp-ChatStream-group');
+    const group = ownElement('div', 'jp-ChatStream-group');
     this.parent.append(group);
     return group;
   }

@@ -1,6 +1,6 @@
 /** The inline nodes of one block. An inline that did not change keeps its node. */
 import { type Inline } from '../../markdown/inline';
-import { type DrawingServices, elementOf, own } from './nodes';
+import { type DrawingServices, elementOf, ownElement } from './nodes';
 
 interface DrawnInline {
   readonly inline: Inline;
@@ -101,7 +101,7 @@ export function mathNode(
   isDisplay: boolean,
   services: DrawingServices
 ): HTMLElement {
-  const node = own('span', `jp-ChatStream-math${isDisplay ? ' jp-mod-display' : ''}`);
+  const node = ownElement('span', `jp-ChatStream-math${isDisplay ? ' jp-mod-display' : ''}`);
   node.dir = 'ltr';
   node.textContent = source;
   services.typeset(node);

@@ -73,7 +73,7 @@ export function elementOf(
 }
 
 /** An element that belongs to the chat, not to an answer. */
-export function own(tag: 'div' | 'p' | 'section' | 'span', className: string): HTMLElement {
+export function ownElement(tag: 'div' | 'p' | 'section' | 'span', className: string): HTMLElement {
   const node = document.createElement(tag);
   node.className = className;
   return node;

@@ -3,7 +3,7 @@
  *
  * The whole text is drawn. A note, if there is one, stands above it.
  */
-import { own } from './nodes';
+import { ownElement } from './nodes';
 import { type Work } from './frames';
 import { write } from './inline';
 
@@ -24,7 +24,7 @@ export class PlainText {
     this._host = host;
     this._chunk = chunk;
     if (note !== '') {
-      const line = own('p', 'jp-ChatStream-note');
+      const line = ownElement('p', 'jp-ChatStream-note');
       line.textContent = note;
       host.append(line);
     }
@@ -57,7 +57,10 @@ export class PlainText {
   }
 
   private _add(): Chunk {
-    const chunk = { node: own('span', 'jp-ChatStream-chunk'), text: document.createTextNode('') };
+    const chunk = {
+      node: ownElement('span', 'jp-ChatStream-chunk'),
+      text: document.createTextNode('')
+    };
     chunk.node.append(chunk.text);
     this._host.append(chunk.node);
     this._chunks.push(chunk);

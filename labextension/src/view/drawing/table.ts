@@ -1,11 +1,11 @@
 /** The frame of a table. If the table is wider, the frame scrolls and Tab can reach it. */
 import { type TranslationBundle } from '@jupyterlab/translation';
 
-import { own } from './nodes';
+import { ownElement } from './nodes';
 import { SidewaysStop } from './sideways';
 
 export class TableFrame {
-  readonly node = own('div', 'jp-ChatStream-table');
+  readonly node = ownElement('div', 'jp-ChatStream-table');
 
   constructor(table: HTMLTableElement, trans: TranslationBundle) {
     this.node.append(table);

@@ -129,20 +129,22 @@ function useHits(query: string, messages: readonly Message[]): readonly FindHit[
   const { frames } = useMarkdownServices();
   const finder = useMemo(() => new ThreadFinder(query), [query]);
   const newest = useRef(messages);
-  const [searched, setSearched] = useState(messages);
+  const [searchedMessages, setSearchedMessages] = useState(messages);
   const [result, setResult] = useState<{ query: string; hits: readonly FindHit[] } | null>(null);
   useEffect(() => {
     newest.current = messages;
   }, [messages]);
   useEffect(() => {
-    const timer = setInterval(() => setSearched(newest.current), AGAIN_MS);
+    const timer = setInterval(() => setSearchedMessages(newest.current), AGAIN_MS);
     return () => clearInterval(timer);
   }, []);
   useEffect(() => {
-    const work = searching(finder, searched, hits => setResult({ query: finder.query, hits }));
+    const work = searching(finder, searchedMessages, hits =>
+      setResult({ query: finder.query, hits })
+    );
     void frames.run(work);
     return () => void work.return();
-  }, [finder, searched, frames]);
+  }, [finder, searchedMessages, frames]);
   return result?.query === query ? result.hits : null;
 }
 

@@ -41,15 +41,15 @@ export class LogPlace {
     this._savedPlace = _options.store.load();
     const { outer, inner } = _options;
     const free = (): void => void (this._heldRow = null);
-    outer.addEventListener('scroll', this._scrolled, { passive: true });
+    outer.addEventListener('scroll', this._onScroll, { passive: true });
     INPUTS.forEach(type => outer.addEventListener(type, free, { passive: true }));
     window.addEventListener('pagehide', this._store);
-    const observer = new ResizeObserver(() => this._resized());
+    const observer = new ResizeObserver(() => this._onResize());
     observer.observe(inner);
     observer.observe(outer);
     this._end = () => {
       observer.disconnect();
-      outer.removeEventListener('scroll', this._scrolled);
+      outer.removeEventListener('scroll', this._onScroll);
       INPUTS.forEach(type => outer.removeEventListener(type, free));
       window.removeEventListener('pagehide', this._store);
       this._store();
@@ -61,14 +61,14 @@ export class LogPlace {
   }
 
   /** Rows were added or removed: return to the stored place once its message is there. */
-  changed(isWhole: boolean): void {
+  onRowsChange(isWhole: boolean): void {
     if (this._savedPlace !== null && this._rows().length > 0) {
       const { messageId, offset, lastId } = this._savedPlace;
       if (!this.open(messageId, offset, lastId) && isWhole) {
         this._savedPlace = null; // the message is not on this branch any more
       }
     }
-    this._resized();
+    this._onResize();
   }
 
   /** Go to the end, and follow it from now on. */
@@ -117,7 +117,7 @@ export class LogPlace {
     return this._rows().find(row => row.dataset['row'] === messageId) ?? null;
   }
 
-  private _resized(): void {
+  private _onResize(): void {
     const { outer, isStill } = this._options;
     if (outer.clientHeight === 0) {
       this._height = 0; // the cell is detached, or the panel is hidden
@@ -136,7 +136,7 @@ export class LogPlace {
     this._drawNear();
   }
 
-  private readonly _scrolled = (): void => {
+  private readonly _onScroll = (): void => {
     const { outer } = this._options;
     if (outer.clientHeight === 0 || outer.clientWidth !== this._width) {
       return; // the text wraps anew, so the reader did not scroll: the observer handles this

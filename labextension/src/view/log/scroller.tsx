@@ -144,7 +144,10 @@ function useLogPlace(
   }, [outer, inner, drawnWindow, store]);
   const first = ids[0];
   const last = ids.at(-1);
-  useLayoutEffect(() => place.current?.changed(isWhole), [place, first, last, ids.length, isWhole]);
+  useLayoutEffect(
+    () => place.current?.onRowsChange(isWhole),
+    [place, first, last, ids.length, isWhole]
+  );
   useLayoutEffect(() => {
     if (jump > 0) {
       place.current?.toEnd();

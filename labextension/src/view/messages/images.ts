@@ -34,24 +34,24 @@ export function useImage<T extends HTMLElement>(
   const ref = useRef<T>(null);
   const isNear = useNear(ref);
   const [tries, setTries] = useState(0);
-  const [loaded, setLoaded] = useState<ShownImage>(LOADING);
+  const [image, setImage] = useState<ShownImage>(LOADING);
   const isWanted = isNear || isHeld;
   useEffect(() => {
     if (!isWanted) {
       return undefined;
     }
-    const end = loadImage(files, id, type, setLoaded);
+    const end = loadImage(files, id, type, setImage);
     return () => {
       end();
-      setLoaded(LOADING);
+      setImage(LOADING);
     };
   }, [files, id, type, isWanted, tries]);
   const retry = useCallback(() => setTries(count => count + 1), []);
   const onBroken = useCallback(() => {
     files.forget(id);
-    setLoaded({ state: 'failed' });
+    setImage({ state: 'failed' });
   }, [files, id]);
-  return { ref, image: loaded, retry, onBroken };
+  return { ref, image, retry, onBroken };
 }
 
 /** Load an image and tell what became of it, until the returned function is called. */

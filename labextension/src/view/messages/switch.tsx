@@ -28,8 +28,9 @@ export function BranchSwitch(props: {
   const trans = useTrans();
   const node = useHandedFocus(message.id);
   const go = (event: MouseEvent<HTMLElement>, step: number): void => {
-    const all = siblings(client.transcript, message);
-    const target = all[all.indexOf(client.transcript.messages.get(message.id) ?? message) + step];
+    const branches = siblings(client.transcript, message);
+    const target =
+      branches[branches.indexOf(client.transcript.messages.get(message.id) ?? message) + step];
     const chat = event.currentTarget.closest('.jp-ChatStream');
     if (target !== undefined && chat !== null) {
       HANDED.set(chat, { id: target.id, step });

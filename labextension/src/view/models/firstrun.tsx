@@ -34,8 +34,8 @@ export function FirstRun(props: {
     return null;
   }
   const takeFirst = (endpoint: string | null): boolean => {
-    const now = client.models.getState().list;
-    const model = now === null ? undefined : firstReal(now, endpoint);
+    const modelList = client.models.getState().list;
+    const model = modelList === null ? undefined : firstReal(modelList, endpoint);
     if (model !== undefined) {
       void client.change({ model: model.id });
     }

@@ -53,7 +53,7 @@ export function PickerList(props: PickerListProps): ReactElement {
     <>
       <div className="jp-ChatStream-search">
         <SearchField
-          lists={groups.filter(group => group.models.length > 0).map(it => listId(id, it))}
+          lists={groups.filter(group => group.models.length > 0).map(group => listId(id, group))}
           active={places.length > 0 ? `${id}-${active}` : undefined}
           query={query}
           onKeyDown={onKeyDown}

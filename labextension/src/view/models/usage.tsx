@@ -58,11 +58,11 @@ function Details(props: {
   const { usage, model } = props;
   const language = useLanguage();
   const { trans } = language;
-  const cached = usage.cacheRead + usage.cacheWrite;
+  const cacheTokens = usage.cacheRead + usage.cacheWrite;
   const cost = usage.cost_usd === null ? trans.__('unknown') : costText(usage.cost_usd, language);
   const rows: readonly (readonly [string, string])[] = [
     [trans.__('input'), numberText(usage.input, language)],
-    ...(cached === 0
+    ...(cacheTokens === 0
       ? []
       : [
           [trans.__('from cache'), numberText(usage.cacheRead, language)] as const,

@@ -167,7 +167,7 @@ function ProductRow({ product }: { readonly product: Product }): ReactElement {
           {notice}
         </p>
       )}
-      {isOpen && code !== null ? <Markdown text={fenced(code)} isEnded /> : null}
+      {isOpen && code !== null ? <Markdown text={fencedBlock(code)} isEnded /> : null}
     </div>
   );
 }
@@ -192,7 +192,7 @@ function insertedText(
 }
 
 /** Make a Markdown block of code. Its fence is longer than any fence in the code. */
-function fenced(code: string): string {
+function fencedBlock(code: string): string {
   const runs = code.match(/`+/g) ?? [];
   const fence = '`'.repeat(Math.max(3, ...runs.map(run => run.length + 1)));
   return `${fence}python\n${code.replace(/\n*$/, '')}\n${fence}\n`;

@@ -82,7 +82,7 @@ export function ConsentForm(
   const isPartial = part.choices?.includes('some') === true;
   const reviews = useWorkspace()?.reviews;
   const choices = useChoices(part.request_id);
-  const rest = (isAccepted: boolean): unknown =>
+  const answerRest = (isAccepted: boolean): unknown =>
     reviews?.rest(part.request_id, isAccepted) ?? (isAccepted ? 'once' : 'no');
   const label = (choice: Allowing): string =>
     choice === 'once' && isPartial ? acceptAllText(choices, trans) : allowText(choice, trans);
@@ -104,7 +104,7 @@ export function ConsentForm(
             then="stay"
             onClick={event => {
               props.onWords('');
-              answer(event.currentTarget, choice === 'once' ? rest(true) : choice);
+              answer(event.currentTarget, choice === 'once' ? answerRest(true) : choice);
             }}
           >
             {label(choice)}
@@ -118,7 +118,7 @@ export function ConsentForm(
         label={isPartial ? rejectAllText(choices, trans) : trans.__("Don't allow")}
         isActing={isActing}
         onRefuse={(node, words) => {
-          const value = rest(false);
+          const value = answerRest(false);
           answer(node, value === 'no' && words !== '' ? { choice: 'no', words } : value);
         }}
       />

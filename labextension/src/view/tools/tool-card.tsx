@@ -109,8 +109,9 @@ function Span(props: {
   const startedAt = use.call?.allowed?.at ?? null;
   const since = state === 'running' ? startedAt : null;
   const now_ms = useNow(since, secondsPaceOf);
-  const whole = times === undefined || startedAt === null ? times : { ...times, from: startedAt };
-  const span_ms = since === null ? spanOf(whole) : now_ms - Date.parse(since);
+  const callTimes =
+    times === undefined || startedAt === null ? times : { ...times, from: startedAt };
+  const span_ms = since === null ? spanOf(callTimes) : now_ms - Date.parse(since);
   return (
     <span className="jp-ChatStream-toolFact" aria-hidden={since === null ? undefined : true}>
       {span_ms === null ? '' : spanText(span_ms, trans)}
@@ -130,13 +131,13 @@ function ShortInput({ use }: { readonly use: ToolUse }): ReactElement | null {
 /** The beginning of the input in one line: of its code, or without code of its fields. */
 function shortInput(input: unknown): string {
   const { code, operation: _operation, ...others } = fieldsOf(input);
-  const rest = operationOf(input) === null ? input : others;
+  const fields = operationOf(input) === null ? input : others;
   const text =
     typeof code === 'string'
       ? code
       : typeof input === 'string'
         ? input
-        : (JSON.stringify(rest) ?? '');
+        : (JSON.stringify(fields) ?? '');
   const isEmpty = text === '{}' || text === 'null';
   return isEmpty ? '' : text.trim().slice(0, MOST_INPUT_CHARS).replace(/\s+/g, ' ');
 }

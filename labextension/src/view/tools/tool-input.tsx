@@ -143,9 +143,9 @@ function Coloured({ text }: { readonly text: string }): ReactElement {
     }
     node.textContent = text;
     let isShown = true;
-    colour(text, LANGUAGE, coloured => {
-      if (isShown && coloured.textContent === text) {
-        node.replaceChildren(...coloured.childNodes);
+    colour(text, LANGUAGE, colouredNode => {
+      if (isShown && colouredNode.textContent === text) {
+        node.replaceChildren(...colouredNode.childNodes);
       }
     });
     return () => {

@@ -176,7 +176,7 @@ function ToolRow(props: {
       </label>
       <span className="jp-ChatStream-toolNote" id={id}>
         <span title={description} dir="auto">
-          {shortened(description)}
+          {shorten(description)}
         </span>{' '}
         <span className="jp-ChatStream-toolFacts">{factsText(tool, trans)}</span>
       </span>
@@ -185,7 +185,7 @@ function ToolRow(props: {
 }
 
 /** The first sentences of a description. */
-function shortened(text: string): string {
+function shorten(text: string): string {
   const line = text.split('\n\n')[0]?.replace(/\s+/g, ' ') ?? '';
   const chars = [...line];
   return chars.length > MOST_DESCRIPTION_CHARS
