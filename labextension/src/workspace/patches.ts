@@ -1,15 +1,15 @@
 /**
  * Parses proposals: a JSON Patch (RFC 6902) against the notebook's JSON in nbformat 4.5. Pure.
  *
- * A patch names cells by their index when the model read them. A `test` of the cell's id pins each cell
- * before it is changed. This module translates the indexes into ids, so it finds a cell that was moved
- * meanwhile. It refuses all changes except those of sources and of whole cells.
+ * A patch names a cell by its index at the time when the model read the notebook. Before a patch changes
+ * a cell, a `test` of the cell's id must pin the index. This module translates the indexes into ids, so that
+ * the edits find a cell that was moved meanwhile. It refuses changes of anything but sources and whole cells.
  */
 import { type Fields } from '../protocol/parse';
 import { type CellEdit, type CellPlace, MisfitError, versionOf } from './cell-edits';
 import { type CellKind } from './values';
 
-/** The most operations of a patch. */
+/** A patch has at most this many operations. */
 const MOST_OPERATIONS = 400;
 const POINTER = /^\/cells\/(0|[1-9]\d{0,6}|-)(?:\/(id|source))?$/;
 /** The form of a cell's id in nbformat 4.5. */
@@ -36,10 +36,10 @@ export function parseProposal(input: Fields, callId: string): Proposal {
   if (patch.length > MOST_OPERATIONS) {
     throw new MisfitError(`The patch has more than ${MOST_OPERATIONS} operations.`);
   }
-  const reading = new PatchReading(isFields(versions) ? versions : {}, callId);
+  const reader = new PatchReader(isFields(versions) ? versions : {}, callId);
   patch.forEach((operation: unknown, index) => {
     try {
-      reading.read(operation, index);
+      reader.read(operation, index);
     } catch (error) {
       if (error instanceof MisfitError) {
         throw new MisfitError(`Operation ${index + 1} of the patch: ${error.message}`);
@@ -47,14 +47,17 @@ export function parseProposal(input: Fields, callId: string): Proposal {
       throw error;
     }
   });
-  if (reading.edits.length === 0) {
+  if (reader.edits.length === 0) {
     throw new MisfitError('The patch only tests, and changes nothing.');
   }
-  return { path, edits: reading.edits };
+  return { path, edits: reader.edits };
 }
 
-/** Reads the operations in their order, each on the cells that result from the operation before. */
-class PatchReading {
+/** An index of the list of cells, or `-`: the place after the last cell. */
+type CellIndex = number | '-';
+
+/** Reads the operations in their order. Each applies to the cells that the operations before have left. */
+class PatchReader {
   constructor(
     private readonly _versions: Fields,
     private readonly _callId: string
@@ -62,26 +65,26 @@ class PatchReading {
 
   readonly edits: CellEdit[] = [];
 
-  read(operation: unknown, index: number): void {
+  read(operation: unknown, number: number): void {
     if (!isFields(operation)) {
       throw new MisfitError('it is no object.');
     }
     const { op, path, value } = operation;
-    const [at, field] = pointerOf(path);
+    const [index, field] = pointerOf(path);
     if (op === 'test' && field === 'id' && typeof value === 'string') {
-      this._known.pin(placed(at), value);
+      this._cells.pin(indexOfCell(index), value);
     } else if (op === 'replace' && field === 'source') {
-      const cell = this._pinned(at, 'replace');
+      const cell = this._beginChange(index, 'replace');
       const source = textOf(value);
       this.edits.push({ op: 'replace', cell, version: this._version(cell), source });
     } else if (op === 'remove' && field === null) {
-      const cell = this._pinned(at, 'delete');
-      this._known.remove(placed(at));
+      const cell = this._beginChange(index, 'delete');
+      this._cells.remove(indexOfCell(index));
       this.edits.push({ op: 'delete', cell, version: this._version(cell) });
     } else if (op === 'add' && field === null) {
-      this._add(at, newCell(value, versionOf(`${this._callId} ${index}`)));
+      this._add(index, newCell(value, versionOf(`${this._callId} ${number}`)));
     } else if (op === 'move' && field === null) {
-      this._move(operation['from'], at);
+      this._move(operation['from'], index);
     } else {
       throw new MisfitError(
         `${JSON.stringify(op)} of ${JSON.stringify(path)} is not supported. A patch may test /cells/N/id, ` +
@@ -90,41 +93,45 @@ class PatchReading {
     }
   }
 
-  private _add(at: number | '-', { id, type, source }: NewCell): void {
-    if (this._touched.has(id) || this._known.has(id)) {
+  private _add(index: CellIndex, { id, type, source }: NewCell): void {
+    if (this._changes.has(id) || this._cells.has(id)) {
       throw new MisfitError(`the cell id ${id} is used twice.`);
     }
-    this._touched.add(id).add(`insert ${id}`);
-    const place = this._known.insert(at, id);
+    this._changes.set(id, new Set(['insert']));
+    const place = this._cells.insert(index, id);
     this.edits.push({ op: 'insert', cell: id, type, source, place });
   }
 
-  private _move(from: unknown, to: number | '-'): void {
-    const [at, field] = pointerOf(from);
+  private _move(from: unknown, to: CellIndex): void {
+    const [index, field] = pointerOf(from);
     if (field !== null) {
       throw new MisfitError('only whole cells can be moved.');
     }
-    const cell = this._pinned(at, 'move');
-    this._known.forget(placed(at));
-    this.edits.push({ op: 'move', cell, place: this._known.insert(to, cell) });
+    const cell = this._beginChange(index, 'move');
+    this._cells.takeOut(indexOfCell(index));
+    this.edits.push({ op: 'move', cell, place: this._cells.insert(to, cell) });
   }
 
-  /** The id of the pinned cell at an index. */
-  private _pinned(at: number | '-', op: CellEdit['op']): string {
-    const cell = this._known.at(placed(at));
+  /**
+   * Note a change of the pinned cell at an index. Returns the cell's id.
+   *
+   * @throws MisfitError if no cell is pinned there, or an earlier operation excludes this change.
+   */
+  private _beginChange(index: CellIndex, op: CellEdit['op']): string {
+    const cell = this._cells.idAt(indexOfCell(index));
     if (cell === null) {
       throw new MisfitError(
-        `cell ${at} is not pinned. Put {"op": "test", "path": "/cells/${at}/id", "value": "<its id>"} before it.`
+        `cell ${index} is not pinned. Put {"op": "test", "path": "/cells/${index}/id", "value": "<its id>"} before it.`
       );
     }
-    const isTwice = this._touched.has(`${op} ${cell}`) || this._touched.has(`insert ${cell}`);
-    if (isTwice || this._touched.has(`delete ${cell}`)) {
+    const changes = this._changes.get(cell) ?? new Set();
+    if (changes.has(op) || changes.has('insert') || changes.has('delete')) {
       throw new MisfitError(`there are two changes of cell ${cell}. Make them one.`);
     }
-    if (op === 'delete' && this._touched.has(cell)) {
+    if (op === 'delete' && changes.size > 0) {
       throw new MisfitError(`cell ${cell} is changed first. Only remove it.`);
     }
-    this._touched.add(cell).add(`${op} ${cell}`);
+    this._changes.set(cell, changes.add(op));
     return cell;
   }
 
@@ -136,52 +143,53 @@ class PatchReading {
     return version;
   }
 
-  private readonly _known = new KnownCells();
-  /** Entries of the form `<op> <cell id>` for changes, and the ids of all changed cells. */
-  private readonly _touched = new Set<string>();
+  private readonly _cells = new PinnedCells();
+  /** By cell id: the kinds of the changes that the operations so far make of the cell. */
+  private readonly _changes = new Map<string, Set<CellEdit['op']>>();
 }
 
-interface KnownCell {
+interface PinnedCell {
   readonly id: string;
   /** For a removed cell: the index of the cell that followed it. */
   index: number;
   isRemoved: boolean;
 }
 
-/** The cells whose index is known from the patch, at the current operation. */
-class KnownCells {
+/** The cells that the patch has pinned or inserted, with their indexes at the current operation. */
+class PinnedCells {
   has(id: string): boolean {
     return this._cells.some(cell => cell.id === id);
   }
 
-  at(index: number): string | null {
-    return this._find(index)?.id ?? null;
+  idAt(index: number): string | null {
+    return this._cellAt(index)?.id ?? null;
   }
 
+  /** Pin the cell at an index to its id. @throws MisfitError if the operations before contradict this. */
   pin(index: number, id: string): void {
-    const known = this._find(index);
-    const isElsewhere = this._cells.some(cell => cell.id === id && cell !== known);
-    if ((known !== undefined && known.id !== id) || isElsewhere) {
+    const cell = this._cellAt(index);
+    const isElsewhere = this._cells.some(other => other.id === id && other !== cell);
+    if ((cell !== undefined && cell.id !== id) || isElsewhere) {
       throw new MisfitError(
         `cell ${index} cannot be ${id} here: this contradicts the operations before.`
       );
     }
-    if (known === undefined) {
+    if (cell === undefined) {
       this._cells.push({ id, index, isRemoved: false });
     }
   }
 
   /** Remove a pinned cell, but remember its place. */
   remove(index: number): void {
-    const cell = this._find(index);
+    const cell = this._cellAt(index);
     this._shift(index + 1, -1);
     if (cell !== undefined) {
       cell.isRemoved = true;
     }
   }
 
-  /** Take away a pinned cell, which the patch inserts elsewhere. */
-  forget(index: number): void {
+  /** Take a pinned cell out of the list, because the patch inserts it elsewhere. */
+  takeOut(index: number): void {
     this._cells = this._cells.filter(cell => cell.isRemoved || cell.index !== index);
     this._shift(index + 1, -1);
   }
@@ -189,39 +197,40 @@ class KnownCells {
   /**
    * Insert a cell at an index. Returns its place beside another cell, which stays valid after other changes.
    */
-  insert(index: number | '-', id: string): CellPlace {
+  insert(index: CellIndex, id: string): CellPlace {
     if (index === '-') {
       return { side: 'end' };
     }
-    const above = this._find(index - 1);
-    const removed = this._cells.filter(cell => cell.isRemoved && cell.index === index).at(-1);
-    const below = this._find(index);
-    const place = placeBeside(index, above ?? removed, below);
+    const above = this._cellAt(index - 1);
+    const removedAbove = this._cells.filter(cell => cell.isRemoved && cell.index === index).at(-1);
+    const below = this._cellAt(index);
+    const place = placeBeside(index, above ?? removedAbove, below);
     this._cells
-      .filter(cell => cell.index > index || (cell.index === index && cell !== removed))
+      .filter(cell => cell.index > index || (cell.index === index && cell !== removedAbove))
       .forEach(cell => (cell.index += 1));
-    if (removed !== undefined && above !== undefined) {
-      removed.index += 1; // the new cell stands above the place of the removed one
+    if (removedAbove !== undefined && above !== undefined) {
+      removedAbove.index += 1; // the new cell stands above the place of the removed one
     }
     this._cells.push({ id, index, isRemoved: false });
     return place;
   }
 
-  private _find(index: number): KnownCell | undefined {
+  private _cellAt(index: number): PinnedCell | undefined {
     return this._cells.find(cell => !cell.isRemoved && cell.index === index);
   }
 
-  private _shift(from: number, by: number): void {
-    this._cells.filter(cell => cell.index >= from).forEach(cell => (cell.index += by));
+  /** Change the indexes of all cells from one index on. */
+  private _shift(firstIndex: number, by: number): void {
+    this._cells.filter(cell => cell.index >= firstIndex).forEach(cell => (cell.index += by));
   }
 
-  private _cells: KnownCell[] = [];
+  private _cells: PinnedCell[] = [];
 }
 
 function placeBeside(
   index: number,
-  above: KnownCell | undefined,
-  below: KnownCell | undefined
+  above: PinnedCell | undefined,
+  below: PinnedCell | undefined
 ): CellPlace {
   if (above !== undefined) {
     return { side: 'after', cell: above.id };
@@ -254,9 +263,9 @@ function newCell(value: unknown, fallbackId: string): NewCell {
   if (typeof id !== 'string' || !CELL_ID.test(id)) {
     throw new MisfitError('the id of a cell has 1 to 64 letters, digits, - and _. Leave it out.');
   }
-  const filled = Object.entries(others).filter(([name, each]) => !isEmptyField(name, each));
-  if (filled.length > 0) {
-    const names = filled.map(([name]) => name).join(', ');
+  const surplus = Object.entries(others).filter(([name, field]) => !isEmptyField(name, field));
+  if (surplus.length > 0) {
+    const names = surplus.map(([name]) => name).join(', ');
     throw new MisfitError(`a new cell may only have a type and a source. Leave out: ${names}.`);
   }
   return { id, type, source: textOf(source) };
@@ -283,9 +292,10 @@ function textOf(value: unknown): string {
   throw new MisfitError('the source is no text.');
 }
 
-function pointerOf(path: unknown): readonly [number | '-', 'id' | 'source' | null] {
-  const found = typeof path === 'string' ? POINTER.exec(path) : null;
-  const [, index, field] = found ?? [];
+/** The index and the field that a JSON Pointer names; the field is null if it names the whole cell. */
+function pointerOf(path: unknown): readonly [CellIndex, 'id' | 'source' | null] {
+  const match = typeof path === 'string' ? POINTER.exec(path) : null;
+  const [, index, field] = match ?? [];
   if (index === undefined) {
     throw new MisfitError(
       `the path ${JSON.stringify(path)} is not supported: only /cells/N, /cells/N/id and /cells/N/source.`
@@ -295,14 +305,14 @@ function pointerOf(path: unknown): readonly [number | '-', 'id' | 'source' | nul
   return [index === '-' ? '-' : Number(index), isField ? field : null];
 }
 
-/** The index of an existing cell. */
-function placed(at: number | '-'): number {
-  if (at === '-') {
+/** The index of an existing cell. @throws MisfitError for the place after the last cell. */
+function indexOfCell(index: CellIndex): number {
+  if (index === '-') {
     throw new MisfitError(
       '/cells/- is the place after the last cell: only add and move may use it.'
     );
   }
-  return at;
+  return index;
 }
 
 function isFields(value: unknown): value is Fields {
