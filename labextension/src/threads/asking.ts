@@ -1,39 +1,42 @@
-/** The threads that wait for an answer, as far as the page knows, even if its list does not show them. */
+/**
+ * The threads that wait for a person's answer, as far as the page knows. The list of threads may not show
+ * all of them, because it has a filter and several pages.
+ */
 import { type Api } from '../connection/api';
 import { type ThreadRow } from '../protocol/records';
 import { readPage } from './pages';
 import { ALL_THREADS, type ListFilter, compareRows } from './rows';
 
 export class AskingThreads {
-  constructor(private readonly _isGone: (id: string) => boolean) {}
+  constructor(private readonly _isDeleted: (id: string) => boolean) {}
 
-  /** Whether a thread of the list may have been answered or deleted without a new row. */
-  isInDoubt = true;
+  /** Whether the page may have missed a row: then a thread may be answered or deleted already. */
+  mayBeStale = true;
 
-  /** Newest first. */
+  /** The rows of the threads, newest first. */
   list(): readonly ThreadRow[] {
     return [...this._rows.values()].sort(compareRows);
   }
 
-  /** Take over the newest row of a thread. */
-  note(row: ThreadRow): void {
+  /** Keep the newest row of a thread if the thread waits for an answer; else remove the thread. */
+  update(row: ThreadRow): void {
     this._rows.delete(row.id);
-    if (row.asks && !this._isGone(row.id)) {
+    if (row.asks && !this._isDeleted(row.id)) {
       this._rows.set(row.id, row);
     }
   }
 
-  forget(id: string): void {
+  remove(id: string): void {
     this._rows.delete(id);
   }
 
-  /** Whether the list stays in doubt after a read with this filter. */
-  staysInDoubt(filter: ListFilter): boolean {
-    return this.isInDoubt && !isAll(filter);
+  /** Whether stale threads may remain after a read with this filter, which returns only some threads. */
+  needsFullRead(filter: ListFilter): boolean {
+    return this.mayBeStale && !isUnfiltered(filter);
   }
 
-  /** Read the newest threads; null if they cannot be read now. */
-  async read(api: Api): Promise<readonly ThreadRow[] | null> {
+  /** Read the newest threads; null if the request fails. */
+  async readNewest(api: Api): Promise<readonly ThreadRow[] | null> {
     const { signal } = new AbortController();
     const page = await readPage(api, { filter: ALL_THREADS, before: null, signal }).catch(
       () => null
@@ -42,18 +45,19 @@ export class AskingThreads {
   }
 
   /**
-   * After a complete read of all threads, drop the threads that are not fresh; the caller notes the rest.
+   * Remove the threads without a fresh row, after a read without a filter; the caller then calls `update`
+   * with each row of the response. A read with a filter removes nothing.
    */
-  settle(filter: ListFilter, isFresh: (id: string) => boolean): void {
-    if (isAll(filter)) {
+  removeStale(filter: ListFilter, isFresh: (id: string) => boolean): void {
+    if (isUnfiltered(filter)) {
       [...this._rows.keys()].filter(id => !isFresh(id)).forEach(id => this._rows.delete(id));
-      this.isInDoubt = false;
+      this.mayBeStale = false;
     }
   }
 
   private readonly _rows = new Map<string, ThreadRow>();
 }
 
-function isAll({ query, project, isArchived }: ListFilter): boolean {
+function isUnfiltered({ query, project, isArchived }: ListFilter): boolean {
   return query === '' && project === null && !isArchived;
 }

@@ -52,7 +52,7 @@ const REREAD_MS = 15_000;
 const SEARCH_AFTER_MS = 200;
 const NO_MATCHES: ReadonlyMap<string, readonly Match[]> = new Map();
 /** How many ids of deleted threads are remembered, so that no late response brings the threads back. */
-const MAX_GONE = 1_000;
+const MAX_DELETED = 1_000;
 
 export class ThreadList {
   constructor(private readonly _options: ThreadListOptions) {
@@ -197,7 +197,7 @@ export class ThreadList {
     }
     const oldRow = this._rows.get(row.id);
     const newest = oldRow === undefined ? row : newerRow(oldRow, row, false);
-    this._asking.note(newest);
+    this._asking.update(newest);
     if (!isListed(newest, this._filter)) {
       this._rows.delete(row.id);
     } else if (oldRow !== undefined || newest.pinned || !this._isBeyondEnd(newest)) {
@@ -214,11 +214,11 @@ export class ThreadList {
   }
 
   private _forget(id: string): void {
-    this._asking.forget(id);
-    this._goneIds.add(id);
-    if (this._goneIds.size > MAX_GONE) {
-      const [oldest] = this._goneIds;
-      this._goneIds.delete(oldest ?? id);
+    this._asking.remove(id);
+    this._deletedIds.add(id);
+    if (this._deletedIds.size > MAX_DELETED) {
+      const [oldest] = this._deletedIds;
+      this._deletedIds.delete(oldest ?? id);
     }
     this._rows.delete(id);
     this._announceSoon();
@@ -236,7 +236,7 @@ export class ThreadList {
 
   /** Read the rows again that the socket may have missed. */
   private _rereadMissed(): void {
-    this._asking.isInDoubt = true;
+    this._asking.mayBeStale = true;
     void this._reread();
   }
 
@@ -246,7 +246,7 @@ export class ThreadList {
     const filter = this._filter;
     this._abort?.abort();
     this._abort = null;
-    if (this._asking.staysInDoubt(filter)) {
+    if (this._asking.needsFullRead(filter)) {
       void this._readAsking();
     }
     if (this._isSearch) {
@@ -271,19 +271,19 @@ export class ThreadList {
         const oldRows = new Map(this._rows);
         this._rows.clear();
         freshRows.forEach(row => this._rows.set(row.id, row));
-        this._asking.settle(filter, id => this._isFresh(id, startTick));
+        this._asking.removeStale(filter, id => this._isFresh(id, startTick));
         this._merge([...rows, ...pinned], startTick, oldRows);
         this._rowsEnd = end;
       }
     );
   }
 
-  /** Read the newest threads for those that wait for an answer, because the list shows only a part. */
+  /** Read the newest threads again for those that wait for an answer, because the filter hides some. */
   private async _readAsking(): Promise<void> {
     const startTick = this._tick;
-    const rows = await this._asking.read(this._options.api);
+    const rows = await this._asking.readNewest(this._options.api);
     if (rows !== null) {
-      this._asking.settle(ALL_THREADS, id => this._isFresh(id, startTick));
+      this._asking.removeStale(ALL_THREADS, id => this._isFresh(id, startTick));
       this._merge(rows, startTick);
       this._announceSoon();
     }
@@ -329,8 +329,8 @@ export class ThreadList {
     for (const row of rows) {
       const old = oldRows.get(row.id);
       const newest = old === undefined ? row : newerRow(old, row, this._isFresh(row.id, startTick));
-      this._asking.note(newest);
-      if (!this._goneIds.has(row.id) && isListed(newest, this._filter)) {
+      this._asking.update(newest);
+      if (!this._deletedIds.has(row.id) && isListed(newest, this._filter)) {
         this._rows.set(row.id, newest);
       }
     }
@@ -341,7 +341,7 @@ export class ThreadList {
     // The list does not change until the response to a search arrives.
     const rows = this._result?.rows ?? [...this._rows.values()].sort(compareRows);
     const isShown = (row: ThreadRow): boolean =>
-      !changes.isHidden(row.id) && !this._goneIds.has(row.id) && isListed(row, this._filter);
+      !changes.isHidden(row.id) && !this._deletedIds.has(row.id) && isListed(row, this._filter);
     return {
       filter: this._filter,
       now_ms: this._options.clock.now(),
@@ -380,8 +380,8 @@ export class ThreadList {
   private _rowsEnd: string | null = null;
   /** The result of the search; null without a search. */
   private _result: RowPage | null = null;
-  private readonly _goneIds = new Set<string>();
-  private readonly _asking = new AskingThreads(id => this._goneIds.has(id));
+  private readonly _deletedIds = new Set<string>();
+  private readonly _asking = new AskingThreads(id => this._deletedIds.has(id));
   /** By thread: the number of the socket's last frame about it. */
   private readonly _freshAt = new Map<string, number>();
   private _tick = 0;
