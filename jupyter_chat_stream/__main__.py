@@ -45,13 +45,13 @@ class ChatStreamCommand(CliCommand):
         super().start()
 
     def run(self, settings: ChatStream, words: list[str]) -> int:
-        given = f"not {words[0]!r}" if words else "there is none here"
-        raise InvalidInput(f"Say one of {', '.join(_HELP)}; {given}. More with --help.")
+        fault = f"not {words[0]!r}" if words else "there is none here"
+        raise InvalidInput(f"Say one of {', '.join(_HELP)}; {fault}. More with --help.")
 
 
-def arguments(given: list[str]) -> list[str]:
+def arguments(words: list[str]) -> list[str]:
     """Return the arguments with the command first: options may stand before it."""
-    return words_first(given, _HELP)
+    return words_first(words, _HELP)
 
 
 def main() -> None:

@@ -110,7 +110,7 @@ def _collect(store: ChatStore, policy: Policy) -> int:
     )
     print(f"bytes given back: {counts.freed_bytes}")
     print(f"messages indexed: {counts.indexed_messages}")
-    if counts.left:
-        subject = "thread or run is" if counts.left == 1 else "threads or runs are"
-        print(f"{counts.left} {subject} not as their log says, and stay: run `check`.")
-    return 1 if counts.left else 0
+    if counts.damaged:
+        subject = "thread or run is" if counts.damaged == 1 else "threads or runs are"
+        print(f"{counts.damaged} {subject} not as their log says, and stay: run `check`.")
+    return 1 if counts.damaged else 0

@@ -30,6 +30,21 @@ EMPTY_OPENINGS = ("Give", "Gives", "Say", "Says")
 # distance of a time zone from UTC.
 NAMES_OF_OTHERS = frozenset({"_session_file", "manager", "_OFFSET", "offset_s"})
 
+# As a whole name, such a word tells nothing of the value: `row`, `params` and `max_bytes` do.
+NAMES_WITHOUT_A_NOUN = frozenset(
+    (
+        *("asked", "brought", "found", "given", "gone", "got", "had", "held", "kept", "known"),
+        *("left", "listed", "made", "most", "named", "opened", "seen", "taken", "told", "wanted"),
+        "written",
+    )
+)
+# The wire's word for the largest value of a model's parameter, and the browser's for its locks.
+WORDS_OF_FORMATS = {
+    *(("base", "most"), ("model_records", "most"), ("model-records", "most")),
+    ("open-elsewhere", "held"),
+}
+DECLARED_ON_THE_PAGE = re.compile(r"\b(?:const|function|let|private|readonly) (\w+)")
+
 # Sentences that had to be read twice, by the words that made them so.
 HARD_TO_READ = (
     "all together have",
@@ -168,6 +183,20 @@ def test_nothing_is_named_by_a_picture() -> None:
         if words(name) & excluded
     ]
     assert used == []
+
+
+def test_every_name_has_a_noun_or_a_verb() -> None:
+    pages = (ROOT / "labextension" / "src").rglob("*.ts*")
+    declared = {path: DECLARED_ON_THE_PAGE.findall(path.read_text("utf-8")) for path in pages}
+    declared |= {module: list(names(module)) for module in MODULES}
+    empty = {
+        f"{path.relative_to(ROOT).as_posix()}: {name}"
+        for path, those in declared.items()
+        for name in those
+        if name.strip("_") in NAMES_WITHOUT_A_NOUN and (path.stem, name) not in WORDS_OF_FORMATS
+    }
+    assert sum(map(len, declared.values())) > 20_000
+    assert empty == set()
 
 
 def test_no_module_is_named_by_a_word_that_the_glossary_excludes() -> None:

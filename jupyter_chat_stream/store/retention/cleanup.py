@@ -75,7 +75,7 @@ class Counts:
     compacted_bytes: int = 0
     freed_bytes: int = 0
     indexed_messages: int = 0  # for the full-text search
-    left: int = 0  # runs and threads that differ from their log: they stay
+    damaged: int = 0  # runs and threads that differ from their log: they stay
     steps: int = 0
     longest_step_s: float = 0.0
 
@@ -239,7 +239,7 @@ class _Tidying:
         except (StoreError, CleanupLeaseLost):
             raise
         except (ChatStreamError, LookupError, TypeError, ValueError) as error:
-            self._counts.left += 1
+            self._counts.damaged += 1
             if ref.id not in self._logged_ids:
                 self._logged_ids.add(ref.id)
                 code = error.code if isinstance(error, ChatStreamError) else type(error).__name__

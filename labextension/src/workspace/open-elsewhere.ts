@@ -80,8 +80,8 @@ export class OpenElsewhere {
       new Promise<void>(resolve => void schedule(resolve, PATIENCE_MS))
     ]);
     const isRunning = paths.map(localPath).includes(localPath(path));
-    const { held = [] } = (await locks?.query().catch(() => null)) ?? {};
-    const isHeld = held.some(({ name }) => name === this._lockOf(path));
+    const { held: heldLocks = [] } = (await locks?.query().catch(() => null)) ?? {};
+    const isHeld = heldLocks.some(({ name }) => name === this._lockOf(path));
     return isRunning || isHeld || this._answers.get(path) !== before;
   }
 

@@ -245,7 +245,7 @@ def test_what_is_damaged_stays_and_keeps_nobody_else_back(harness: StoreHarness)
     harness.sql("UPDATE message SET parts = '[]' WHERE id = :id", id=damaged.message_id)
     harness.sql("UPDATE message SET parts = 'torn' WHERE id = :id", id=torn.message_id)
     counts = collected(harness)
-    assert (counts.compacted_runs, counts.left) == (1, 2)
+    assert (counts.compacted_runs, counts.damaged) == (1, 2)
     assert len(deltas(harness.events(damaged.thread))) == 3
     assert len(deltas(harness.events(torn.thread))) == 3
     assert deltas(harness.events(whole.thread)) == []
@@ -273,7 +273,7 @@ def test_what_another_process_purges_meanwhile_keeps_nobody_else_back(
         before = left = before + 1
         drive(steps, count_and_do)
         is_done = left > 0
-        assert counts.left == 0, f"before step {before}"
+        assert counts.damaged == 0, f"before step {before}"
         assert deltas(harness.events(runs[1].thread)) == []
     assert before > 6
 

@@ -179,7 +179,7 @@ async def test_who_was_overtaken_stops_without_a_word(
     monkeypatch.setattr(cleanup.CleanupLease, "holding", holding)
     assert await house.look()
     assert await deltas(harness) == 3
-    assert house.counts.left == 0
+    assert house.counts.damaged == 0
 
 
 async def test_it_looks_again_and_again_and_ends_at_once(make_harness: MakeHarness) -> None:
@@ -314,7 +314,7 @@ async def test_what_is_damaged_is_named_once(
     assert len(said) == 1
     assert "retention.left run=" in said[0]
     assert "code=fold_error" in said[0]
-    assert house.counts.left == 3
+    assert house.counts.damaged == 3
 
 
 async def test_a_step_waits_until_the_writer_has_nothing_else_to_do(

@@ -136,11 +136,11 @@ function place(box: HTMLElement, anchorBox: DOMRect, isRtl: boolean): boolean {
   const below = innerHeight - anchorBox.bottom - GAP - EDGE;
   const isAbove = above >= ENOUGH || above >= below;
   const idealLeft = isRtl ? anchorBox.right - width : anchorBox.left;
-  const left = Math.max(EDGE, Math.min(idealLeft, innerWidth - width - EDGE));
+  const leftPx = Math.max(EDGE, Math.min(idealLeft, innerWidth - width - EDGE));
   const { style } = box;
   style.width = `${width}px`;
   style.maxHeight = `${Math.max(0, Math.min(MAX_HEIGHT, isAbove ? above : below))}px`;
-  style.left = `${left}px`;
+  style.left = `${leftPx}px`;
   style.top = isAbove ? 'auto' : `${anchorBox.bottom + GAP}px`;
   style.bottom = isAbove ? `${innerHeight - anchorBox.top + GAP}px` : 'auto';
   return anchorBox.bottom >= 0 && anchorBox.top <= innerHeight;
