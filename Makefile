@@ -30,7 +30,7 @@ soak: ## kill everything 1,000 times on each database, for hours (SOAK="--help")
 	@$(ANY_PYTHON) scripts/setup_env.py --for test
 	@$(VENV_PYTHON) -m tests.faults.soak $(SOAK)
 
-check: ## lint, format, types, floors, sizes
+check: ## lint, format, types, floors, sizes, docs
 	@$(ANY_PYTHON) scripts/setup_env.py --for check
 	@$(VENV_PYTHON) -m scripts.checks
 

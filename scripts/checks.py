@@ -1,4 +1,4 @@
-"""Lint, format, types, floors and sizes: all of them run, whatever the first one says."""
+"""Lint, format, types, floors, sizes and docs: all of them run, whatever the first one says."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from scripts import docs
 from scripts.frontend import ROOT, SOURCES
 from scripts.setup_env import BIN, environment
 from scripts.terminal import say
@@ -58,6 +59,8 @@ def results() -> Iterator[tuple[str, bool]]:
     for excess in excesses:
         print(excess)
     yield "sizes", not excesses
+    say("documentation: sphinx")
+    yield "documentation", not docs.main([])
 
 
 def too_large() -> Iterator[str]:

@@ -37,7 +37,7 @@ NOTE = VENV / ".chat-stream-installed"
 MAY_LINK = os.name != "nt"
 EXTENSION = VENV / "share" / "jupyter" / "labextensions" / "jupyter-chat-stream"
 # What each purpose needs beyond the package itself, smallest first: each includes the one before.
-EXTRAS = {"use": "demo", "test": "test", "check": "dev", "docs": "dev,docs"}
+EXTRAS = {"use": "demo", "test": "test", "docs": "test,docs", "check": "dev,docs"}
 # What decides whether the installed metadata is still right.
 DEFINITION = ("pyproject.toml", "labextension/package.json", "jupyter-config")
 # Variables that would put packages, or look for them, somewhere else.
