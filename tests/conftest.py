@@ -85,6 +85,10 @@ def home_environment(home: Path) -> dict[str, str]:
     # A person's own model server on its usual port must not be in a test's list of models.
     config = {"ChatStream": {"find_local_models": False}}
     (folders["JUPYTER_CONFIG_DIR"] / "jupyter_config.json").write_text(json.dumps(config))
+    # Each page would have its server check whether JupyterLab needs a build.
+    page = folders["JUPYTER_CONFIG_DIR"] / "labconfig" / "page_config.json"
+    page.parent.mkdir(exist_ok=True)
+    page.write_text(json.dumps({"buildAvailable": False, "buildCheck": False}))
     return {name: str(folder) for name, folder in folders.items()}
 
 
