@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Route, expect
 
 from tests.e2e import notebooks
-from tests.e2e.conftest import Open
+from tests.e2e.conftest import Open, OpenBeside
 from tests.e2e.pages import ChatView, NotebookPage
 from tests.e2e.sites import FLAVOURS, Site
 
@@ -74,11 +74,22 @@ def expect_attached(chat: ChatView, count: int) -> None:
         expect(chip).to_have_attribute("data-state", state)
 
 
+def written(site: Site, name: str) -> str:
+    """Write a notebook with one chat; return its path."""
+    output = notebooks.chat_output(site.thread(name, MODEL), "")
+    return notebooks.write(site, name, notebooks.code("1", output))
+
+
 def opened(site: Site, open_notebook: Open, name: str) -> NotebookPage:
-    """Open a notebook with one chat."""
-    thread = site.thread(name, MODEL)
-    path = notebooks.write(site, name, notebooks.code("1", notebooks.chat_output(thread, "")))
-    notebook = open_notebook(site, path, kernel=False)
+    """Open a notebook with one chat in a page of its own."""
+    notebook = open_notebook(site, written(site, name), kernel=False)
+    notebook.chat(0).expect_live()
+    return notebook
+
+
+def opened_beside(site: Site, open_beside: OpenBeside, name: str) -> NotebookPage:
+    """Open a notebook with one chat in the page that stays."""
+    notebook = open_beside(written(site, name))
     notebook.chat(0).expect_live()
     return notebook
 
@@ -141,9 +152,9 @@ def test_pasted_and_dropped_files_are_sent_and_drawn_in_boxes_that_do_not_move(
 
 
 def test_an_image_opens_larger_by_the_keyboard_and_the_focus_comes_back(
-    site: Site, open_notebook: Open, name: str
+    site: Site, open_beside: OpenBeside, name: str
 ) -> None:
-    notebook = opened(site, open_notebook, name)
+    notebook = opened_beside(site, open_beside, name)
     chat = notebook.chat(0)
     bring(chat, "paste", ("plot.png", "image/png", png(1800, 1400)))
     expect_attached(chat, 1)
@@ -235,9 +246,9 @@ FILES: Sequence[Brought] = (
 
 
 def test_nothing_of_a_hostile_file_runs_and_its_name_is_only_text(
-    site: Site, open_notebook: Open, name: str
+    site: Site, open_beside: OpenBeside, name: str
 ) -> None:
-    notebook = opened(site, open_notebook, name)
+    notebook = opened_beside(site, open_beside, name)
     chat = notebook.chat(0)
     bring(chat, "drop", *FILES)
     expect_attached(chat, len(FILES))
@@ -270,9 +281,9 @@ def test_nothing_of_a_hostile_file_runs_and_its_name_is_only_text(
 
 
 def test_a_type_that_nobody_reads_is_told_on_its_chip(
-    site: Site, open_notebook: Open, name: str
+    site: Site, open_beside: OpenBeside, name: str
 ) -> None:
-    notebook = opened(site, open_notebook, name)
+    notebook = opened_beside(site, open_beside, name)
     chat = notebook.chat(0)
     bring(chat, "drop", ("a.zip", "application/zip", b"PK\x03\x04\xff\xff\0\0"), PLOT)
     chips = chat.root.get_by_test_id("chip")
