@@ -10,8 +10,9 @@ from ..shared.markdown.copied_texts import visible
 from ..shared.markdown.copies import harmless
 from ..shared.parts import files_of_results
 from ..shared.records import Failure, Incomplete, MessageRecord, Part, Usage
+from ..shared.saved_copy import snapshot, speaker
 from .attachments.attachment import Attachment
-from .output import execution_id, snapshot, speaker
+from .output import execution_id
 from .paged_list import PagedList
 
 

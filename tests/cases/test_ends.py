@@ -9,9 +9,9 @@ import pytest
 
 from jupyter_chat_stream.export.markdown import body as exported
 from jupyter_chat_stream.kernel.messages import Message
-from jupyter_chat_stream.kernel.output import snapshot
 from jupyter_chat_stream.providers.anthropic.exchange import MAX_PAUSES
 from jupyter_chat_stream.shared.errors import RunRefused
+from jupyter_chat_stream.shared.saved_copy import snapshot
 from jupyter_chat_stream.store.chat import commands
 from jupyter_chat_stream.store.chat.commands import Sender
 from jupyter_chat_stream.store.log.transaction import RunRef

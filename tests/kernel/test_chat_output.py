@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from jupyter_chat_stream import Chat
-from jupyter_chat_stream.kernel.output import MIME
+from jupyter_chat_stream.kernel.output import MIME, bundle
 from tests.kernel.harness import ECHO, SLOW, until
 
 pytestmark = pytest.mark.usefixtures("here")
@@ -26,6 +26,11 @@ def test_what_is_displayed_is_the_live_view_and_a_copy_and_no_widget(name: str) 
         **shown,
         MIME: {"thread": chat.thread, "run": run.id},
     }
+
+
+def test_the_bundle_names_thread_and_run_and_nothing_else() -> None:
+    assert bundle("t", [])[MIME] == {"thread": "t"}
+    assert bundle("t", [], "r")[MIME] == {"thread": "t", "run": "r"}
 
 
 def test_a_copy_holds_no_half_answer_so_it_does_not_depend_on_time(name: str) -> None:
