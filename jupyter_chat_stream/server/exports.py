@@ -1,10 +1,13 @@
-"""``threads/{id}/export``: a thread as a download."""
+"""``threads/{id}/export``: a thread as a download. ``threads/{id}/copy``: its saved copy."""
 
 from __future__ import annotations
 
+from typing import cast
+
 from tornado.iostream import StreamClosedError
 
-from ..shared.errors import ThreadNotFound
+from ..shared.errors import RunNotFound, ThreadNotFound
+from ..shared.records import CopyExtent
 from . import queries
 from .base import ChatHandler, ClientGone, requires
 
@@ -39,3 +42,17 @@ class ExportHandler(ChatHandler):
             except StreamClosedError:
                 raise ClientGone from None
         await self.finish()
+
+
+class CopyHandler(ChatHandler):
+    """The text that a notebook file keeps of a thread."""
+
+    @requires("read")
+    async def get(self, thread_id: str) -> None:
+        thread_id = queries.an_id(thread_id, ThreadNotFound)
+        extent = cast(CopyExtent, queries.one_of(self, "extent", ("all", "last")))
+        run_id = queries.text(self, "run_id", max_chars=128)
+        if run_id is not None:
+            run_id = queries.an_id(run_id, RunNotFound)
+        copy = self.service.saved_copy(self.owner, thread_id, extent, run_id=run_id)
+        self.respond(await self.unless_gone(copy))

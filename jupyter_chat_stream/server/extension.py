@@ -25,7 +25,7 @@ from ..shared.config import CONNECTION_ENV, ChatStream
 from ..shared.connection_file import Connection
 from .attachments import AttachmentHandler, AttachmentsHandler
 from .base import SETTING
-from .exports import ExportHandler
+from .exports import CopyHandler, ExportHandler
 from .files_root import choose_files_root, choose_tool_owners, tell_root
 from .following import EventsHandler
 from .handlers import (
@@ -71,6 +71,7 @@ ROUTES = (
     (r"threads/([^/]+)/events", EventsHandler),
     (r"threads/([^/]+)/runs", RunsHandler),
     (r"threads/([^/]+)/export", ExportHandler),
+    (r"threads/([^/]+)/copy", CopyHandler),
     (r"threads/([^/]+)/usage", ThreadUsageHandler),
     (r"runs/([^/]+)", RunHandler),
     (r"runs/([^/]+)/(cancel|withdraw|continue)", RunCommandHandler),

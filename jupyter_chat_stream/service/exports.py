@@ -1,4 +1,4 @@
-"""Exports a thread into a temporary file, which is then sent to the client.
+"""Exports a thread into a temporary file, which is then sent to the client; writes saved copies.
 
 The file has no name, and disappears when it is closed. So a long thread needs little memory, and a
 slow client holds no read transaction.
@@ -15,9 +15,11 @@ from dataclasses import dataclass
 from typing import IO, cast
 
 from ..export.formats import Format, file_name
+from ..export.saved_copies import saved_copy
 from ..export.source import Source
 from ..shared.errors import StoreError
 from ..shared.events import iso
+from ..shared.records import CopyExtent, SavedCopy
 from ..store.front import WholeThread
 from .base import ServiceBase
 
@@ -37,9 +39,10 @@ class Exported:
 
 
 class Exports(ServiceBase):
-    """Exports threads as files, one at a time; other exports wait."""
+    """Exports threads as files, one at a time; other exports wait. So do saved copies."""
 
     _lock: asyncio.Lock | None = None
+    _copy_lock: asyncio.Lock | None = None
 
     async def export(self, owner: str, thread_id: str, document_format: Format) -> Exported:
         """Write a thread in its current state.
@@ -60,6 +63,21 @@ class Exports(ServiceBase):
                 return await self.store.threads.export(owner, thread_id, work)
             finally:
                 has_left.set()
+
+    async def saved_copy(
+        self, owner: str, thread_id: str, extent: CopyExtent, *, run_id: str | None = None
+    ) -> SavedCopy:
+        """Write the saved copy of a thread on a reading thread: it may take half a second.
+
+        Raises:
+            ThreadNotFound, RunNotFound
+        """
+        # One at a time, so that long copies do not keep all reading threads busy.
+        self._copy_lock = self._copy_lock or asyncio.Lock()
+        async with self._copy_lock:
+            return await self.store.threads.export(
+                owner, thread_id, lambda thread: saved_copy(thread, extent, run_id)
+            )
 
 
 def write(source: Source, document_format: Format, *, has_left: Callable[[], bool]) -> Exported:

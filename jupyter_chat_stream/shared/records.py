@@ -33,6 +33,9 @@ PartKind = Literal[
 DeltaKind = Literal["text", "reasoning", "tool_input"]
 IncompleteReason = Literal["max_tokens", "context_window", "paused", "empty", "tool_input_cut"]
 
+# How much of a thread a saved copy shows: all messages, or the last exchange.
+CopyExtent = Literal["all", "last"]
+
 # Token counts by the provider's own names: "input_tokens", "output_tokens", …
 Usage = Mapping[str, Any]
 # A person's options beside the content of a message, e.g. "max_tokens": passed on to the model.
@@ -294,6 +297,14 @@ class ThreadState(HistoryPage):
 
     thread: ThreadRecord
     seq: int
+
+
+class SavedCopy(TypedDict):
+    """The text that a notebook file keeps of a thread, at one seq."""
+
+    seq: int
+    markdown: str
+    plain: str
 
 
 class SuccessorRecord(TypedDict):

@@ -39,6 +39,7 @@ class MessageEntry:
     role: str
     status: str
     parent_id: str | None
+    run_id: str | None
 
 
 class CompactionRecord(TypedDict):
@@ -58,10 +59,12 @@ class WholeThread:
     def __init__(self, conn: Connection, thread: ThreadRef) -> None:
         self.seq = head_of(conn, thread)  # the first read fixes the moment of the transaction
         self.info = read_thread(conn, thread)
-        sql = "SELECT pk, id, role, status, parent_id FROM message WHERE thread = :pk ORDER BY pk"
+        sql = (
+            "SELECT pk, id, role, status, parent_id, run_id FROM message WHERE thread = :pk "
+            "ORDER BY pk"
+        )
         self.entries = [
-            MessageEntry(pk=row[0], id=row[1], role=row[2], status=row[3], parent_id=row[4])
-            for row in execute(conn, sql, {"pk": thread.pk})
+            MessageEntry(**row) for row in execute(conn, sql, {"pk": thread.pk}).mappings()
         ]
         self._conn = conn
         self._thread = thread
