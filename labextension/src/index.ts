@@ -8,7 +8,7 @@ import { ISettingRegistry } from '@jupyterlab/settingregistry';
 import { ITranslator } from '@jupyterlab/translation';
 
 import { cellsPlugin } from './cells/plugin';
-import { type CopyExtent } from './fold/snapshot';
+import { type CopyExtent } from './page/chat-copy';
 import { rendererFactory } from './page/mime';
 import { keepChats } from './page/notebook-copies';
 import { PAGE_CLOCK, createPage } from './page/page';
@@ -79,6 +79,7 @@ const keeper: JupyterFrontEndPlugin<void> = {
       keepChats({
         tracker,
         threads: chats.threads,
+        api: chats.api,
         contents: app.serviceManager.contents,
         clock: PAGE_CLOCK,
         extent: () => (settings?.composite['snapshot'] ?? 'all') as CopyExtent,

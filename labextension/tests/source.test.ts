@@ -46,7 +46,7 @@ describe.each(FILES)('$file', ({ file, text, tree }) => {
 
 /** Texts of Python too, of the wire, for a console, or for a model: see `language.ts`. */
 const UNTRANSLATED =
-  /^(fold\/(endings|snapshot|transcript)|protocol\/parse|connection\/subscription|tools\/call-executor|workspace\/(cell-edits|closed-notebooks|live-context|notebook-\w+|patches|proposals))\.ts$/;
+  /^(fold\/(endings|transcript)|protocol\/parse|connection\/subscription|tools\/call-executor|workspace\/(cell-edits|closed-notebooks|live-context|notebook-\w+|patches|proposals))\.ts$/;
 const SHOWN_ATTRIBUTES = /^(aria-label|title|placeholder|alt|label)$/;
 const SENTENCE = /^[A-Z][a-z]*( .*)?[.!?…]$|^[A-Z][a-z]+ [a-z]+ [a-z]+/s;
 

@@ -70,9 +70,13 @@ def test_a_saved_notebook_has_the_answer_and_so_has_its_html(
     until(lambda: notebooks.outputs(site, path), "a fresh chat saves itself")
     run = notebook.chat(0).send(TEXT)
     notebook.chat(0).expect_status(run, "completed")
-    notebook.save()
-    (copy,) = notebooks.copies(site, path)
-    assert copy == f"**You**\n\n{TEXT}\n\n**{MODEL}**\n\n{TEXT}"
+    whole = f"**You**\n\n{TEXT}\n\n**{MODEL}**\n\n{TEXT}"
+
+    def saved_copies() -> list[str]:
+        notebook.save()
+        return notebooks.copies(site, path)
+
+    until(lambda: saved_copies() == [whole], "a save writes the copy that the server has sent")
     kept = (site.notebooks / path).read_bytes()
     notebook.save()
     assert (site.notebooks / path).read_bytes() == kept  # notebooks go to git

@@ -45,6 +45,7 @@ TWINS = {
     "Model": model_records.ModelRecord,
     "Endpoint": model_records.EndpointRecord,
     "Snapshot": records.SnapshotFrame,
+    "SavedCopy": records.SavedCopy,
     "Preview": records.PreviewFrame,
     "UsageSum": usage.UsageSum,
     "ContextUse": usage.ContextRecord,

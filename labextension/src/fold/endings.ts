@@ -2,8 +2,7 @@
  * How an answer ended, and what it lacks. Pure: derived from a message, like its content.
  *
  * The twin of `jupyter_chat_stream/shared/endings.py`; both run `tests/vectors`. Its texts are not
- * translated: the server sends the same texts, and notebook files keep them. A file that two people
- * save in two languages would change with each save.
+ * translated: the server sends the same texts.
  */
 import { type Incomplete, type Message, type Part } from '../protocol/records';
 
@@ -59,18 +58,6 @@ const CALL_CUT: ReadonlyMap<string, string> = new Map([
   ]
 ]);
 const CALL_CUT_SOMEHOW = 'The input of a tool call was cut off. Retry.';
-/** How a copy in a notebook names an ending, in a few words. */
-const MARKS: ReadonlyMap<string, string> = new Map([
-  ['failed', 'failed'],
-  ['cancelled', 'stopped'],
-  ['interrupted', 'interrupted'],
-  ['max_tokens', 'cut off at its length limit'],
-  ['context_window', 'cut off: the context window is full'],
-  ['paused', 'not whole: the model paused'],
-  ['empty', 'nothing was answered'],
-  ['tool_input_cut', 'cut off in a tool call']
-]);
-const MARK_OF_REFUSAL = 'declined by the model';
 
 /** Join the text parts, as a person would copy them. A tool call between two texts separates them. */
 export function contentOf(message: Pick<Message, 'parts'>): string {
@@ -102,14 +89,6 @@ export function incompleteOf(message: Message): Incomplete | null {
     return { reason: 'empty', message: whyEmpty(stop, message.parts) };
   }
   return BY_STOP.get(stop) ?? null;
-}
-
-/** How a copy names the ending of an answer that is not whole; empty for a whole one. */
-export function wordsOfEnd(message: Message): string {
-  if (isRefused(message)) {
-    return MARK_OF_REFUSAL;
-  }
-  return MARKS.get(incompleteOf(message)?.reason ?? message.status) ?? '';
 }
 
 /** Whether a part is a tool call whose input is not complete. */

@@ -1,5 +1,5 @@
 /**
- * Writes the saved copies of chats into notebook files.
+ * Writes the saved copies of chats into notebook files. The server writes their text (decision 33).
  *
  * A save of the notebook updates its copies. A new chat output causes a save soon afterwards, because a
  * reload would lose the output with the address of the thread. A copy is written only during a save, and
@@ -14,14 +14,17 @@ import {
 import { type Contents } from '@jupyterlab/services';
 import { type PartialJSONObject } from '@lumino/coreutils';
 
+import { type Api } from '../connection/api';
 import { type Clock } from '../connection/connection';
-import { type CopyExtent, snapshot } from '../fold/snapshot';
 import { MIME_TYPE, parseAddress } from '../protocol/address';
+import { type ThreadClient } from '../thread/model';
 import { type Threads } from '../thread/page-threads';
+import { ChatCopy, type CopyExtent, shownState } from './chat-copy';
 
 export interface NotebookCopiesOptions {
   readonly tracker: INotebookTracker;
   readonly threads: Threads;
+  readonly api: Api;
   readonly contents: Contents.IManager;
   readonly clock: Clock;
   readonly extent: () => CopyExtent;
@@ -64,6 +67,12 @@ interface OutputAreaModel {
   get(index: number): WritableOutput;
 }
 
+/** An output that shows a chat, and the copy that it should have. */
+interface ChatOutput {
+  readonly output: WritableOutput;
+  readonly copy: ChatCopy;
+}
+
 /** The copies in one notebook. JupyterLab drops the signals together with the panel. */
 class NotebookCopies {
   constructor(
@@ -72,12 +81,17 @@ class NotebookCopies {
   ) {
     _panel.context.saveState.connect((_context, state) => {
       if (state === 'started') {
-        this._refreshCopies();
+        this._writeCopies();
       }
     });
     const model = _panel.context.model;
     model.cells.changed.connect(() => this._watchCells(model));
-    _panel.disposed.connect(() => this._cancelSave?.());
+    const unwatch = _options.threads.watch(client => this._fetchCopies(client));
+    _panel.disposed.connect(() => {
+      this._cancelSave?.();
+      unwatch();
+      this._copies.forEach(copy => copy.dispose());
+    });
     this._watchCells(model);
   }
 
@@ -87,46 +101,85 @@ class NotebookCopies {
       const outputs = outputsOf(cell);
       if (outputs !== null && !this._models.has(outputs)) {
         this._models.add(outputs);
-        outputs.changed.connect((_outputs, change) => {
-          const isFresh = change.newValues.some(output => output.data[MIME_TYPE] !== undefined);
-          if (change.type === 'add' && isFresh) {
+        outputs.changed.connect((_outputs, { type, newValues }) => {
+          const hasChat = newValues.some(output => output.data[MIME_TYPE] !== undefined);
+          if (hasChat) {
+            this._findChats();
+          }
+          if (type === 'add' && hasChat) {
             this._saveSoon();
           }
         });
       }
     }
+    this._findChats();
   }
 
-  private _refreshCopies(): void {
+  /** Find the chats in the outputs, and fetch the copies of new ones. Copies without output end. */
+  private _findChats(): readonly ChatOutput[] {
     const { model } = this._panel.context;
-    if (model.collaborative === true || model.readOnly) {
-      return;
+    const canWrite = model.collaborative !== true && !model.readOnly;
+    const chats = canWrite ? this._chatsIn(model) : [];
+    const copies = new Set(chats.map(({ copy }) => copy));
+    for (const [key, copy] of this._copies) {
+      if (!copies.has(copy)) {
+        copy.dispose();
+        this._copies.delete(key);
+      }
     }
+    copies.forEach(copy => this._current(copy));
+    return chats;
+  }
+
+  private _chatsIn(model: INotebookModel): readonly ChatOutput[] {
+    const chats: ChatOutput[] = [];
     for (const cell of model.cells) {
       const outputs = outputsOf(cell);
       for (let index = 0; outputs !== null && index < outputs.length; index += 1) {
-        this._refresh(outputs, index);
+        const output = outputs.get(index);
+        const address = parseAddress(output.data[MIME_TYPE]);
+        if (address !== null) {
+          const key = JSON.stringify(address);
+          const copy = this._copies.get(key) ?? new ChatCopy(address, this._options.api);
+          this._copies.set(key, copy);
+          chats.push({ output, copy });
+        }
       }
     }
+    return chats;
   }
 
-  private _refresh(outputs: OutputAreaModel, index: number): void {
-    const output = outputs.get(index);
-    const address = parseAddress(output.data[MIME_TYPE]);
-    if (address === null) {
+  /** Fetch the copies of a thread whose state has changed. It is called with each frame of an answer. */
+  private _fetchCopies(client: ThreadClient): void {
+    const state = client.isLive ? shownState(client.transcript, null) : null;
+    if (state === null || state === this._states.get(client)) {
       return;
     }
-    const client = this._options.threads.find(address.threadId);
-    // The copy may be newer than the state of a client without a connection.
-    const isCurrent = client !== undefined && client.isLive;
-    const copy = isCurrent
-      ? snapshot(client.transcript, this._options.extent(), address.runId)
-      : null;
-    if (copy === null || isSame(output.data, copy)) {
-      return;
+    this._states.set(client, state);
+    this._copies.forEach(copy => {
+      if (copy.address.threadId === client.threadId) {
+        this._current(copy);
+      }
+    });
+  }
+
+  /** A copy's text if it is current; a client without a connection may have an older state than the copy. */
+  private _current(copy: ChatCopy): ReturnType<ChatCopy['of']> {
+    const client = this._options.threads.find(copy.address.threadId);
+    return client?.isLive === true ? copy.of(client.transcript, this._options.extent()) : null;
+  }
+
+  private _writeCopies(): void {
+    for (const { output, copy } of this._findChats()) {
+      const text = this._current(copy);
+      if (text === null) {
+        copy.retry();
+      } else if (!isSame(output.data, text)) {
+        const data: PartialJSONObject = { ...(output.data as PartialJSONObject) };
+        const texts = { 'text/markdown': text.markdown, 'text/plain': text.plain };
+        output.setData({ data: { ...data, ...texts } });
+      }
     }
-    const data: PartialJSONObject = { ...(output.data as PartialJSONObject) };
-    output.setData({ data: { ...data, 'text/markdown': copy.markdown, 'text/plain': copy.plain } });
   }
 
   private _saveSoon(): void {
@@ -171,6 +224,10 @@ class NotebookCopies {
     }
   }
 
+  /** By address: the copies of the chats in the outputs. */
+  private readonly _copies = new Map<string, ChatCopy>();
+  /** What the threads showed when their copies were requested. */
+  private readonly _states = new WeakMap<ThreadClient, string>();
   private readonly _models = new WeakSet<OutputAreaModel>();
   private _cancelSave: (() => void) | null = null;
 }

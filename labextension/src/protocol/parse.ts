@@ -16,6 +16,7 @@ import {
   type Parameter,
   type Project,
   type Run,
+  type SavedCopy,
   type Snapshot,
   type Thread,
   type ThreadEvent,
@@ -253,6 +254,15 @@ export function parseProjects(value: unknown): readonly Project[] {
     threads: numberOrNull(wire, 'threads') ?? 0,
     updated_at: textOf(wire, 'updated_at', '')
   }));
+}
+
+/** Read the response to GET threads/{id}/copy. @throws ProtocolError */
+export function parseSavedCopy(value: unknown): SavedCopy {
+  const wire = asObject(value, 'A saved copy');
+  requireField(wire, 'seq', 'number', 'A saved copy');
+  requireField(wire, 'markdown', 'string', 'A saved copy');
+  requireField(wire, 'plain', 'string', 'A saved copy');
+  return wire as unknown as SavedCopy;
 }
 
 /**

@@ -320,6 +320,13 @@ export interface Snapshot {
   readonly runs: readonly Run[];
 }
 
+/** The text that a notebook file keeps of a thread, at one seq. */
+export interface SavedCopy {
+  readonly seq: number;
+  readonly markdown: string;
+  readonly plain: string;
+}
+
 /** The newest messages of a long thread, with their runs, before the frames that bring all of it. */
 export interface Preview {
   readonly op: 'preview';

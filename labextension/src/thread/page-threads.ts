@@ -41,6 +41,8 @@ export class Threads {
     if (entry === undefined) {
       entry = { client: new ThreadClient(threadId, this._options, this), uses: 0, cancel: null };
       this._entries.set(threadId, entry);
+      const { client } = entry;
+      client.subscribe(() => this._watchers.forEach(watcher => watcher(client)));
     }
     entry.cancel?.();
     entry.cancel = null;
@@ -71,6 +73,12 @@ export class Threads {
     }, LINGER_MS);
   }
 
+  /** Call `watcher` after each change of a thread of the page, until the returned function is called. */
+  watch(watcher: (client: ThreadClient) => void): () => void {
+    this._watchers.add(watcher);
+    return () => this._watchers.delete(watcher);
+  }
+
   /** The client of a thread, if this page has one. */
   find(threadId: string): ThreadClient | undefined {
     return this._entries.get(threadId)?.client;
@@ -86,6 +94,7 @@ export class Threads {
   };
 
   private readonly _entries = new Map<string, ClientEntry>();
+  private readonly _watchers = new Set<(client: ThreadClient) => void>();
   private _maxBytes: Promise<number | null> | null = null;
 }
 

@@ -2,7 +2,6 @@
 import { describe, expect, it } from 'vitest';
 
 import { branch, exchange } from '../../src/fold/branch';
-import { snapshot } from '../../src/fold/snapshot';
 import { runFor, scheduledMessages } from '../../src/fold/unsent';
 import { type Message } from '../../src/protocol/records';
 import { vector } from '../vectors';
@@ -29,10 +28,5 @@ describe('a scheduled message', () => {
     const cancelled = vector('later_cancelled');
     expect(scheduledMessages(cancelled)).toEqual([]);
     expect(branch(cancelled).some(one => one.status === 'cancelled')).toBe(false);
-  });
-
-  it('is in the copy as what it is', () => {
-    expect(snapshot(vector('later_waiting'), 'all')?.markdown).toMatch(/\*\(to be sent later\)\*$/);
-    expect(snapshot(vector('later_cancelled'), 'all')?.markdown).toContain('*(never sent)*');
   });
 });

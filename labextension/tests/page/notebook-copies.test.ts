@@ -1,7 +1,7 @@
 // @vitest-environment node
 import { beforeEach, describe, expect, it } from 'vitest';
 
-import { type CopyExtent } from '../../src/fold/snapshot';
+import { type CopyExtent } from '../../src/page/chat-copy';
 import { type NotebookCopiesOptions, keepChats } from '../../src/page/notebook-copies';
 import { MIME_TYPE, parseAddress } from '../../src/protocol/address';
 import { FakePage, conversation, flushPromises } from '../fakes';
@@ -37,6 +37,9 @@ class FakeOutputs {
   }
   get(index: number): FakeOutput | undefined {
     return this._list[index];
+  }
+  clear(): void {
+    this._list.length = 0;
   }
   add(output: FakeOutput): void {
     this._list.push(output);
@@ -77,6 +80,8 @@ class FakeNotebook {
   readonly isDisposed = false;
 }
 
+const PATH = 'threads/t/copy?extent=all';
+
 let page: FakePage;
 let notebook: FakeNotebook;
 let settings: { extent: CopyExtent; autosave: boolean };
@@ -91,6 +96,7 @@ beforeEach(async () => {
       widgetAdded: new FakeSignal()
     },
     threads: page.threads,
+    api: page.api,
     contents: {
       get: async () => {
         if (notebook.onDisk === null) {
@@ -107,20 +113,36 @@ beforeEach(async () => {
   await flushPromises();
 });
 
-function chatOutput(copy = 'old'): FakeOutput {
-  return new FakeOutput({
-    [MIME_TYPE]: { thread: 't' },
-    'text/markdown': copy,
-    'text/plain': copy
-  });
+function chatOutput(copy = 'old', address: object = { thread: 't' }): FakeOutput {
+  return new FakeOutput({ [MIME_TYPE]: address, 'text/markdown': copy, 'text/plain': copy });
 }
 
-/** The thread of the output is on the page, whole and live. */
-function follow(): void {
+/** Events of the thread arrive, and are shown. */
+function receive(...events: readonly object[]): void {
+  page.network.socket.receive({ op: 'events', thread: 't', events });
+  page.frame();
+}
+
+/** The thread of the output is on the page, up to an event, and live. */
+function follow(seq = 10): void {
   page.threads.acquire('t');
   page.network.socket.open();
-  page.network.socket.receive({ op: 'events', thread: 't', events: conversation() });
-  page.network.socket.receive({ op: 'live', thread: 't', seq: 10 });
+  receive(...conversation().slice(0, seq));
+  page.network.socket.receive({ op: 'live', thread: 't', seq });
+  page.frame();
+}
+
+/** The server answers the newest request. */
+async function answer(markdown: string, seq = 10, path = PATH): Promise<void> {
+  page.api.call('GET', path).answer({ seq, markdown, plain: `plain ${markdown}` });
+  await flushPromises();
+}
+
+/** The number of copies that were requested. */
+const requests = (): number => page.api.calls.filter(({ path }) => path.includes('/copy')).length;
+
+function save(): void {
+  notebook.saveState.emit('started');
 }
 
 async function passes(ms: number): Promise<void> {
@@ -129,65 +151,199 @@ async function passes(ms: number): Promise<void> {
 }
 
 describe('the copy in a notebook', () => {
-  it('is refreshed when the notebook is saved', () => {
+  it('is what the server has written, from the next save on', async () => {
     follow();
     const output = chatOutput();
     notebook.outputs.add(output);
-    notebook.saveState.emit('started');
-    expect(output.data['text/markdown']).toContain('Because of it.');
-    expect(output.data['text/plain']).toContain('You:');
-    expect(output.data[MIME_TYPE]).toEqual({ thread: 't' });
+    save();
+    expect(output.writes).toBe(0);
+    await answer('new');
+    expect(output.writes).toBe(0);
+    save();
+    expect(output.data).toEqual({
+      [MIME_TYPE]: { thread: 't' },
+      'text/markdown': 'new',
+      'text/plain': 'plain new'
+    });
   });
 
-  it('is not touched where it is the same, also as the lines of a file', () => {
+  it('is not touched where it is the same, also as the lines of a file', async () => {
     follow();
     const output = chatOutput();
     notebook.outputs.add(output);
-    notebook.saveState.emit('started');
-    const lines = String(output.data['text/markdown']).split(/(?<=\n)/);
-    output.data = { ...output.data, 'text/markdown': lines };
-    notebook.saveState.emit('started');
+    await answer('one\ntwo');
+    save();
+    output.data = { ...output.data, 'text/markdown': ['one\n', 'two'] };
+    save();
     expect(output.writes).toBe(1);
   });
 
-  it('is not touched while the thread is unknown or cut off, nor on other occasions', () => {
+  it('is not touched while the thread is unknown or cut off, nor on other occasions', async () => {
     const output = chatOutput();
     notebook.outputs.add(output);
-    notebook.saveState.emit('started');
+    save();
+    expect(requests()).toBe(0);
     follow();
+    await answer('new');
     page.network.socket.drop();
-    notebook.saveState.emit('started');
+    save();
     notebook.saveState.emit('completed');
     expect(output.writes).toBe(0);
   });
 
-  it('is not touched in a notebook that others write too, or that cannot be written', () => {
-    follow();
+  it('is not requested for a notebook that others write too, or that cannot be written', () => {
     const output = chatOutput();
-    notebook.outputs.add(output);
     notebook.model.collaborative = true;
-    notebook.saveState.emit('started');
+    notebook.outputs.add(output);
+    follow();
+    save();
     notebook.model.collaborative = false;
     notebook.model.readOnly = true;
-    notebook.saveState.emit('started');
-    expect(output.writes).toBe(0);
+    save();
+    expect([requests(), output.writes]).toEqual([0, 0]);
   });
 
   it('says nothing of the conversation where the setting says none', () => {
-    follow();
     settings.extent = 'none';
     const output = chatOutput();
     notebook.outputs.add(output);
-    notebook.saveState.emit('started');
-    expect(output.data['text/markdown']).not.toContain('Because');
+    follow();
+    save();
+    expect(output.data['text/markdown']).toBe('*(this notebook keeps no copy of the chat)*');
+    expect(requests()).toBe(0);
+  });
+
+  it('is of the last exchange where the setting says so, and of the run of the output', async () => {
+    settings.extent = 'last';
+    const output = chatOutput('old', { thread: 't', run: 'r' });
+    notebook.outputs.add(output);
+    follow();
+    await answer('new', 10, 'threads/t/copy?extent=last&run_id=r');
+    settings.extent = 'all';
+    save();
+    expect(output.writes).toBe(0); // what has come is of the older setting
+    await answer('whole', 10, 'threads/t/copy?extent=all&run_id=r');
+    save();
+    expect(output.data['text/markdown']).toBe('whole');
   });
 
   it('leaves other outputs alone', () => {
     follow();
     const other = new FakeOutput({ 'text/markdown': 'mine' });
     notebook.outputs.add(other);
-    notebook.saveState.emit('started');
-    expect(other.writes).toBe(0);
+    save();
+    expect([requests(), other.writes]).toEqual([0, 0]);
+  });
+});
+
+describe('the request for a copy', () => {
+  const later = conversation();
+
+  it('is made when a message was added or has ended, and not for each piece of an answer', async () => {
+    notebook.outputs.add(chatOutput());
+    follow(3);
+    expect(requests()).toBe(1);
+    await answer('being written', 3);
+    for (const piece of later.slice(3, 9)) {
+      receive(piece);
+    }
+    expect(requests()).toBe(1);
+    receive(...later.slice(9));
+    expect(requests()).toBe(2);
+  });
+
+  it('is made once at a time, and once more for all changes meanwhile', async () => {
+    notebook.outputs.add(chatOutput());
+    follow(2);
+    receive(...later.slice(2, 3));
+    receive(...later.slice(3));
+    expect(requests()).toBe(1);
+    await answer('first', 2);
+    expect(requests()).toBe(2);
+    await answer('second', 10);
+    expect(requests()).toBe(2);
+  });
+
+  it('brings nothing that is older than the thread on the page', async () => {
+    const output = chatOutput();
+    notebook.outputs.add(output);
+    follow(3);
+    await answer('being written', 3);
+    receive(...later.slice(3));
+    save();
+    expect(output.writes).toBe(0);
+    await answer('still being written', 9);
+    save();
+    expect(output.writes).toBe(0);
+  });
+
+  it('may bring what the page has not heard of yet', async () => {
+    const output = chatOutput();
+    notebook.outputs.add(output);
+    follow(3);
+    await answer('the end', 10);
+    save();
+    expect(output.data['text/markdown']).toBe('the end');
+  });
+
+  it('that fails leaves the copy, and is repeated at the next save', async () => {
+    const output = chatOutput();
+    notebook.outputs.add(output);
+    follow();
+    page.api.call('GET', PATH).fail(new Error('gone'));
+    await flushPromises();
+    expect(requests()).toBe(1);
+    save();
+    expect([requests(), output.writes]).toEqual([2, 0]);
+    await answer('new');
+    save();
+    expect(output.data['text/markdown']).toBe('new');
+  });
+
+  it('that brings something else leaves the copy', async () => {
+    const output = chatOutput();
+    notebook.outputs.add(output);
+    follow();
+    page.api.call('GET', PATH).answer({ seq: 10, markdown: null });
+    await flushPromises();
+    save();
+    expect(output.writes).toBe(0);
+  });
+
+  it('is one for several outputs of a chat', async () => {
+    const outputs = [chatOutput(), chatOutput()];
+    outputs.forEach(output => notebook.outputs.add(output));
+    follow();
+    expect(requests()).toBe(1);
+    await answer('new');
+    save();
+    expect(outputs.map(output => output.data['text/markdown'])).toEqual(['new', 'new']);
+  });
+
+  it('is not made for a run that did not change', async () => {
+    notebook.outputs.add(chatOutput('old', { thread: 't', run: 'r' }));
+    follow();
+    const path = `${PATH}&run_id=r`;
+    await answer('new', 10, path);
+    const question = { ...(later[1] as { message: object }), seq: 11 };
+    receive({ ...question, message: { ...question.message, id: 'q2', parent_id: 'a' } });
+    expect(requests()).toBe(1);
+  });
+
+  it('ends with the notebook, or with the output', async () => {
+    notebook.outputs.add(chatOutput());
+    follow(3);
+    notebook.outputs.clear();
+    notebook.cellsChanged.emit();
+    expect(page.api.call('GET', PATH).signal?.aborted).toBe(true);
+    notebook.outputs.add(chatOutput());
+    const second = page.api.call('GET', PATH);
+    notebook.disposed.emit();
+    expect(second.signal?.aborted).toBe(true);
+    receive(...later.slice(3));
+    second.fail(new Error('aborted'));
+    await flushPromises();
+    expect(requests()).toBe(2);
   });
 });
 
@@ -199,12 +355,13 @@ describe('a fresh chat output', () => {
     expect(notebook.saves).toBe(1);
   });
 
-  it('is saved with its copy refreshed', async () => {
+  it('is saved with its copy, if that has come', async () => {
     follow();
     const output = chatOutput();
     notebook.outputs.add(output);
+    await answer('new');
     await passes(5_000);
-    expect(output.data['text/markdown']).toContain('Because of it.');
+    expect(output.data['text/markdown']).toBe('new');
   });
 
   const reasons: Readonly<Record<string, () => void>> = {
