@@ -15,8 +15,8 @@ from pathlib import Path
 from scripts.frontend import BUNDLE
 from scripts.terminal import Failure
 
-ALL_BYTES = 200_000
-START_BYTES = 76_000
+ALL_BYTES = 194_200
+START_BYTES = 70_000
 _ENTRY = "remoteEntry."
 # What the entry loads for a module that JupyterLab asks for: `"./extension":()=>n.e(731)…`.
 _EXPOSED = re.compile(r'"\./(?:extension|style)":\(\)=>(.*?)\.then\(\(\)=>\(\)=>')
