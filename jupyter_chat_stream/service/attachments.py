@@ -42,19 +42,10 @@ class Attachments(ServiceBase):
         return await self.store.attachments.find(owner, attachment_id)
 
     async def attachment_pieces(self, attachment: StoredAttachment) -> AsyncGenerator[bytes, None]:
-        """Yield the bytes, one piece at a time, each read in its own transaction.
-
-        Raises:
-            AttachmentNotFound: the attachment was deleted meanwhile.
-        """
+        """Yield the bytes, one piece at a time, each read in its own transaction."""
         for n in range(-(-attachment.record["size"] // PIECE_BYTES)):
             yield await self.store.attachments.piece(attachment, n)
 
     async def delete_attachment(self, owner: str, attachment_id: str) -> None:
-        """Delete an attachment that no message holds.
-
-        Raises:
-            AttachmentNotFound
-            AttachmentInUse: a message holds it.
-        """
+        """Delete an attachment that no message holds."""
         await self.store.attachments.delete(owner, attachment_id)

@@ -48,7 +48,6 @@ class Exports(ServiceBase):
         """Write a thread in its current state.
 
         Raises:
-            ThreadNotFound
             StoreError: the temporary file cannot be written.
         """
         self._lock = self._lock or asyncio.Lock()

@@ -17,11 +17,7 @@ class Following(ServiceBase):
     """Reading a thread from a cursor, and waiting for a run's end."""
 
     async def follow(self, owner: str, thread_id: str, after: int, *, raw: bool = False) -> Reader:
-        """Follow a thread from a cursor.
-
-        Raises:
-            ThreadNotFound, CursorAhead
-        """
+        """Follow a thread from a cursor."""
         thread, head = await self._check_cursor(owner, thread_id, after)
         if after > 0:
             self.parts.watch.reader_came_back(thread_id, after, head)
@@ -42,11 +38,7 @@ class Following(ServiceBase):
     async def read_events(
         self, owner: str, thread_id: str, after: int, *, raw: bool = False, wait_s: float = 0.0
     ) -> dict[str, object]:
-        """Answer a cursor once; wait at most ``wait_s`` for the first new event.
-
-        Raises:
-            ThreadNotFound, CursorAhead, Compacted
-        """
+        """Answer a cursor once; wait at most ``wait_s`` for the first new event."""
         thread, _ = await self._check_cursor(owner, thread_id, after)
         replay = await self.parts.hub.read_page(thread, after, raw=raw, wait_s=wait_s)
         if isinstance(replay, Snapshot):
@@ -77,7 +69,7 @@ class Following(ServiceBase):
         self.parts.watch.socket_paused(held_bytes)
 
     async def _check_cursor(self, owner: str, thread_id: str, after: int) -> tuple[ThreadRef, int]:
-        """Find the thread and its last seq, and check that the cursor is not ahead of it."""
+        """Find the thread and its last seq; raises CursorAhead for a cursor beyond it."""
         thread, head = await self.store.threads.find(owner, thread_id)
         if after > head:
             raise CursorAhead(thread_id, after, head)

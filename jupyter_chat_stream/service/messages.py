@@ -26,9 +26,6 @@ class MessageService(ToolService):
         """Write a person's message, the empty reply and its run, which is due at once.
 
         With ``deliver_ms`` the run is due at that time, and takes its turn then.
-
-        Raises:
-            ThreadNotFound, InvalidInput, ContentTooLarge, LimitReached, IdempotencyMismatch
         """
         parts = self.parts
         request.check(parts.store.now_ms())
@@ -75,21 +72,13 @@ class MessageService(ToolService):
         return run
 
     async def withdraw(self, owner: str, run_id: str) -> RunRecord:
-        """Cancel a run that has not begun, and take its message off its branch.
-
-        Raises:
-            RunNotFound, RunBegun
-        """
+        """Cancel a run that has not begun, and take its message off its branch."""
         run = await self.store.runs.withdraw(owner, run_id)
         self.parts.engine.nudge()
         return run
 
     async def rewrite(self, owner: str, run_id: str, content: str) -> MessageRecord:
-        """Replace the text of the message of a run that has not begun.
-
-        Raises:
-            RunNotFound, RunBegun, InvalidInput, ContentTooLarge
-        """
+        """Replace the text of the message of a run that has not begun."""
         return await self.store.runs.rewrite(owner, run_id, content)
 
     async def retry(
@@ -113,11 +102,7 @@ class MessageService(ToolService):
     async def give_input(
         self, owner: str, run_id: str, *, request_id: str, value: Any
     ) -> RunRecord:
-        """Answer a run's open question; the first answer wins.
-
-        Raises:
-            RequestNotOpen: if the question was answered, with that ``value`` and ``by``.
-        """
+        """Answer a run's open question; the first answer wins."""
         run = await self.store.runs.give_input(owner, run_id, request_id, value)
         self.parts.engine.nudge()
         return run

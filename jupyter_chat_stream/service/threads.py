@@ -125,11 +125,7 @@ class Threads(ServiceBase):
         return {"projects": await self.store.threads.projects(owner, archived=archived)}
 
     async def mark_read(self, owner: str, thread_id: str, seq: int) -> None:
-        """Mark a thread as read up to a seq, for this person; the mark never goes back.
-
-        Raises:
-            ThreadNotFound, CursorAhead
-        """
+        """Mark a thread as read up to a seq, for this person; the mark never goes back."""
         await self.store.threads.mark_read(owner, thread_id, seq)
 
     async def thread(self, owner: str, thread_id: str) -> ThreadRecord:

@@ -103,7 +103,6 @@ class ToolService(ServiceBase):
         """Replace what an executor offers in a thread, until its socket closes.
 
         Raises:
-            ThreadNotFound
             InvalidInput: a definition is malformed, or there are too many.
         """
         records = [check_definition(tool, where) for tool in tools]
@@ -125,11 +124,7 @@ class ToolService(ServiceBase):
     async def claim_call(
         self, owner: str, run_id: str, tool_call_id: str, *, executor: str, claim: str | None
     ) -> ClaimedCall:
-        """Take an open call for an executor, or renew its claim.
-
-        Raises:
-            RunNotFound, ToolCallNotFound, ConsentNeeded, ToolCallNotOpen
-        """
+        """Take an open call for an executor, or renew its claim."""
         return await self.store.tools.claim(
             owner,
             run_id,
@@ -142,11 +137,7 @@ class ToolService(ServiceBase):
     async def write_output(
         self, owner: str, run_id: str, tool_call_id: str, *, claim: str, n: int, text: str
     ) -> None:
-        """Add what a call has written.
-
-        Raises:
-            RunNotFound, ToolCallNotFound, ToolCallNotOpen, InvalidInput
-        """
+        """Add what a call has written."""
         await self.store.tools.write_output(
             owner, run_id, tool_call_id, claim=claim, n=n, text=text
         )
@@ -166,10 +157,6 @@ class ToolService(ServiceBase):
 
         Args:
             attachment_ids: the files of the result, uploaded by the same owner.
-
-        Raises:
-            RunNotFound, ToolCallNotFound, ToolCallNotOpen, ToolOutputTooLarge, AttachmentNotFound
-            InvalidInput, AttachmentTooLarge: the attachments are too many or too large.
         """
         run = await self.store.tools.give_result(
             owner,
@@ -193,7 +180,6 @@ class ToolService(ServiceBase):
         """Write a standing consent to a tool as it is defined now.
 
         Raises:
-            ThreadNotFound
             ToolNotFound: nobody offers it.
             InvalidInput: the tool has no such operation.
         """
