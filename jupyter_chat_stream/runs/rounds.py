@@ -35,19 +35,24 @@ from ..shared.parts import open_calls
 from ..shared.records import Part, Phase, ToolDefinition
 from ..store.front import (
     BUILD,
-    BuildState,
     CallInPlace,
     CallPlan,
     ChatStore,
     Claimed,
     NewBuild,
-    ThreadRef,
 )
 from .context import Gathered
 from .pauses import pause_of
 from .result_files import ResultFiles, without_files
 from .spent import TokensHere
-from .tools.base import BuildWait, CallContext, ServerTools, ToolDone, ToolOutcome
+from .tools.base import (
+    BuildWait,
+    CallContext,
+    ServerTools,
+    ThreadBuilds,
+    ToolDone,
+    ToolOutcome,
+)
 from .toolset import ToolBook, known_tools, plan_calls, resolve_tools, wanted_names
 
 log = logging.getLogger("jupyter_chat_stream.runs")
@@ -228,22 +233,6 @@ class ToolRounds:
         except BaseException:
             await files.drop(kept_result.attachment_ids)
             raise
-
-
-class ThreadBuilds:
-    """The builds of one thread, as its tools see them."""
-
-    def __init__(self, store: ChatStore, thread: ThreadRef, tokens: TokensHere) -> None:
-        self._store = store
-        self._thread = thread
-        self._tokens = tokens
-
-    async def find(self, job_id: str) -> BuildState:
-        return await self._store.tools.find_build(self._thread, job_id)
-
-    async def cancel(self, job_id: str) -> bool:
-        usage_by_run = await self._tokens.of_thread(self._thread.id)
-        return await self._store.tools.cancel_build(self._thread, job_id, usage_by_run)
 
 
 def count_rounds(parts: Sequence[Part]) -> int:

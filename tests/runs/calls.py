@@ -50,6 +50,7 @@ def call_context(**changes: Any) -> CallContext:
         "now_ms": 0,
         "answer": None,
         "write": write,
+        "builds": None,  # no tool here asks for one
     }
     return CallContext(**(usual | changes))
 

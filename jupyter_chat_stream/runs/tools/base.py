@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from ...providers.base import Answered, AskChunk, SleepChunk
-from ...shared.errors import BuildNotFound, Forbidden
+from ...shared.errors import Forbidden
 from ...shared.tool_records import ToolInput, ToolProblem, ToolRecord
-from ...store.front import BuildState, NewBuild
+from ...store.front import BuildState, ChatStore, NewBuild, ThreadRef
+from ..spent import TokensHere
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,27 +55,24 @@ class BuildWait:
 ToolOutcome = ToolDone | AskChunk | SleepChunk | NewBuild | BuildWait
 
 
-class Builds(Protocol):
-    """The builds of one thread.
+class ThreadBuilds:
+    """The builds of one thread, as its tools see them.
 
     Both methods raise BuildNotFound for a build of another thread (L16).
     """
 
-    async def find(self, job_id: str) -> BuildState: ...
+    def __init__(self, store: ChatStore, thread: ThreadRef, tokens: TokensHere) -> None:
+        self._store = store
+        self._thread = thread
+        self._tokens = tokens
+
+    async def find(self, job_id: str) -> BuildState:
+        return await self._store.tools.find_build(self._thread, job_id)
 
     async def cancel(self, job_id: str) -> bool:
         """Cancel a build; False if it has ended already."""
-        ...
-
-
-class NoBuilds:
-    """The builds of a thread without builds."""
-
-    async def find(self, job_id: str) -> BuildState:
-        raise BuildNotFound(job_id)
-
-    async def cancel(self, job_id: str) -> bool:
-        raise BuildNotFound(job_id)
+        usage_by_run = await self._tokens.of_thread(self._thread.id)
+        return await self._store.tools.cancel_build(self._thread, job_id, usage_by_run)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,9 +90,9 @@ class CallContext:
     """The person's answer to this call's question; None without one."""
     write: Callable[[str], Awaitable[None]]
     """Shows a text in the call's card during the call."""
+    builds: ThreadBuilds
     digest: str = ""
     """The digest of the allowed definition, which was stored with the run."""
-    builds: Builds = field(default_factory=NoBuilds)
     job_id: str | None = None
     """The id of the build for which this call waits; None without one."""
 
