@@ -9,6 +9,7 @@ Kept is how the database file has grown once all of it is in the file.
 from __future__ import annotations
 
 import asyncio
+import json
 import sqlite3
 from pathlib import Path
 
@@ -63,7 +64,7 @@ async def _run(chunks: int) -> Section:
 
 async def _answer(service: Service, thread: str, turns: asyncio.Queue[None], chunks: int) -> None:
     """Let the answer come, a chunk whenever the reader has the one before."""
-    head = (await service.state(OWNER, thread))["seq"]
+    head = json.loads(await service.state_text(OWNER, thread))["seq"]
     reader = await service.follow(OWNER, thread, head)
     await service.send(OWNER, thread, SendRequest(content="go"))
     turns.put_nowait(None)

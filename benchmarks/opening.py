@@ -9,13 +9,14 @@ the call into the service to the JSON text.
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Awaitable, Callable
 from itertools import pairwise
 
 from jupyter_chat_stream.runs.appender import Saving
 from jupyter_chat_stream.service import Service
-from jupyter_chat_stream.shared.events import Completed, Delta, Finalized, dumps
+from jupyter_chat_stream.shared.events import Completed, Delta, Finalized
 from jupyter_chat_stream.store.chat import claims, runs
 from jupyter_chat_stream.store.chat.commands import SendRequest
 from jupyter_chat_stream.store.chat.due import Due
@@ -63,10 +64,10 @@ async def _run(sizes: tuple[int, ...], repeats: int) -> Section:
 
 
 async def _measure(service: Service, thread: str, repeats: int) -> list[str]:
-    head = (await service.state(OWNER, thread))["seq"]
+    head = json.loads(await service.state_text(OWNER, thread))["seq"]
 
     async def opened() -> None:
-        dumps(await service.state(OWNER, thread))
+        await service.state_text(OWNER, thread)
 
     def resumed(after: int) -> Callable[[], Awaitable[None]]:
         async def follow() -> None:
@@ -144,5 +145,5 @@ async def _tail(service: Service, run: RunRef) -> int:
     row = await service.store.core.read(
         lambda conn: read_message_by_id(conn, run.thread, run.message_id)
     )
-    state = await service.state(OWNER, run.thread.id)
+    state = json.loads(await service.state_text(OWNER, run.thread.id))
     return int(state["seq"]) - int(row["seq"])

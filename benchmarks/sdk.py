@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
@@ -195,5 +196,5 @@ async def _more_than(chunks: int, count: Callable[[], Awaitable[int]]) -> int:
 
 async def _count_chars(service: Service, threads: list[str]) -> int:
     """Return how much text is in the log."""
-    states = [await service.state(OWNER, thread) for thread in threads]
+    states = [json.loads(await service.state_text(OWNER, thread)) for thread in threads]
     return sum(len(message["content"]) for state in states for message in state["messages"])

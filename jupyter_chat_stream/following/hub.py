@@ -149,10 +149,6 @@ class Hub:
         store.listen(self.publish)
         store.on_foreign(self._hear, wants=self._readers.__contains__)
 
-    @property
-    def reader_count(self) -> int:
-        return sum(len(readers) for readers in self._readers.values())
-
     def stats(self) -> HubStats:
         """Measure the readers, one by one."""
         readers = [reader for readers in self._readers.values() for reader in readers]

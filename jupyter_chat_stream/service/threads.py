@@ -14,7 +14,6 @@ from ..shared.records import (
     StatusRecord,
     ThreadChange,
     ThreadRecord,
-    ThreadState,
 )
 from ..store.front import ListFilter
 from .base import ServiceBase
@@ -151,14 +150,8 @@ class Threads(ServiceBase):
         for run_id in await self.store.threads.delete(owner, thread_id, usage_by_run):
             await self.parts.engine.abort(run_id)
 
-    async def state(
-        self, owner: str, thread_id: str, *, limit: int | None = None, before: str | None = None
-    ) -> ThreadState:
-        """Read the state of a thread, and its cursor."""
-        return await self.store.threads.state(owner, thread_id, limit=limit, before=before)
-
     async def state_text(
         self, owner: str, thread_id: str, *, limit: int | None = None, before: str | None = None
     ) -> str:
-        """Read the state as JSON, written on a reading thread: a large one would block the loop."""
+        """Read the state of a thread and its cursor, as JSON."""
         return await self.store.threads.state_text(owner, thread_id, limit=limit, before=before)

@@ -22,9 +22,9 @@ from jupyter_chat_stream.shared.events import (
     encode,
 )
 from jupyter_chat_stream.shared.fold import Transcript
-from jupyter_chat_stream.store.retention.compaction import compact
 from tests.following.harness import Following, delete, take, until_live, until_seq
 from tests.run_harness import PATIENCE_S
+from tests.store.harness import compact
 
 
 async def test_replay_then_live(following: Following) -> None:
@@ -173,7 +173,7 @@ async def test_leaving_is_not_stopping(following: Following) -> None:
     before = await following.harness.types(following.claimed.run)
     reader.close()
     reader.close()
-    assert following.hub.reader_count == 0
+    assert following.hub.stats().readers == 0
     await following.say("x" * 100_000)
     assert reader.delivery.buffered_bytes == 0
     assert (await following.harness.types(following.claimed.run))[: len(before)] == before

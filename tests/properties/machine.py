@@ -31,7 +31,6 @@ from jupyter_chat_stream.store.chat.due import find_due
 from jupyter_chat_stream.store.log.operations import Append
 from jupyter_chat_stream.store.log.reading import read_after
 from jupyter_chat_stream.store.log.transaction import RunRef, ThreadRef, Transaction
-from jupyter_chat_stream.store.retention.compaction import compact
 from jupyter_chat_stream.store.sql.notices.base import Notices
 from jupyter_chat_stream.store.store import Store
 from tests.properties.model import (
@@ -44,6 +43,7 @@ from tests.properties.model import (
     at,
     pick,
 )
+from tests.store.harness import compact
 
 MAX_CRASHES = 3
 OPEN = "question"  # a part: nobody has answered it

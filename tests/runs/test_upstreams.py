@@ -417,6 +417,7 @@ async def begin(service: Service, provider: Upstreams) -> str:
     """Send a message, and wait until its answer has some text."""
     thread, _ = await service.create_thread("local", model="scripted/model")
     sent = await service.send("local", thread["id"], SendRequest(content="Go"))
-    while not (await service.state("local", thread["id"]))["messages"][-1]["content"]:  # noqa: ASYNC110
+    state = partial(service.state_text, "local", thread["id"])
+    while not json.loads(await state())["messages"][-1]["content"]:  # noqa: ASYNC110
         await asyncio.sleep(0.005)  # the state is in the database
     return str(sent["run"]["id"])

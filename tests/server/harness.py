@@ -67,7 +67,7 @@ class ChatServer:
     @property
     def readers(self) -> int:
         """How many readers the service has now."""
-        return 0 if self.service is None else self.parts.hub.reader_count
+        return 0 if self.service is None else self.parts.hub.stats().readers
 
     @property
     def service(self) -> Any:

@@ -43,7 +43,8 @@ from jupyter_chat_stream.store.log.reading import (
     read_message_by_id,
 )
 from jupyter_chat_stream.store.log.transaction import RunRef, ThreadRef, Transaction, execute
-from jupyter_chat_stream.store.retention.compaction import compact
+from jupyter_chat_stream.store.retention.compaction import compact_run
+from jupyter_chat_stream.store.retention.steps import Budget, Read, Step, drive
 from jupyter_chat_stream.store.store import Store
 from tests.clock import Clock
 
@@ -55,6 +56,16 @@ sqlite_only = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 postgres_only = pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
 
 T = TypeVar("T")
+
+
+def compact(tx: Transaction, run: RunRef) -> int:
+    """Delete the deltas of an ended run in one transaction; returns their number."""
+
+    def do(step: Step) -> Any:
+        tx.flush()
+        return step.work(tx.conn) if isinstance(step, Read) else step.work(tx)
+
+    return drive(compact_run(run, budget=Budget(step_s=float("inf"))), do).deltas
 
 
 class StoreHarness:

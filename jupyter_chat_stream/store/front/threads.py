@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from ...shared.events import dumps
 from ...shared.list_records import ListedThread, ThreadList
-from ...shared.records import ThreadChange, ThreadRecord, ThreadState
+from ...shared.records import ThreadChange, ThreadRecord
 from ..chat import commands, listing, marks, threads
 from ..chat.listing import ListFilter
 from ..exporting import WholeThread
@@ -31,24 +31,19 @@ def _read(conn: Connection, owner: str, thread_id: str) -> ThreadRecord:
     return threads.find_record(conn, owner, thread_id)[1]
 
 
-def _state(
+def _state_text(
     conn: Connection, owner: str, thread_id: str, *, limit: int | None, before: str | None
-) -> ThreadState:
-    """Read a thread's state and its seq (``log.reading.read_state``).
+) -> str:
+    """Read a thread's state and its seq as JSON (``log.reading.read_state``).
+
+    The JSON is written on the reading thread: a large one would block the event loop.
 
     Args:
         before: the id of a message: only messages created before it.
     """
     thread = threads.find_thread(conn, owner, thread_id)
     before_pk = threads.find_message(conn, thread, before) if before is not None else None
-    return reading.read_state(conn, thread, limit=limit, before=before_pk)
-
-
-def _state_text(
-    conn: Connection, owner: str, thread_id: str, *, limit: int | None, before: str | None
-) -> str:
-    """Read the state as JSON, written on the reading thread: a large one would block the loop."""
-    return dumps(_state(conn, owner, thread_id, limit=limit, before=before))
+    return dumps(reading.read_state(conn, thread, limit=limit, before=before_pk))
 
 
 def _change(
@@ -89,7 +84,6 @@ class StoredThreads(Group):
     mark_read = writes(marks.read, place=second)
     change = writes(_change, place=second)
     delete = writes(commands.delete, place=second)
-    state = reads(_state)
     state_text = reads(_state_text)
     preferences = reads(threads.read_preferences)
     change_preferences = writes(threads.write_preferences)

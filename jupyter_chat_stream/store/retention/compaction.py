@@ -30,7 +30,7 @@ from ..log.builds import BESIDE_QUEUE
 from ..log.transaction import RunRef, Transaction, execute
 from ..sql import rows
 from ..sql.driver import select_rows
-from .steps import Budget, Read, Steps, Write, within
+from .steps import Budget, Read, Steps, Write
 
 T = TypeVar("T")
 
@@ -79,16 +79,6 @@ class _DeltaPage:
     deltas: int = 0
     seq: int = 0
     is_last: bool = False
-
-
-def compact(tx: Transaction, run: RunRef) -> int:
-    """Delete the deltas of an ended run in this one transaction; returns their number.
-
-    Raises:
-        RunNotEnded: its deltas are still needed.
-        FoldError: its message is not equal to their fold.
-    """
-    return within(tx, compact_run(run, budget=Budget(step_s=float("inf")))).deltas
 
 
 def find_compactable(

@@ -1,8 +1,8 @@
 """Work in small steps: a generator yields its next reading or writing, and a driver does it.
 
-So the same work can be done in the background beside live commits, at once for a command, or within
-one transaction. A reading step may be repeated if the connection is lost. A writing step first
-checks that the rows are as they were read, because other transactions may have come between.
+So the same work can be done in the background beside live commits, or at once for a command. A
+reading step may be repeated if the connection is lost. A writing step first checks that the rows
+are as they were read, because other transactions may have come between.
 ``Budget`` bounds the time of one step in the writer; the next step does the rest.
 """
 
@@ -69,16 +69,6 @@ def drive(steps: Steps[T], do: Callable[[Step], Any]) -> T:
             act = _later(steps.throw, error)
         else:
             act = _later(steps.send, step_result)
-
-
-def within(tx: Transaction, steps: Steps[T]) -> T:
-    """Do all steps in one transaction; the work must be small."""
-
-    def do(step: Step) -> Any:
-        tx.flush()
-        return step.work(tx.conn) if isinstance(step, Read) else step.work(tx)
-
-    return drive(steps, do)
 
 
 def _later(act: Callable[[Any], Step], argument: Any) -> Callable[[], Step]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -106,7 +107,7 @@ class Lab:
         return sent["run"]["id"], self.writer.job_id
 
     async def message(self, run_id: str) -> dict[str, Any]:
-        state = await self.service.state("local", self.thread_id)
+        state = json.loads(await self.service.state_text("local", self.thread_id))
         found = [each for each in state["messages"] if each["run_id"] == run_id]
         return dict(found[0])
 

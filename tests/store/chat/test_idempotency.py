@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -59,7 +60,7 @@ async def test_the_same_key_gives_the_same_message_and_run(service: Service) -> 
     first = await service.send(OWNER, thread, request(), key="k")
     again = await service.send(OWNER, thread, request(), key="k")
     assert again == first
-    assert len((await service.state(OWNER, thread))["messages"]) == 2
+    assert len(json.loads(await service.state_text(OWNER, thread))["messages"]) == 2
 
 
 async def test_however_many_send_at_once_there_is_one(service: Service, database_url: str) -> None:

@@ -29,17 +29,12 @@ class Listener(Notices):
 
     def __init__(self, database: Database, schema: str) -> None:
         self._database = database
-        self._channel = f"chat_stream_{zlib.crc32(schema.encode()):08x}"
+        self.channel = f"chat_stream_{zlib.crc32(schema.encode()):08x}"
         self._origin = secrets.token_hex(8)
         self._has_missed = True  # so that the first look reads the store
         self._end_event = threading.Event()
         self._wake, self._wake_receiver = socket.socketpair()
         self._thread: threading.Thread | None = None
-
-    @property
-    def channel(self) -> str:
-        """The channel of NOTIFY and LISTEN."""
-        return self._channel
 
     def start(self, on_notice: OnNotice) -> None:
         self._thread = threading.Thread(
@@ -52,7 +47,7 @@ class Listener(Notices):
         return True  # only the server knows which processes listen
 
     def statement(self, notice: Notice) -> str:
-        return f"NOTIFY {self._channel}, '{pack(notice, self._origin)}'"
+        return f"NOTIFY {self.channel}, '{pack(notice, self._origin)}'"
 
     def has_missed(self) -> bool:
         has_missed, self._has_missed = self._has_missed, False
@@ -73,7 +68,7 @@ class Listener(Notices):
         while not self._end_event.is_set():
             try:
                 with self._database.connect_listening() as conn:
-                    conn.execute(f"LISTEN {self._channel}")
+                    conn.execute(f"LISTEN {self.channel}")
                     outage.end()
                     waits = AWAY_BACKOFF.pauses()
                     on_notice(ANYTHING)
