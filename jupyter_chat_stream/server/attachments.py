@@ -83,11 +83,10 @@ class AttachmentsHandler(ChatHandler):
 class AttachmentHandler(ChatHandler):
     """The bytes of one attachment."""
 
-    @requires("read")
+    @requires("read", AttachmentNotFound)
     async def get(self, attachment_id: str) -> None:
         from ..export.formats import disposition
 
-        attachment_id = queries.an_id(attachment_id, AttachmentNotFound)
         attachment = await self.service.attachment(self.owner, attachment_id)
         type_ = attachment.record["type"]
         mode = "inline" if type_ in IMAGES else "attachment"
@@ -112,11 +111,8 @@ class AttachmentHandler(ChatHandler):
                 return
         await self.finish()
 
-    @requires("write")
+    @requires("write", AttachmentNotFound)
     async def delete(self, attachment_id: str) -> None:
-        from . import bodies
-
-        attachment_id = queries.an_id(attachment_id, AttachmentNotFound)
-        bodies.parse(bodies.Nothing, self.body())
+        self.check_no_body()
         await self.service.delete_attachment(self.owner, attachment_id)
         self.respond_nothing()

@@ -1,9 +1,10 @@
 """The base of every handler: identity, authorization, and responses in JSON.
 
-``requires(action)`` wraps each method: it checks the permission and waits for the service before it
-calls the method. A handler reads a body as it arrives, up to ``MAX_BODY_BYTES``. An error response
-waits for the end of the body: a client whose connection is closed over unread bytes would lose the
-response. ``attachments`` handles the bodies that are larger.
+``requires(action)`` wraps each method: it checks the permission, waits for the service and checks
+the id in the address before it calls the method. A handler reads a body as it arrives, up to
+``MAX_BODY_BYTES``. An error response waits for the end of the body: a client whose connection is
+closed over unread bytes would lose the response. ``attachments`` handles the bodies that are
+larger.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ from jupyter_server.base.handlers import APIHandler, JupyterHandler
 from tornado.web import HTTPError, stream_request_body
 
 from ..shared.config import MAX_ATTACHMENT_BYTES
-from ..shared.errors import ContentTooLarge, Forbidden
+from ..shared.errors import ContentTooLarge, Forbidden, NotFound
 from ..shared.events import dumps
+from . import queries
 from .host import ServiceHost
 from .identity import is_own_user, owner_of
 from .refusals import ErrorResponse, StartFailed, Unauthenticated, error_response
@@ -44,14 +46,20 @@ class ClientGone(Exception):
     """The client has closed the connection before its response."""
 
 
-def requires(action: str) -> Callable[[Method], Method]:
-    """Run a handler's method only for a user who may take this action (read, write, execute)."""
+def requires(action: str, missing: type[NotFound] | None = None) -> Callable[[Method], Method]:
+    """Run a handler's method only for a user who may take this action (read, write, execute).
+
+    Args:
+        missing: the error if the address's first argument cannot be an id. None: it is no id.
+    """
 
     def decorate(method: Method) -> Method:
         @wraps(method)
         async def admitted(self: ChatMixin, *args: str) -> None:
             await self.admit(action)
             try:
+                if missing is not None:
+                    queries.an_id(args[0], missing)
                 await method(self, *args)
             except ClientGone:
                 return
@@ -194,6 +202,12 @@ class ChatHandler(ChatMixin, APIHandler):
         if self._body_bytes > MAX_BODY_BYTES:
             raise self._too_large(self._body_bytes)
         return bytes(self._body)
+
+    def check_no_body(self) -> None:
+        """Check that the request has no body, or an empty object; raises InvalidInput."""
+        from . import bodies
+
+        bodies.parse(bodies.Nothing, self.body())
 
     def _too_large(self, size: int) -> ContentTooLarge:
         return ContentTooLarge(

@@ -17,11 +17,10 @@ CHUNK_BYTES = 64 * 1024
 class ExportHandler(ChatHandler):
     """Write the file first, then send it as fast as the network takes it."""
 
-    @requires("read")
+    @requires("read", ThreadNotFound)
     async def get(self, thread_id: str) -> None:
         from ..export.formats import disposition, find_format
 
-        thread_id = queries.an_id(thread_id, ThreadNotFound)
         name, events = queries.text(self, "format"), queries.flag(self, "events")
         document_format = find_format(name, events=events and name == "json")
         exported = await self.unless_gone(

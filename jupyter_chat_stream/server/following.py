@@ -21,9 +21,8 @@ class EventsHandler(ChatHandler):
 
     _track_activity = False
 
-    @requires("read")
+    @requires("read", ThreadNotFound)
     async def get(self, thread_id: str) -> None:
-        thread_id = queries.an_id(thread_id, ThreadNotFound)
         after = queries.cursor(self)
         raw = queries.flag(self, "raw")
         if not queries.wants_stream(self):

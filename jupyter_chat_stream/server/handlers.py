@@ -49,9 +49,7 @@ class KeyHandler(ChatHandler):
 
     @requires("write")
     async def delete(self, endpoint: str) -> None:
-        from . import bodies
-
-        bodies.parse(bodies.Nothing, self.body())
+        self.check_no_body()
         await self.service.remove_key(endpoint, is_own_user=self.is_own_user)
         self.respond_nothing()
 
@@ -99,16 +97,14 @@ class ThreadsHandler(ChatHandler):
 
 
 class ThreadHandler(ChatHandler):
-    @requires("read")
+    @requires("read", ThreadNotFound)
     async def get(self, thread_id: str) -> None:
-        thread_id = queries.an_id(thread_id, ThreadNotFound)
         self.respond(await self.service.thread(self.owner, thread_id))
 
-    @requires("write")
+    @requires("write", ThreadNotFound)
     async def patch(self, thread_id: str) -> None:
         from . import bodies
 
-        thread_id = queries.an_id(thread_id, ThreadNotFound)
         body = bodies.parse(bodies.ThreadChanges, self.body())
         changes = body.changes()
         if "tools" in changes:
@@ -117,12 +113,9 @@ class ThreadHandler(ChatHandler):
         fresh = cast(ThreadChange, changes)
         self.respond(await self.service.change_thread(self.owner, thread_id, fresh, pinned=pinned))
 
-    @requires("write")
+    @requires("write", ThreadNotFound)
     async def delete(self, thread_id: str) -> None:
-        from . import bodies
-
-        thread_id = queries.an_id(thread_id, ThreadNotFound)
-        bodies.parse(bodies.Nothing, self.body())
+        self.check_no_body()
         await self.service.delete_thread(self.owner, thread_id)
         self.respond_nothing()
 
@@ -130,11 +123,10 @@ class ThreadHandler(ChatHandler):
 class ReadHandler(ChatHandler):
     """How far a person has read a thread."""
 
-    @requires("write")
+    @requires("write", ThreadNotFound)
     async def put(self, thread_id: str) -> None:
         from . import bodies
 
-        thread_id = queries.an_id(thread_id, ThreadNotFound)
         seq = bodies.parse(bodies.ReadMark, self.body()).seq
         await self.service.mark_read(self.owner, thread_id, seq)
         self.respond_nothing()
@@ -148,22 +140,21 @@ class ProjectsHandler(ChatHandler):
 
 
 class MessagesHandler(ChatHandler):
-    @requires("read")
+    @requires("read", ThreadNotFound)
     async def get(self, thread_id: str) -> None:
         state = await self.service.state_text(
             self.owner,
-            queries.an_id(thread_id, ThreadNotFound),
+            thread_id,
             limit=queries.whole_number(self, "limit", minimum=1, maximum=1000) or MESSAGES,
             before=queries.text(self, "before", max_chars=128),
         )
         self.respond_text(state)
 
-    @requires("execute")
+    @requires("execute", ThreadNotFound)
     async def post(self, thread_id: str) -> None:
         from ..store.front import HEAD, SendRequest
         from . import bodies
 
-        thread_id = queries.an_id(thread_id, ThreadNotFound)
         key = queries.idempotency_key(self)
         message = bodies.new_message(self.body())
         request = SendRequest(
@@ -191,9 +182,8 @@ class MessagesHandler(ChatHandler):
 
 
 class RunsHandler(ChatHandler):
-    @requires("read")
+    @requires("read", ThreadNotFound)
     async def get(self, thread_id: str) -> None:
-        thread_id = queries.an_id(thread_id, ThreadNotFound)
         runs = await self.service.runs(
             self.owner,
             thread_id,
@@ -205,20 +195,17 @@ class RunsHandler(ChatHandler):
 
 
 class RunHandler(ChatHandler):
-    @requires("read")
+    @requires("read", RunNotFound)
     async def get(self, run_id: str) -> None:
-        self.respond(await self.service.run(self.owner, queries.an_id(run_id, RunNotFound)))
+        self.respond(await self.service.run(self.owner, run_id))
 
 
 class RunCommandHandler(ChatHandler):
     """``cancel``, ``withdraw`` and ``continue``, chosen by the address."""
 
-    @requires("execute")
+    @requires("execute", RunNotFound)
     async def post(self, run_id: str, command: str) -> None:
-        from . import bodies
-
-        run_id = queries.an_id(run_id, RunNotFound)
-        bodies.parse(bodies.Nothing, self.body())
+        self.check_no_body()
         if command == "cancel":
             self.respond(await self.service.cancel(self.owner, run_id))
             return
@@ -230,33 +217,30 @@ class RunCommandHandler(ChatHandler):
 
 
 class RetryHandler(ChatHandler):
-    @requires("execute")
+    @requires("execute", RunNotFound)
     async def post(self, run_id: str) -> None:
         from ..store.front import RetryRequest
         from . import bodies
 
-        run_id = queries.an_id(run_id, RunNotFound)
         key = queries.idempotency_key(self)
         choices = RetryRequest(**bodies.retry_body(self.body()).model_dump())
         self.respond(await self.service.retry(self.owner, run_id, key, choices), 202)
 
 
 class RewriteHandler(ChatHandler):
-    @requires("execute")
+    @requires("execute", RunNotFound)
     async def post(self, run_id: str) -> None:
         from . import bodies
 
-        run_id = queries.an_id(run_id, RunNotFound)
         content = bodies.parse(bodies.Rewrite, self.body()).content
         self.respond(await self.service.rewrite(self.owner, run_id, content))
 
 
 class InputHandler(ChatHandler):
-    @requires("execute")
+    @requires("execute", RunNotFound)
     async def post(self, run_id: str) -> None:
         from . import bodies
 
-        run_id = queries.an_id(run_id, RunNotFound)
         answer = bodies.input_body(self.body())
         run = await self.service.give_input(
             self.owner, run_id, request_id=answer.request_id, value=answer.value
@@ -292,25 +276,20 @@ class SchedulesHandler(ChatHandler):
 
 
 class ScheduleHandler(ChatHandler):
-    @requires("read")
+    @requires("read", ScheduleNotFound)
     async def get(self, schedule_id: str) -> None:
-        schedule_id = queries.an_id(schedule_id, ScheduleNotFound)
         self.respond(await self.service.schedule(self.owner, schedule_id))
 
-    @requires("execute")
+    @requires("execute", ScheduleNotFound)
     async def patch(self, schedule_id: str) -> None:
         from . import bodies
 
-        schedule_id = queries.an_id(schedule_id, ScheduleNotFound)
         changes = bodies.schedule_changes(self.body())
         self.respond(await self.service.change_schedule(self.owner, schedule_id, changes))
 
-    @requires("execute")
+    @requires("execute", ScheduleNotFound)
     async def delete(self, schedule_id: str) -> None:
-        from . import bodies
-
-        schedule_id = queries.an_id(schedule_id, ScheduleNotFound)
-        bodies.parse(bodies.Nothing, self.body())
+        self.check_no_body()
         await self.service.delete_schedule(self.owner, schedule_id)
         self.respond_nothing()
 

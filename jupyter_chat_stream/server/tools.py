@@ -53,12 +53,9 @@ class ConsentsHandler(ChatHandler):
 
 
 class ConsentHandler(ChatHandler):
-    @requires("execute")
+    @requires("execute", ConsentNotFound)
     async def delete(self, consent_id: str) -> None:
-        from . import bodies
-
-        consent_id = queries.an_id(consent_id, ConsentNotFound)
-        bodies.parse(bodies.Nothing, self.body())
+        self.check_no_body()
         await self.service.delete_consent(self.owner, consent_id)
         self.respond_nothing()
 
@@ -66,9 +63,8 @@ class ConsentHandler(ChatHandler):
 class ToolCallHandler(ChatHandler):
     """``claim``, ``output`` and ``result`` of one tool call, chosen by the address."""
 
-    @requires("execute")
+    @requires("execute", RunNotFound)
     async def post(self, run_id: str, tool_call_id: str, command: str) -> None:
-        run_id = queries.an_id(run_id, RunNotFound)
         if len(tool_call_id) > MAX_CALL_ID:
             raise ToolCallNotFound(tool_call_id[:MAX_CALL_ID])
         work = {"claim": self._claim, "output": self._write, "result": self._end}[command]

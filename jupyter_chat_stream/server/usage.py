@@ -14,9 +14,8 @@ KINDS = ("day", "model", "thread")
 
 
 class ThreadUsageHandler(ChatHandler):
-    @requires("read")
+    @requires("read", ThreadNotFound)
     async def get(self, thread_id: str) -> None:
-        thread_id = queries.an_id(thread_id, ThreadNotFound)
         self.respond(await self.service.thread_usage(self.owner, thread_id))
 
 
