@@ -17,7 +17,7 @@ from ..shared.events import dumps
 from .command import CliCommand, no_words, plain
 
 if TYPE_CHECKING:
-    from ..store.front import ChatStore, Holder, OpenRun, Overview
+    from ..store.front import ChatStore, Holder
 
 Facts = dict[str, Any]  # the JSON object that ``--json`` prints
 
@@ -80,34 +80,12 @@ def _of_database(settings: ChatStream) -> Facts:
 
     with open_database(settings) as store:
         overview = store.upkeep.overview()
-        wal = _wal_bytes(store)
-        holders = [_holder(store, holder) for holder in overview.holders]
-        database = store.describe()
-    return {"database": database, **_facts(overview, wal), "holders": holders}
-
-
-def _facts(overview: Overview, wal_bytes: int) -> Facts:
-    return {
-        "runs": overview.runs,
-        "open_runs": [_run_facts(run) for run in overview.open_runs],
-        "oldest_pending": overview.oldest_pending,
-        "waiting": {"runs": overview.waiting, "next": overview.next_wake},
-        "schedules": {**overview.schedules, "next": overview.next_schedule},
-        "threads": {"kept": overview.threads, "deleted": overview.deleted_threads},
-        "events": {"written": overview.events_written, "compacted": overview.events_compacted},
-        "attachments": {
-            "sent": overview.attachments,
-            "unsent": overview.unsent_attachments,
-            "bytes": overview.attachment_bytes,
-        },
-        "search": overview.search,
-        "bytes": {"database": overview.bytes, "wal": wal_bytes},
-        "schema": {"last": overview.schema, "min_code_version": overview.min_code_version},
-    }
-
-
-def _run_facts(run: OpenRun) -> Facts:
-    return {name: value for name, value in vars(run).items() if value is not None}
+        return {
+            "database": store.describe(),
+            **overview,
+            "bytes": {**overview["bytes"], "wal": _wal_bytes(store)},
+            "holders": [_holder(store, holder) for holder in overview["holders"]],
+        }
 
 
 def _holder(store: ChatStore, holder: Holder) -> Facts:

@@ -7,7 +7,7 @@ dense from 1).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 from sqlalchemy import Connection
 from sqlmodel import SQLModel
@@ -19,20 +19,6 @@ from .sql import full_text
 from .sql.rows import iso_or_none
 
 MAX_OPEN_RUNS = 50  # at most so many are listed
-
-
-@dataclass(frozen=True, kw_only=True)
-class OpenRun:
-    """A run that has not ended. ``owner`` is the process that holds it, None if none does."""
-
-    id: str
-    thread_id: str
-    status: str
-    phase: str | None
-    attempt: int
-    owner: str | None
-    created_at: str
-    wake_at: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,64 +37,62 @@ class Holder:
     lease_s: float | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Overview:
-    """The state of a database at one moment. Times are ISO 8601 (UTC)."""
+class Overview(TypedDict):
+    """The state of a database at one moment, in the form of ``status --json``.
+
+    Times are ISO 8601 (UTC).
+    """
 
     runs: dict[str, int]
-    open_runs: tuple[OpenRun, ...]
-    holders: tuple[Holder, ...]
+    open_runs: list[dict[str, Any]]
     oldest_pending: str | None
-    waiting: int
-    next_wake: str | None
-    schedules: dict[str, int]
-    next_schedule: str | None
-    threads: int
-    deleted_threads: int
-    events_written: int
-    events_compacted: int
-    attachments: int
-    unsent_attachments: int
-    attachment_bytes: int
+    waiting: dict[str, Any]
+    schedules: dict[str, Any]
+    threads: dict[str, int]
+    events: dict[str, int]
+    attachments: dict[str, int]
     search: str
-    bytes: int
-    schema: str
-    min_code_version: str
+    bytes: dict[str, int]
+    schema: dict[str, str]
+    holders: list[Holder]
 
 
 def read_overview(conn: Connection) -> Overview:
     """Read the overview in the caller's one read transaction."""
-    event_count = _number(
-        conn,
-        "SELECT SUM((SELECT MAX(seq) FROM event WHERE event.thread = thread.pk)) FROM thread",
-    )
     waiting_runs = "FROM run WHERE ended_ms IS NULL AND status = 'waiting'"
-    return Overview(
-        runs=count_by_status(conn),
-        open_runs=_open_runs(conn),
-        holders=_holders(conn),
-        oldest_pending=oldest_pending(conn),
-        waiting=_number(conn, f"SELECT COUNT(*) {waiting_runs}"),
-        next_wake=_time(conn, f"SELECT MIN(wake_ms) {waiting_runs}"),
-        schedules={
+    return {
+        "runs": count_by_status(conn),
+        "open_runs": _open_runs(conn),
+        "oldest_pending": oldest_pending(conn),
+        "waiting": {
+            "runs": _number(conn, f"SELECT COUNT(*) {waiting_runs}"),
+            "next": _time(conn, f"SELECT MIN(wake_ms) {waiting_runs}"),
+        },
+        "schedules": {
             "active": _number(conn, "SELECT COUNT(*) FROM schedule WHERE NOT paused"),
             "paused": _number(conn, "SELECT COUNT(*) FROM schedule WHERE paused"),
+            "next": _time(conn, "SELECT MIN(next_ms) FROM schedule WHERE NOT paused"),
         },
-        next_schedule=_time(conn, "SELECT MIN(next_ms) FROM schedule WHERE NOT paused"),
-        threads=_number(conn, "SELECT COUNT(*) FROM thread WHERE NOT deleted"),
-        deleted_threads=_number(conn, "SELECT COUNT(*) FROM thread WHERE deleted"),
-        events_written=event_count,
-        events_compacted=_number(conn, "SELECT SUM(deltas) FROM compaction"),
-        attachments=_number(conn, "SELECT COUNT(*) FROM attachment WHERE expires_ms IS NULL"),
-        unsent_attachments=_number(
-            conn, "SELECT COUNT(*) FROM attachment WHERE expires_ms IS NOT NULL"
-        ),
-        attachment_bytes=_number(conn, "SELECT SUM(size) FROM blob WHERE sha256 IS NOT NULL"),
-        search=_search(conn),
-        bytes=_bytes(conn),
-        schema=str(_value(conn, "SELECT MAX(name) FROM migration")),
-        min_code_version=str(_value(conn, "SELECT value FROM meta WHERE key = 'min_code_version'")),
-    )
+        "threads": {
+            "kept": _number(conn, "SELECT COUNT(*) FROM thread WHERE NOT deleted"),
+            "deleted": _number(conn, "SELECT COUNT(*) FROM thread WHERE deleted"),
+        },
+        "events": _events(conn),
+        "attachments": {
+            "sent": _number(conn, "SELECT COUNT(*) FROM attachment WHERE expires_ms IS NULL"),
+            "unsent": _number(conn, "SELECT COUNT(*) FROM attachment WHERE expires_ms IS NOT NULL"),
+            "bytes": _number(conn, "SELECT SUM(size) FROM blob WHERE sha256 IS NOT NULL"),
+        },
+        "search": _search(conn),
+        "bytes": {"database": _bytes(conn)},
+        "schema": {
+            "last": str(_value(conn, "SELECT MAX(name) FROM migration")),
+            "min_code_version": str(
+                _value(conn, "SELECT value FROM meta WHERE key = 'min_code_version'")
+            ),
+        },
+        "holders": _holders(conn),
+    }
 
 
 def count_open(conn: Connection) -> dict[str, int]:
@@ -141,38 +125,41 @@ def count_calls(conn: Connection) -> tuple[dict[str, int], int | None]:
     )
 
 
-def _open_runs(conn: Connection) -> tuple[OpenRun, ...]:
+def _events(conn: Connection) -> dict[str, int]:
+    sql = "SELECT SUM((SELECT MAX(seq) FROM event WHERE event.thread = thread.pk)) FROM thread"
+    compacted = _number(conn, "SELECT SUM(deltas) FROM compaction")
+    return {"written": _number(conn, sql), "compacted": compacted}
+
+
+def _open_runs(conn: Connection) -> list[dict[str, Any]]:
+    """List the runs that have not ended; ``owner`` is the process that holds a run."""
     sql = (
-        "SELECT run.id, thread.id, run.status, run.phase, run.attempt, run.owner, "
-        "run.created_ms, run.wake_ms FROM run JOIN thread ON thread.pk = run.thread "
+        "SELECT run.id, thread.id AS thread_id, run.status, run.phase, run.attempt, run.owner, "
+        "run.created_ms AS created_at, run.wake_ms AS wake_at "
+        "FROM run JOIN thread ON thread.pk = run.thread "
         f"WHERE run.ended_ms IS NULL ORDER BY run.pk LIMIT {MAX_OPEN_RUNS}"
     )
-    return tuple(
-        OpenRun(
-            id=row[0],
-            thread_id=row[1],
-            status=row[2],
-            phase=row[3],
-            attempt=row[4],
-            owner=row[5],
-            created_at=iso(row[6]),
-            wake_at=iso_or_none(row[7]),
-        )
-        for row in execute(conn, sql)
-    )
+    return [
+        {
+            name: iso(value) if name in ("created_at", "wake_at") else value
+            for name, value in row.items()
+            if value is not None
+        }
+        for row in execute(conn, sql).mappings()
+    ]
 
 
-def _holders(conn: Connection) -> tuple[Holder, ...]:
+def _holders(conn: Connection) -> list[Holder]:
     sql = (
         "SELECT owner, COUNT(*) FROM run WHERE ended_ms IS NULL AND owner IS NOT NULL "
         "GROUP BY owner ORDER BY owner"
     )
     runs_by_holder: dict[str, int] = dict(execute(conn, sql).fetchall())
     if conn.dialect.name == "sqlite":
-        return tuple(Holder(owner=owner, runs=count) for owner, count in runs_by_holder.items())
+        return [Holder(owner=owner, runs=count) for owner, count in runs_by_holder.items()]
     now_sql = "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)"
     sql = f"SELECT owner, kind, host, pid, until_ms - {now_sql} FROM lease ORDER BY owner"
-    lease_holders = tuple(
+    lease_holders = [
         Holder(
             owner=owner,
             runs=runs_by_holder.pop(owner, 0),
@@ -182,11 +169,11 @@ def _holders(conn: Connection) -> tuple[Holder, ...]:
             lease_s=left_ms / 1000,
         )
         for owner, kind, host, pid, left_ms in execute(conn, sql)
-    )
-    return (
+    ]
+    return [
         *lease_holders,
         *(Holder(owner=owner, runs=count) for owner, count in runs_by_holder.items()),
-    )
+    ]
 
 
 def _bytes(conn: Connection) -> int:

@@ -36,7 +36,7 @@ from ..log.operations import Append, Commit
 from ..log.reading import Page, Replay, Snapshot
 from ..log.transaction import RunRef, ThreadRef
 from ..log.upstreams import ProviderData, UpstreamPlace
-from ..overview import Holder, OpenRun, Overview
+from ..overview import Holder
 from ..retention.cleanup import Counts, Plan, Policy
 from ..retention.disk_space import FileSpace, rebuild
 from ..retention.housekeeping import Housekeeping
@@ -103,10 +103,8 @@ __all__ = [
     "MessageEntry",
     "NewBuild",
     "NewSchedule",
-    "OpenRun",
     "Outage",
     "Over",
-    "Overview",
     "Page",
     "Plan",
     "Policy",
