@@ -25,7 +25,12 @@ from jupyter_chat_stream.store.chat.claims import Claimed, claim
 from jupyter_chat_stream.store.chat.due import find_due, find_one
 from jupyter_chat_stream.store.chat.runs import read_run
 from jupyter_chat_stream.store.front import ChatStore, LeaseReader
-from jupyter_chat_stream.store.log.reading import read_events, read_message, read_snapshot
+from jupyter_chat_stream.store.log.reading import (
+    read_events,
+    read_message,
+    read_snapshot,
+    read_thread,
+)
 from jupyter_chat_stream.store.log.transaction import Connection, RunRef, ThreadRef, Transaction
 from jupyter_chat_stream.store.store import Store
 from jupyter_chat_stream.testing import ScriptedProvider
@@ -93,7 +98,7 @@ class RunHarness:
         """Write a user's message after the head, its empty reply and the run."""
 
         def work(tx: Transaction) -> RunRef:
-            parent = reply.pop("parent_id", threads.read_thread(tx.conn, thread)["head"])
+            parent = reply.pop("parent_id", read_thread(tx.conn, thread)["head"])
             parts = reply.pop("user_parts", [{"kind": "text", "text": text}])
             message = runs.add_message(tx, thread, parts=parts, parent_id=parent)
             new = {"parent_id": message["id"], "model": MODEL, "params": {}, **reply}

@@ -17,8 +17,7 @@ from ..shared.events import Event, dumps, iso
 from ..shared.records import MessageRecord, RunRecord
 from .chat.attachments import read_held
 from .chat.runs import open_runs
-from .chat.threads import read_thread
-from .log.reading import head_of, read_events, shown_run
+from .log.reading import head_of, read_events, read_thread, shown_run
 from .log.refs import RunRef, ThreadRef, execute
 from .log.replies import fold_message
 from .sql import damage, rows

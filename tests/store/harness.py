@@ -41,6 +41,7 @@ from jupyter_chat_stream.store.log.reading import (
     read_after,
     read_events,
     read_message_by_id,
+    read_thread,
 )
 from jupyter_chat_stream.store.log.transaction import RunRef, ThreadRef, Transaction, execute
 from jupyter_chat_stream.store.retention.compaction import compact_run
@@ -117,7 +118,7 @@ class StoreHarness:
 
     def send(self, thread: ThreadRef, text: str = "Why?") -> RunRef:
         def work(tx: Transaction) -> RunRef:
-            head = threads.read_thread(tx.conn, thread)["head"]
+            head = read_thread(tx.conn, thread)["head"]
             parts = [{"kind": "text", "text": text}]
             message = runs.add_message(tx, thread, parts=parts, parent_id=head)
             return runs.add_reply(

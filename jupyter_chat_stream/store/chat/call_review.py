@@ -29,8 +29,8 @@ from ...shared.tool_records import (
     ToolEffect,
     ToolMode,
 )
+from ..log.reading import read_thread
 from ..log.transaction import RunRef, Transaction
-from . import threads
 from .calls_in_place import CallInPlace
 from .consent_answers import read_answer
 from .consents import add_consent, find_consent
@@ -157,7 +157,7 @@ def review_calls(
 
 def _read_round(tx: Transaction, run: RunRef, attempt: int) -> _CallRound:
     tx.flush()
-    thread = threads.read_thread(tx.conn, run.thread)
+    thread = read_thread(tx.conn, run.thread)
     tools = thread.get("tools")
     return _CallRound(
         tx=tx,

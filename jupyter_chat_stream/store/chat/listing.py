@@ -17,11 +17,12 @@ from sqlmodel import col
 from ...shared.errors import InvalidInput, ThreadNotFound
 from ...shared.events import dumps, from_iso, iso
 from ...shared.list_records import MAX_UNREAD, ListedThread, ProjectRecord
+from ..log.reading import shown_thread
 from ..log.transaction import execute
 from ..sql import rows
 from ..sql.driver import among, select_rows
 from ..sql.tables import ThreadRow, table
-from .threads import is_id, shown_thread
+from .threads import is_id
 
 MAX_PROJECTS = 200
 

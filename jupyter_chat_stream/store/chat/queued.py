@@ -49,7 +49,7 @@ def withdraw(tx: Transaction, owner: str, run_id: str) -> RunRecord:
     for follower in _followers(tx, run.thread, leaving_ids):
         _rewrite(tx, run.thread, {**follower, "parent_id": place})
     tx.flush()
-    if threads.read_thread(tx.conn, run.thread)["head"] in leaving_ids:
+    if reading.read_thread(tx.conn, run.thread)["head"] in leaving_ids:
         tx.append(run.thread, ThreadChanged(thread={"head": place}))
     runs.cancel(tx, run)
     return tx.run(run).copy()

@@ -24,6 +24,7 @@ from ...shared.errors import InvalidInput, ScheduleNotFound, TooManySchedules
 from ...shared.events import clean_text, iso
 from ...shared.logs import Line
 from ...shared.records import Params, ScheduleChange, ScheduleRecord
+from ..log.reading import read_thread
 from ..log.transaction import RunRef, ThreadRef, Transaction, execute, update_row
 from ..sql import damage
 from ..sql.rows import Columns, Row, dump, iso_or_none, load
@@ -108,7 +109,7 @@ def tick(tx: Transaction, due: DueSchedule) -> RunRef | None:
     request = commands.SendRequest(
         content=row["content"], model=row["model"], params=load(row["params"])
     )
-    info = threads.read_thread(tx.conn, due.thread)
+    info = read_thread(tx.conn, due.thread)
     _, new_run = commands.write_exchange(tx, due.thread, info, request)
     _set(tx, due.pk, last_ms=tx.now_ms, last_run_id=new_run.ref.id)
     return new_run.ref
@@ -266,23 +267,19 @@ def _shown_schedule(row: Row) -> ScheduleRecord:
 def _wire(row: Row) -> ScheduleRecord:
     """Return the wire form of a schedule; raises DamagedRow."""
     with damage.checked(str(row["thread_id"]), "schedule", row["id"]):
-        schedule = _unchecked(row)
+        schedule: ScheduleRecord = {
+            "id": row["id"],
+            "thread_id": row["thread_id"],
+            "content": row["content"],
+            "cron": row["cron"],
+            "timezone": row["timezone"],
+            "model": row["model"],
+            "params": load(row["params"]),
+            "paused": bool(row["paused"]),
+            "next_at": iso_or_none(row["next_ms"]),
+            "last_at": iso_or_none(row["last_ms"]),
+            "last_run_id": row["last_run_id"],
+            "created_at": iso(row["created_ms"]),
+        }
         damage.check_schedule(schedule)
         return schedule
-
-
-def _unchecked(row: Row) -> ScheduleRecord:
-    return {
-        "id": row["id"],
-        "thread_id": row["thread_id"],
-        "content": row["content"],
-        "cron": row["cron"],
-        "timezone": row["timezone"],
-        "model": row["model"],
-        "params": load(row["params"]),
-        "paused": bool(row["paused"]),
-        "next_at": iso_or_none(row["next_ms"]),
-        "last_at": iso_or_none(row["last_ms"]),
-        "last_run_id": row["last_run_id"],
-        "created_at": iso(row["created_ms"]),
-    }

@@ -11,8 +11,9 @@ from sqlalchemy import Connection, insert, select
 from ...shared.errors import Conflict, InvalidInput, MessageNotFound, ThreadNotFound
 from ...shared.events import ThreadChanged
 from ...shared.records import PreferencesChange, PreferencesRecord, ThreadChange, ThreadRecord
+from ..log.reading import read_thread, shown_thread
 from ..log.transaction import ThreadRef, Transaction, execute
-from ..sql import damage, rows
+from ..sql import rows
 from ..sql.tables import PreferenceRow, ThreadRow, table
 
 _ID = re.compile(r"[0-9a-z]{22}")  # the form of the ids that store.new_id makes
@@ -46,19 +47,6 @@ def find_record(conn: Connection, owner: str, thread_id: str) -> tuple[ThreadRef
     if row is None:
         raise ThreadNotFound(thread_id)
     return ThreadRef(pk=row["pk"], id=thread_id), shown_thread(row)
-
-
-def read_thread(conn: Connection, thread: ThreadRef) -> ThreadRecord:
-    """Read a thread's fields, in their wire form."""
-    sql = f"SELECT {rows.THREAD_COLUMNS} FROM thread WHERE pk = :pk"
-    return shown_thread(execute(conn, sql, {"pk": thread.pk}).mappings().one())
-
-
-def shown_thread(row: rows.Row) -> ThreadRecord:
-    """Return the thread of a row, or a substitute for a damaged one."""
-    return damage.readable(
-        lambda: rows.thread_wire(row), lambda error: damage.thread_instead(row, error)
-    )
 
 
 def find_by_name(conn: Connection, owner: str, project: str, name: str) -> ThreadRef | None:

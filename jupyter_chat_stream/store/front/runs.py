@@ -76,7 +76,7 @@ def _progress(conn: Connection, run: RunRef) -> tuple[int, bool]:
 def _context(conn: Connection, run: RunRef, limit: int, now_ms: int) -> RunContext:
     """Read the input of a run's prompt; branch and reply have at most ``limit`` messages."""
     *branch, reply = reading.read_branch(conn, run, limit)
-    thread = threads.read_thread(conn, run.thread)
+    thread = reading.read_thread(conn, run.thread)
     run_ids = {message["run_id"] for message in branch if message["run_id"] is not None}
     return RunContext(
         **vars(_reply_context(conn, run, reply, run_ids)),

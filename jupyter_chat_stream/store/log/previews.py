@@ -12,7 +12,7 @@ from ...shared.events import dumps
 from ...shared.records import PreviewFrame, RunRecord
 from ..sql import rows
 from ..sql.driver import among
-from .reading import head_of, read_info, read_messages_before, shown_run
+from .reading import head_of, read_messages_before, read_thread, shown_run
 from .transaction import ThreadRef, execute
 
 # A thread with at most so many messages has no preview: all of it comes as fast.
@@ -32,7 +32,7 @@ def read_preview(conn: Connection, thread: ThreadRef) -> str | None:
         "op": "preview",
         "thread": thread.id,
         "seq": seq,
-        "info": read_info(conn, thread),
+        "info": read_thread(conn, thread),
         "messages": messages,
         "runs": _runs_of(conn, thread, [message["id"] for message in messages]),
     }

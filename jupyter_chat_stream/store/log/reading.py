@@ -160,7 +160,7 @@ def read_snapshot(
     return Snapshot(
         thread_id=thread.id,
         seq=head,
-        info=read_info(conn, thread),
+        info=read_thread(conn, thread),
         messages=tuple(messages),
         runs=tuple(runs),
         deleted=deleted,
@@ -194,10 +194,14 @@ def read_state(
     }
 
 
-def read_info(conn: Connection, thread: ThreadRef) -> ThreadRecord:
-    """Read the thread itself."""
+def read_thread(conn: Connection, thread: ThreadRef) -> ThreadRecord:
+    """Read a thread's fields, in their wire form."""
     sql = f"SELECT {rows.THREAD_COLUMNS} FROM thread WHERE pk = :pk"
-    row = execute(conn, sql, {"pk": thread.pk}).mappings().one()
+    return shown_thread(execute(conn, sql, {"pk": thread.pk}).mappings().one())
+
+
+def shown_thread(row: rows.Row) -> ThreadRecord:
+    """Return the thread of a row, or a substitute for a damaged one."""
     return damage.readable(
         lambda: rows.thread_wire(row), lambda error: damage.thread_instead(row, error)
     )

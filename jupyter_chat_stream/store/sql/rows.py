@@ -46,57 +46,48 @@ Columns = dict[str, str | int | None]  # values by the names of a table's column
 def thread_wire(row: Row) -> ThreadRecord:
     """Return a thread as on the wire."""
     with checked(str(row["id"]), "thread", row["id"]):
-        thread = _thread_wire(row)
+        thread: ThreadRecord = {
+            "id": row["id"],
+            "name": row["name"],
+            "title": row["title"],
+            "owner": row["owner"],
+            "project": row["project"],
+            "model": row["model"],
+            "system": row["system"],
+            "head": row["head"],
+            "archived": bool(row["archived"]),
+            "deleted": bool(row["deleted"]),
+            "created_at": iso(row["created_ms"]),
+            "updated_at": iso(row["updated_ms"]),
+        }
+        if row["message_params"] is not None:
+            thread["params"] = json.loads(row["message_params"])
+        if row["message_tools"] is not None:
+            thread["tools"] = json.loads(row["message_tools"])
         check_thread(thread)
         return thread
-
-
-def _thread_wire(row: Row) -> ThreadRecord:
-    thread: ThreadRecord = {
-        "id": row["id"],
-        "name": row["name"],
-        "title": row["title"],
-        "owner": row["owner"],
-        "project": row["project"],
-        "model": row["model"],
-        "system": row["system"],
-        "head": row["head"],
-        "archived": bool(row["archived"]),
-        "deleted": bool(row["deleted"]),
-        "created_at": iso(row["created_ms"]),
-        "updated_at": iso(row["updated_ms"]),
-    }
-    if row["message_params"] is not None:
-        thread["params"] = json.loads(row["message_params"])
-    if row["message_tools"] is not None:
-        thread["tools"] = json.loads(row["message_tools"])
-    return thread
 
 
 def message_wire(row: Row, thread_id: str) -> MessageRecord:
     """Return a message as on the wire, folded up to the row's seq."""
     with checked(thread_id, "message", row["id"]):
-        message = _message_wire(row, thread_id)
+        message: WrittenMessage = {
+            "id": row["id"],
+            "thread_id": thread_id,
+            "role": row["role"],
+            "kind": row["kind"],
+            "status": row["status"],
+            "parts": json.loads(row["parts"]),
+            "model": row["model"],
+            "usage": load(row["usage"]),
+            "stop_reason": row["stop_reason"],
+            "error": load(row["error"]),
+            "run_id": row["run_id"],
+            "parent_id": row["parent_id"],
+            "created_at": iso(row["created_ms"]),
+        }
         check_message({**message, "seq": row["seq"]})
         return whole_message(message, row["seq"])
-
-
-def _message_wire(row: Row, thread_id: str) -> WrittenMessage:
-    return {
-        "id": row["id"],
-        "thread_id": thread_id,
-        "role": row["role"],
-        "kind": row["kind"],
-        "status": row["status"],
-        "parts": json.loads(row["parts"]),
-        "model": row["model"],
-        "usage": load(row["usage"]),
-        "stop_reason": row["stop_reason"],
-        "error": load(row["error"]),
-        "run_id": row["run_id"],
-        "parent_id": row["parent_id"],
-        "created_at": iso(row["created_ms"]),
-    }
 
 
 def message_columns(message: WrittenMessage, seq: int) -> Columns:
@@ -115,28 +106,24 @@ def message_columns(message: WrittenMessage, seq: int) -> Columns:
 def run_wire(row: Row, thread_id: str, message_id: str) -> RunRecord:
     """Return a run as on the wire."""
     with checked(thread_id, "run", row["id"]):
-        run = _run_wire(row, thread_id, message_id)
+        run: RunRecord = {
+            "id": row["id"],
+            "thread_id": thread_id,
+            "message_id": message_id,
+            "status": row["status"],
+            "phase": row["phase"],
+            "attempt": row["attempt"],
+            "model": row["model"],
+            "error": load(row["error"]),
+            "continues": row["continues"],
+            "created_at": iso(row["created_ms"]),
+            "started_at": iso_or_none(row["started_ms"]),
+            "first_event_at": iso_or_none(row["first_event_ms"]),
+            "ended_at": iso_or_none(row["ended_ms"]),
+            "wake_at": iso_or_none(row["wake_ms"]),
+        }
         check_run(run)
         return run
-
-
-def _run_wire(row: Row, thread_id: str, message_id: str) -> RunRecord:
-    return {
-        "id": row["id"],
-        "thread_id": thread_id,
-        "message_id": message_id,
-        "status": row["status"],
-        "phase": row["phase"],
-        "attempt": row["attempt"],
-        "model": row["model"],
-        "error": load(row["error"]),
-        "continues": row["continues"],
-        "created_at": iso(row["created_ms"]),
-        "started_at": iso_or_none(row["started_ms"]),
-        "first_event_at": iso_or_none(row["first_event_ms"]),
-        "ended_at": iso_or_none(row["ended_ms"]),
-        "wake_at": iso_or_none(row["wake_ms"]),
-    }
 
 
 def run_columns(run: RunRecord, seq: int) -> Columns:
@@ -166,30 +153,26 @@ def event_row(event: Event, thread: int, run: int | None) -> tuple[Any, ...]:
 def event_value(row: Any, thread_id: str, run: tuple[str, str] | None) -> Event:
     """Return the event of a row of ``EVENT_COLUMNS``; ``run`` is (run id, message id)."""
     with checked(thread_id, "event", f"seq {row[0]}"):
-        event = _event_value(row, thread_id, run)
+        seq, type_, _, attempt, at_ms, part, kind, text, body = row
+        run_id, message_id = run or (None, None)
+        value: Any
+        if type_ == "delta":
+            value = Delta(part=part, kind=kind, text=text)
+        else:
+            value = make_body(type_, json.loads(body))
+            if isinstance(value, MessageWritten):
+                message_id = value.message["id"]
+        event = Event(
+            seq=seq,
+            thread_id=thread_id,
+            at=int(at_ms),
+            run_id=run_id,
+            message_id=message_id,
+            attempt=attempt,
+            body=value,
+        )
         check_event(event)
         return event
-
-
-def _event_value(row: Any, thread_id: str, run: tuple[str, str] | None) -> Event:
-    seq, type_, _, attempt, at_ms, part, kind, text, body = row
-    run_id, message_id = run or (None, None)
-    value: Any
-    if type_ == "delta":
-        value = Delta(part=part, kind=kind, text=text)
-    else:
-        value = make_body(type_, json.loads(body))
-        if isinstance(value, MessageWritten):
-            message_id = value.message["id"]
-    return Event(
-        seq=seq,
-        thread_id=thread_id,
-        at=int(at_ms),
-        run_id=run_id,
-        message_id=message_id,
-        attempt=attempt,
-        body=value,
-    )
 
 
 def params_of(text: Any, thread_id: str, run_id: str) -> Params:

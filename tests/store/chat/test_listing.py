@@ -21,6 +21,7 @@ from jupyter_chat_stream.shared.events import (
 from jupyter_chat_stream.shared.list_records import MAX_UNREAD, ListedThread
 from jupyter_chat_stream.store.chat import answers, commands, listing, marks, runs, threads
 from jupyter_chat_stream.store.chat.commands import Sender, SendRequest
+from jupyter_chat_stream.store.log.reading import read_thread
 from jupyter_chat_stream.store.log.transaction import ThreadRef, Transaction
 from tests.store.harness import PATIENCE_S, StoreHarness
 
@@ -54,7 +55,7 @@ def pin(harness: StoreHarness, thread: ThreadRef, *, pinned: bool = True) -> Non
 def test_a_row_is_the_thread_with_its_state_and_the_persons_marks(harness: StoreHarness) -> None:
     thread = harness.thread(name="churn")
     harness.answered(thread)
-    own = harness.look(lambda conn: threads.read_thread(conn, thread))
+    own = harness.look(lambda conn: read_thread(conn, thread))
     seq = harness.seqs(thread)[-1]
     expected = {**own, "seq": seq, "unread": 1, "busy": False, "asks": False, "pinned": False}
     assert row(harness, thread) == expected

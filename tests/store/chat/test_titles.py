@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from jupyter_chat_stream.store.chat import commands, threads, titles
 from jupyter_chat_stream.store.chat.commands import Sender, SendRequest
 from jupyter_chat_stream.store.chat.titles import MAX_CHARS, title_of
+from jupyter_chat_stream.store.log.reading import read_thread
 from jupyter_chat_stream.store.log.transaction import ThreadRef
 from tests.store.harness import StoreHarness
 
@@ -75,7 +76,7 @@ def send(harness: StoreHarness, thread: ThreadRef, text: str, **options: Any) ->
 
 
 def title(harness: StoreHarness, thread: ThreadRef) -> str | None:
-    return harness.look(lambda conn: threads.read_thread(conn, thread))["title"]
+    return harness.look(lambda conn: read_thread(conn, thread))["title"]
 
 
 def test_the_first_question_with_words_gives_the_title_and_no_later_one(

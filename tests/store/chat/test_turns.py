@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from jupyter_chat_stream.store.chat import due as due_runs
-from jupyter_chat_stream.store.chat import runs, threads
+from jupyter_chat_stream.store.chat import runs
 from jupyter_chat_stream.store.chat.claims import LAST_CHANCE_S
 from jupyter_chat_stream.store.chat.due import find_due
+from jupyter_chat_stream.store.log.reading import read_thread
 from jupyter_chat_stream.store.log.transaction import RunRef, ThreadRef, Transaction
 from tests.store.harness import MODEL, StoreHarness
 from tests.store.queries import is_due
@@ -48,7 +49,7 @@ def test_a_message_for_later_is_not_overtaken_whoever_is_called_first(
     assert harness.claim(nine) is None  # delivered behind it, and pending
     turns = "SELECT turn FROM run WHERE pk = :pk"
     assert harness.scalar(turns, pk=eight.pk) < harness.scalar(turns, pk=nine.pk)
-    head = harness.look(lambda conn: threads.read_thread(conn, thread))["head"]
+    head = harness.look(lambda conn: read_thread(conn, thread))["head"]
     assert head == nine.message_id
 
 

@@ -25,9 +25,9 @@ from jupyter_chat_stream.shared.events import (
     ThreadChanged,
     ToolReturned,
 )
-from jupyter_chat_stream.store.chat.threads import read_thread
 from jupyter_chat_stream.store.log import writer as writer_module
 from jupyter_chat_stream.store.log.operations import Append
+from jupyter_chat_stream.store.log.reading import read_thread
 from jupyter_chat_stream.store.log.transaction import Transaction
 from jupyter_chat_stream.store.sql import driver
 from tests.store.harness import PATIENCE_S, StoreHarness, completed, postgres_only, sqlite_only
