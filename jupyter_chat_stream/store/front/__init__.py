@@ -11,10 +11,9 @@ from __future__ import annotations
 from typing import Any
 
 from ...shared.config import ChatStream
-from ..audit import Difference
 from ..chat.attachments import MAX_PER_MESSAGE, PIECE_BYTES, StoredAttachment, UploadRef
 from ..chat.builds import BuildState, NewBuild
-from ..chat.call_review import WAITS_FOR_TOOLS, CallPlan, Reviewed
+from ..chat.call_review import WAITS_FOR_TOOLS, CallPlan
 from ..chat.calls_in_place import CallInPlace
 from ..chat.claims import LAST_CHANCE_S, Claimed
 from ..chat.commands import HEAD, Sender, SendRequest, check_content
@@ -38,7 +37,7 @@ from ..log.transaction import RunRef, ThreadRef
 from ..log.upstreams import ProviderData, UpstreamPlace
 from ..overview import Holder
 from ..retention.cleanup import Counts, Plan, Policy
-from ..retention.disk_space import FileSpace, rebuild
+from ..retention.disk_space import rebuild
 from ..retention.housekeeping import Housekeeping
 from ..search.queries import MAX_QUERY
 from ..sql.database import PAGE_BYTES
@@ -49,7 +48,7 @@ from .attachments import StoredAttachments
 from .claims import StoredClaims
 from .events import StoredEvents
 from .jobs import JobQueue
-from .runs import RunContext, StoredRuns
+from .runs import StoredRuns
 from .schedules import StoredSchedules
 from .threads import StoredThreads
 from .tools import ConsentQuestion, StoredTools, ToolContext
@@ -88,14 +87,11 @@ __all__ = [
     "CompactionRecord",
     "ConsentQuestion",
     "Counts",
-    "Difference",
     "Due",
     "DueSchedule",
-    "FileSpace",
     "GroupPage",
     "Holder",
     "Housekeeping",
-    "JobQueue",
     "LeaseConnection",
     "LeaseReader",
     "Limits",
@@ -111,8 +107,6 @@ __all__ = [
     "ProviderData",
     "Replay",
     "RetryRequest",
-    "Reviewed",
-    "RunContext",
     "RunRef",
     "SendRequest",
     "Sender",
