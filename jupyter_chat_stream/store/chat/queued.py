@@ -11,16 +11,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...shared.errors import RunBegun
-from ...shared.events import ENDS, MessageWritten, ThreadChanged, clean_text
-from ...shared.fold import whole_message, without_derived
+from ...shared.events import ENDS, ThreadChanged, clean_text
 from ...shared.records import MessageRecord, Part, RunRecord
 from ..log import reading
 from ..log.builds import BESIDE_QUEUE
-from ..log.transaction import RunRef, ThreadRef, Transaction, update_row
+from ..log.transaction import RunRef, ThreadRef, Transaction
 from ..sql import rows
-from . import runs, threads
+from . import runs
 from .commands import check_content
-from .waits import JOINS_HEAD
+from .waits import JOINS_HEAD, write_message
 
 
 def withdraw(tx: Transaction, owner: str, run_id: str) -> RunRecord:
@@ -43,11 +42,11 @@ def withdraw(tx: Transaction, owner: str, run_id: str) -> RunRecord:
         message = reading.read_message_by_id(tx.conn, run.thread, reply["parent_id"])
         place = message["parent_id"]
         if message["status"] == "completed":
-            _rewrite(tx, run.thread, {**message, "status": "cancelled"})
+            write_message(tx, run.thread, {**message, "status": "cancelled"})
             _join_head_if_retried(tx, run)
             leaving_ids.append(message["id"])
     for follower in _followers(tx, run.thread, leaving_ids):
-        _rewrite(tx, run.thread, {**follower, "parent_id": place})
+        write_message(tx, run.thread, {**follower, "parent_id": place})
     tx.flush()
     if reading.read_thread(tx.conn, run.thread)["head"] in leaving_ids:
         tx.append(run.thread, ThreadChanged(thread={"head": place}))
@@ -72,7 +71,8 @@ def rewrite(tx: Transaction, owner: str, run_id: str, content: str) -> MessageRe
     check_content(content, may_be_empty=any("attachment_id" in part for part in parts))
     if content.strip():
         parts.append({"kind": "text", "text": clean_text(content)})
-    return _rewrite(tx, run.thread, {**message, "parts": parts})
+    write_message(tx, run.thread, {**message, "parts": parts})
+    return reading.read_message_by_id(tx.conn, run.thread, message["id"])
 
 
 def _find_unbegun(tx: Transaction, owner: str, run_id: str) -> RunRef:
@@ -113,17 +113,3 @@ def _join_head_if_retried(tx: Transaction, run: RunRef) -> None:
     text = tx.execute("SELECT params FROM run WHERE pk = :pk", {"pk": run.pk}).scalar()
     params = rows.params_of(text, run.thread.id, run.id)
     tx.set_run(run, params=rows.dump({**params, JOINS_HEAD: True}))
-
-
-def _rewrite(tx: Transaction, thread: ThreadRef, message: MessageRecord) -> MessageRecord:
-    """Append an event that replaces a person's message, and fold it into the message's row."""
-    written_message = without_derived(message)
-    event = tx.append(thread, MessageWritten(message=written_message))
-    columns = {
-        **rows.message_columns(written_message, event.seq),
-        "parent_id": written_message["parent_id"],
-    }
-    update_row(
-        tx.conn, "message", threads.find_message(tx.conn, thread, written_message["id"]), columns
-    )
-    return whole_message(written_message, event.seq)

@@ -31,7 +31,7 @@ def deliver(tx: Transaction, run: RunRef) -> None:
     """Set the parent of a message for later, and put its run into the thread's queue."""
     message = _message(tx.conn, run.thread, "pk", run.message_pk)
     deliver_message(tx, run.thread, message["parent_id"], joins_head=_joins_head(tx.conn, run))
-    event = _rewrite(tx, run.thread, {**message, "status": "pending"}, run)
+    event = write_message(tx, run.thread, {**message, "status": "pending"}, run)
     state = tx.run(run)
     fold_run(state, event)
     columns = rows.run_columns(state, event.seq)
@@ -53,7 +53,7 @@ def deliver_message(
         head = execute(tx.conn, sql, {"pk": thread.pk}).scalar()
         if not hangs_on(tx.conn, head, message_id):
             message["parent_id"] = head
-    _rewrite(tx, thread, {**message, "status": "completed"})
+    write_message(tx, thread, {**message, "status": "completed"})
 
 
 def withdraw(tx: Transaction, run: RunRef) -> None:
@@ -63,7 +63,7 @@ def withdraw(tx: Transaction, run: RunRef) -> None:
         return
     reply = _message(tx.conn, run.thread, "pk", run.message_pk)
     message = _message(tx.conn, run.thread, "id", reply["parent_id"])
-    _rewrite(tx, run.thread, {**message, "status": "cancelled"})
+    write_message(tx, run.thread, {**message, "status": "cancelled"})
     tx.set_run(run, deliver_ms=None)
 
 
@@ -121,13 +121,14 @@ def _message(conn: Connection, thread: ThreadRef, key: str, value: Any) -> Messa
     return rows.message_wire(execute(conn, sql, params).mappings().one(), thread.id)
 
 
-def _rewrite(
+def write_message(
     tx: Transaction, thread: ThreadRef, message: MessageRecord, run: RunRef | None = None
 ) -> Event:
     """Append an event that replaces a message, and fold it into the message's row."""
     written_message = without_derived(message)
     event = tx.append(thread, MessageWritten(message=written_message), run=run)
-    sql = "UPDATE message SET status = :status, parent_id = :parent_id, seq = :seq WHERE id = :id"
-    columns = {name: written_message[name] for name in ("id", "status", "parent_id")}
-    tx.execute(sql, {**columns, "seq": event.seq})
+    columns = rows.message_columns(written_message, event.seq)
+    columns["parent_id"] = written_message["parent_id"]
+    sets = ", ".join(f"{name} = :{name}" for name in columns)
+    tx.execute(f"UPDATE message SET {sets} WHERE id = :id", {**columns, "id": message["id"]})
     return event
