@@ -40,7 +40,6 @@ _KERNEL = {
     "UsageEntry": "usage",
     "UsageTable": "usage",
 }
-_SHARED = ("errors", "events")  # each lists its public names in `__all__`
 
 
 def __getattr__(name: str) -> Any:
@@ -48,18 +47,24 @@ def __getattr__(name: str) -> Any:
         return __dir__()
     if name in _KERNEL:
         return getattr(importlib.import_module(f".kernel.{_KERNEL[name]}", __name__), name)
-    for module in _shared():
-        if name in module.__all__:
-            return getattr(module, name)
+    if name in (shared := _shared()):
+        return shared[name]
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted(["__version__", *_KERNEL, *(name for m in _shared() for name in m.__all__)])
+    return sorted(["__version__", *_KERNEL, *_shared()])
 
 
-def _shared() -> list[Any]:
-    return [importlib.import_module(f".shared.{name}", __name__) for name in _SHARED]
+def _shared() -> dict[str, Any]:
+    """Return every error, the event and its bodies, by name."""
+    from .shared import errors, events
+
+    return {name: getattr(events, name) for name in events.__all__} | {
+        name: value
+        for name, value in vars(errors).items()
+        if isinstance(value, type) and issubclass(value, errors.ChatStreamError)
+    }
 
 
 def _jupyter_labextension_paths() -> list[dict[str, str]]:

@@ -7,6 +7,7 @@ import inspect
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -20,6 +21,7 @@ USED = """
 from typing import assert_type
 
 from jupyter_chat_stream import Chat, Delta, Event, Message, Question, Run, RunFailed, Schedule
+from jupyter_chat_stream import ThreadNotFound
 
 def words(event: Event) -> str:
     match event.body:
@@ -36,6 +38,9 @@ def ask(chat: Chat) -> tuple[Message | Run, Question | None, list[Schedule]]:
     except RunFailed as error:
         assert_type(error.run, Run)
         return error.run, None, []
+    except ThreadNotFound as error:
+        assert_type(error, ThreadNotFound)
+        raise
 """
 
 
@@ -45,7 +50,15 @@ def declared() -> set[str]:
     blocks = [node for node in tree.body if isinstance(node, ast.If)]
     imports = [node for block in blocks for node in block.body if isinstance(node, ast.ImportFrom)]
     names = {alias.name for node in imports for alias in node.names}
-    return names - {"*"} | {*errors.__all__, *events.__all__}
+    return names - {"*"} | error_names(errors) | {*events.__all__}
+
+
+def error_names(module: ModuleType) -> set[str]:
+    return {
+        name
+        for name, value in vars(module).items()
+        if inspect.isclass(value) and issubclass(value, ChatStreamError)
+    }
 
 
 @pytest.mark.parametrize("name", jupyter_chat_stream.__all__)
@@ -56,12 +69,7 @@ def test_every_exported_name_is_there(name: str) -> None:
 
 def test_all_errors_and_all_bodies_of_events_are_exported() -> None:
     bodies = {body.__name__ for body in (*events.BODIES.values(), events.Unknown)}
-    classes = {
-        name
-        for module in (errors, failure)
-        for name, value in vars(module).items()
-        if inspect.isclass(value) and issubclass(value, ChatStreamError)
-    }
+    classes = error_names(errors) | error_names(failure)
     assert bodies | classes | {"Event"} <= set(jupyter_chat_stream.__all__)
 
 
