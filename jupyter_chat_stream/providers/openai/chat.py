@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Collection
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 from ...shared.errors import UpstreamLost
 from ..base import Chunk, Model
-from ..carried_files import carrying
 from . import chat_request, exchange
 from .chat_reading import ChatReading
 from .failures import OpenAIRequest
-from .refused_arguments import Arguments, RefusedArguments
+from .refused_arguments import RefusedArguments
 from .sdk import Headers
 
 if TYPE_CHECKING:
@@ -40,29 +39,15 @@ class ChatCompletions:
             )
 
         async def ask() -> openai.AsyncStream[Any]:
-            return await self._ask(client, request, headers)
+            return await self._refused_arguments.open_stream(
+                request,
+                headers,
+                create=client.chat.completions.create,
+                build=lambda without: chat_request.build(request.prompt, request.endpoint, without),
+                optional_of=chat_request.optional_of,
+            )
 
         reading = ChatReading(request, model)
         async with aclosing(exchange.read(client, ask, reading, request, self._now)) as chunks:
             async for chunk in chunks:
                 yield chunk
-
-    async def _ask(
-        self, client: openai.AsyncOpenAI, request: OpenAIRequest, headers: Headers
-    ) -> openai.AsyncStream[Any]:
-        """Send the request, without the arguments that the server refuses."""
-
-        def build(without: Collection[str]) -> Arguments:
-            return chat_request.build(request.prompt, request.endpoint, without)
-
-        async def create(arguments: Arguments) -> openai.AsyncStream[Any]:
-            send: Any = client.chat.completions.create
-            events: openai.AsyncStream[Any] = await send(
-                **arguments, stream=True, extra_headers=headers
-            )
-            return events
-
-        with carrying():
-            return await self._refused_arguments.send(
-                request, build, chat_request.optional_of, create
-            )

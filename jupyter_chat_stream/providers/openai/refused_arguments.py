@@ -10,16 +10,20 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Awaitable, Callable, Collection
-from typing import Any, TypeVar
+from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING, Any
 
 from ...shared.json_objects import JsonObject
 from ...shared.logs import Line
+from ..carried_files import carrying
 from .failures import OpenAIRequest
+from .sdk import Headers
+
+if TYPE_CHECKING:
+    import openai
 
 log = logging.getLogger("jupyter_chat_stream.providers")
 
-T = TypeVar("T")
 Arguments = JsonObject  # the SDK has types for them, but not for names that are looked up
 
 REASONING = "reasoning_items"  # no argument: the reasoning of earlier answers, in the prompt
@@ -37,37 +41,41 @@ class RefusedArguments:
     def of(self, model: str) -> frozenset[str]:
         return self._by_model.get(model, frozenset())
 
-    async def send(
+    async def open_stream(
         self,
         request: OpenAIRequest,
+        headers: Headers,
+        *,
+        create: Any,
         build: Callable[[Collection[str]], Arguments],
         optional_of: Callable[[Arguments], Collection[str]],
-        create: Callable[[Arguments], Awaitable[T]],
-    ) -> T:
+    ) -> openai.AsyncStream[Any]:
         """Send a request; send it again without an argument that the server refuses.
 
         Args:
+            create: the SDK's method that sends the request.
             build: makes the arguments of the request, without those of the given names.
             optional_of: returns which of the arguments an answer can do without.
-            create: sends the request.
         """
         import openai
 
         model = request.prompt.model
         without = set(self.of(model))
         while True:
-            arguments = build(without)
-            try:
-                response = await create(arguments)
-            except openai.APIStatusError as error:
-                name = refused_by(error, optional_of(arguments))
-                if name is None:
-                    raise
-                without.add(name)
-            else:
-                # The reasoning of this prompt was refused, not that of every prompt.
-                self._note(request.endpoint.name, model, without - {REASONING})
-                return response
+            events: openai.AsyncStream[Any]
+            with carrying():
+                arguments = build(without)
+                try:
+                    events = await create(**arguments, stream=True, extra_headers=headers)
+                except openai.APIStatusError as error:
+                    name = refused_by(error, optional_of(arguments))
+                    if name is None:
+                        raise
+                    without.add(name)
+                    continue
+            # The reasoning of this prompt was refused, not that of every prompt.
+            self._note(request.endpoint.name, model, without - {REASONING})
+            return events
 
     def _note(self, endpoint: str, model: str, without: set[str]) -> None:
         new = without - self.of(model)

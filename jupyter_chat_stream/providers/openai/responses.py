@@ -22,7 +22,6 @@ from ...shared.errors import (
 )
 from ...shared.json_objects import JsonView
 from ..base import Chunk, Model, Upstream
-from ..carried_files import carrying
 from ..streaming import Events
 from . import exchange, responses_request
 from .beginnings import Beginnings
@@ -91,8 +90,17 @@ class Responses:
                 return await send()
             return await self._beginnings.open(send, cancel)
 
+        def build(without: Collection[str]) -> Arguments:
+            return responses_request.build(request.prompt, request.endpoint, model, without)
+
         async def send() -> openai.AsyncStream[Any]:
-            events = await self._ask(client, request, model, headers)
+            events = await self._refused_arguments.open_stream(
+                request,
+                headers,
+                create=client.responses.create,
+                build=build,
+                optional_of=responses_request.optional_of,
+            )
             try:
                 await exchange.check(events.response, request)
             except BaseException:
@@ -107,26 +115,6 @@ class Responses:
         async with aclosing(exchange.read(client, ask, reading, request, self._now)) as chunks:
             async for chunk in chunks:
                 yield chunk
-
-    async def _ask(
-        self, client: openai.AsyncOpenAI, request: OpenAIRequest, model: Model, headers: Headers
-    ) -> openai.AsyncStream[Any]:
-        """Send the request, without the arguments that the server refuses."""
-
-        def build(without: Collection[str]) -> Arguments:
-            return responses_request.build(request.prompt, request.endpoint, model, without)
-
-        async def create(arguments: Arguments) -> openai.AsyncStream[Any]:
-            send: Any = client.responses.create
-            events: openai.AsyncStream[Any] = await send(
-                **arguments, stream=True, extra_headers=headers
-            )
-            return events
-
-        with carrying():
-            return await self._refused_arguments.send(
-                request, build, responses_request.optional_of, create
-            )
 
     async def _join(
         self,
