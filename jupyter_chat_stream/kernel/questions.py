@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from ..shared.errors import RequestNotOpen
-from ..shared.records import InputRequestPart, MessageRecord, RunRecord
-from ..shared.tool_records import ToolCallPart, ToolInput
+from ..shared.parts import call_of
+from ..shared.records import InputRequestPart, MessageRecord, Part, RunRecord
+from ..shared.tool_records import ToolInput
 from .times import from_wire
 
 
@@ -31,11 +32,13 @@ def open_question(run: RunRecord, reply: MessageRecord | None) -> Question | Non
 
     Calls of one round may ask at once. A question about a call is open until the call has a result.
     """
-    part = next(_open_parts(reply), None) if run["status"] == "waiting" else None
+    if reply is None or run["status"] != "waiting":
+        return None
+    part = next(_open_parts(reply["parts"]), None)
     if part is None:
         return None
     choices = part["choices"]
-    call = _call_in_question(part, reply)
+    call = call_of(reply["parts"], part["tool_call_id"]) if "tool_call_id" in part else None
     return Question(
         request_id=part["request_id"],
         prompt=part["prompt"],
@@ -71,20 +74,8 @@ def not_open(run: RunRecord, reply: MessageRecord | None) -> RequestNotOpen:
     )
 
 
-def _call_in_question(
-    question: InputRequestPart, reply: MessageRecord | None
-) -> ToolCallPart | None:
-    """Return the call that a question asks consent for."""
-    call_id = question.get("tool_call_id")
-    for part in reply["parts"] if reply is not None and call_id is not None else ():
-        if part["kind"] == "tool_call" and part.get("tool_call_id") == call_id:
-            return part
-    return None
-
-
-def _open_parts(reply: MessageRecord | None) -> Iterator[InputRequestPart]:
+def _open_parts(parts: Sequence[Part]) -> Iterator[InputRequestPart]:
     """List the open questions of a waiting run's message, oldest first."""
-    parts = reply["parts"] if reply is not None else []
     ended_call_ids = {part["tool_call_id"] for part in parts if part["kind"] == "tool_result"}
     questions = [part for part in parts if part["kind"] == "input_request"]
     own_questions = [part for part in questions if "tool_call_id" not in part]

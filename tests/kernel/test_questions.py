@@ -16,7 +16,8 @@ def asked(request_id: str, call: str | None = None, by: str | None = None) -> di
 
 
 def call(call_id: str, name: str) -> dict[str, Any]:
-    return {"kind": "tool_call", "tool_call_id": call_id, "name": name, "input": {"of": call_id}}
+    part = {"kind": "tool_call", "tool_call_id": call_id, "name": name, "where": "server"}
+    return {**part, "input": {"of": call_id}}
 
 
 def ended(call_id: str) -> dict[str, Any]:

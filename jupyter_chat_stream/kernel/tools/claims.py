@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
+from ...shared import parts
 from ...shared.backoff import Backoff
 from ...shared.errors import (
     AttachmentNotFound,
@@ -83,19 +84,15 @@ def open_calls(follower: Follower, names: Collection[str]) -> Iterator[OpenCall]
         if run["status"] in ENDS:
             continue
         message = follower.message(run["message_id"])
-        parts: list[JsonView] = list(message["parts"]) if message else []
-        ended_ids = {part["tool_call_id"] for part in parts if part["kind"] == "tool_result"}
-        for part in parts:
-            if part["kind"] != "tool_call" or part.get("where") != "kernel":
-                continue
-            is_open = part.get("allowed") and not part.get("executor")
-            if is_open and part.get("name") in names and part["tool_call_id"] not in ended_ids:
+        for call in parts.open_calls(message["parts"] if message else ()):
+            is_allowed = call["where"] == "kernel" and call.get("allowed")
+            if is_allowed and not call.get("executor") and call["name"] in names:
                 yield OpenCall(
                     run_id=run["id"],
-                    tool_call_id=part["tool_call_id"],
-                    name=part["name"],
-                    input=part.get("input"),
-                    effect=part.get("effect"),
+                    tool_call_id=call["tool_call_id"],
+                    name=call["name"],
+                    input=call.get("input"),
+                    effect=call.get("effect"),
                 )
 
 
@@ -107,10 +104,7 @@ def is_over(follower: Follower, call: OpenCall) -> bool:
     if run["status"] in ENDS:
         return True
     message = follower.message(run["message_id"])
-    return any(
-        part["kind"] == "tool_result" and part["tool_call_id"] == call.tool_call_id
-        for part in (message["parts"] if message else ())
-    )
+    return message is not None and parts.result_of(message["parts"], call.tool_call_id) is not None
 
 
 async def claim(link: Link, thread_id: str, call: OpenCall, executor: str) -> KernelCall | None:
