@@ -28,6 +28,7 @@ from .tools.offers import is_answer
 MOST_FOLLOWERS = 200
 LINGER_S = 3.0  # a loop that makes one chat after another needs only one socket
 ASK_AGAIN_S = 1.0
+SILENCE_S = 45.0  # how long the server may send nothing
 LASTED_S = 6.0  # a socket that was open for longer, more than any try takes, resets the backoff
 
 
@@ -36,24 +37,16 @@ class Channel:
 
     Args:
         find: returns the server's address.
-        on_frame: called with each frame, which ``take`` folds.
         on_lost: called when the socket has ended: the server must be found again.
-        silence_s: how long the server may send nothing.
     """
 
     def __init__(
-        self,
-        find: Callable[[], Awaitable[Connection]],
-        on_frame: Callable[[WireFrame], Awaitable[None]],
-        on_lost: Callable[[], None],
-        silence_s: Callable[[], float],
+        self, find: Callable[[], Awaitable[Connection]], on_lost: Callable[[], None]
     ) -> None:
         self.followers: dict[str, Follower] = {}
         self.socket: WebSocketClientConnection | None = None
         self._find = find
-        self._on_frame = on_frame
         self._on_lost = on_lost
-        self._silence_s = silence_s
         self._heard_at = 0.0
         self._is_ending = False  # cancelled, although its task may need some turns to end
         self._loop = asyncio.get_running_loop()
@@ -148,18 +141,17 @@ class Channel:
                 if text is None:
                     return
                 self._heard_at = self._loop.time()
-                await self._on_frame(json.loads(text))
+                await self.take(json.loads(text))
         finally:
             self.socket = None
             await rest.close_socket(socket)
 
     def _watch(self, socket: WebSocketClientConnection) -> None:
         """Close a socket that has been silent for longer than a server's heartbeat allows."""
-        silence_s = self._silence_s()
-        if self._loop.time() - self._heard_at > silence_s:
+        if self._loop.time() - self._heard_at > SILENCE_S:
             socket.close()
         elif self.socket is socket:
-            self._loop.call_later(silence_s / 9, self._watch, socket)
+            self._loop.call_later(SILENCE_S / 9, self._watch, socket)
 
     async def take(self, frame: WireFrame) -> None:
         """Fold a frame, and answer it if it needs an answer."""

@@ -24,18 +24,14 @@ from concurrent.futures import Future
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from tornado.websocket import WebSocketClientConnection
-
 from ..shared.connection_file import Connection
 from ..shared.errors import ChatStreamError, ServerUnavailable
-from ..shared.records import WireFrame
 from . import inbox, rest
 from .channel import Channel
 from .discovery import find_server
 from .follower import Follower
 
 RETRY_FOR_S = 10.0
-SILENCE_S = 45.0
 END_WITHIN_S = 1.0
 
 T = TypeVar("T")
@@ -241,12 +237,7 @@ class Link:
         follower = self.followers[thread_id] = Follower(thread_id)
         channel = next((candidate for candidate in self.channels if candidate.can_add), None)
         if channel is None:
-            channel = Channel(
-                self.connection,
-                lambda frame: self.take(frame),
-                self._lose_connection,
-                lambda: SILENCE_S,
-            )
+            channel = Channel(self.connection, self._lose_connection)
             self.channels.append(channel)
         channel.add(follower)
         return follower
@@ -255,12 +246,6 @@ class Link:
         for channel in self.channels:
             channel.remove(follower)
         self.channels = [channel for channel in self.channels if channel.is_open]
-
-    async def take(self, frame: WireFrame) -> None:
-        for channel in self.channels:
-            if frame.get("thread") in channel.followers:
-                await channel.take(frame)
-                return
 
     def _lose_connection(self) -> None:
         self._connection = None
@@ -282,11 +267,6 @@ class Link:
             return
         del self.followers[follower.thread_id]
         self._drop(follower)
-
-    @property
-    def _socket(self) -> WebSocketClientConnection | None:
-        """The first channel's socket; None if it is not open."""
-        return self.channels[0].socket if self.channels else None
 
 
 async def _end(tasks: Collection[asyncio.Task[Any] | None]) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from jupyter_chat_stream import Chat, RunFailed
 from jupyter_chat_stream.kernel import link, rest
+from jupyter_chat_stream.kernel.channel import Channel
 from jupyter_chat_stream.shared.connection_file import Connection
 from jupyter_chat_stream.shared.errors import (
     ChatStreamError,
@@ -120,9 +121,9 @@ def test_what_was_just_sent_is_there_to_be_stopped_before_its_events_are(
     """Neither stopping nor listing waits for them."""
     stopped = threading.Event()
     paths: list[str] = []
-    take, fetch = link.Link.take, rest.fetch
+    take, fetch = Channel.take, rest.fetch
 
-    async def held_back(to: link.Link, frame: Mapping[str, Any]) -> None:
+    async def held_back(to: Channel, frame: Mapping[str, Any]) -> None:
         await asyncio.to_thread(stopped.wait, 30)
         await take(to, frame)
 
@@ -134,7 +135,7 @@ def test_what_was_just_sent_is_there_to_be_stopped_before_its_events_are(
         return answer
 
     chat = Chat(name)
-    monkeypatch.setattr(link.Link, "take", held_back)
+    monkeypatch.setattr(Channel, "take", held_back)
     monkeypatch.setattr(rest, "fetch", asked)
     runs = [chat.send("Go on", **SLOW) for _ in range(2)]
     assert [known.id for known in chat.runs] == [run.id for run in runs]

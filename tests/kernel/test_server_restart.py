@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from jupyter_chat_stream import Chat
-from jupyter_chat_stream.kernel import follower, link
+from jupyter_chat_stream.kernel import channel, follower, link
 from jupyter_chat_stream.kernel.run import Run
 from jupyter_chat_stream.shared.config import CONNECTION_ENV
 from jupyter_chat_stream.shared.errors import ServerUnavailable, VersionMismatch
@@ -133,13 +133,14 @@ def test_a_server_that_falls_silent_is_left_and_found_again_l6(
     mine: JupyterServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It still holds its port and its connections; only nothing comes, not even a heartbeat."""
-    monkeypatch.setattr(link, "SILENCE_S", 2.0)
+    monkeypatch.setattr(channel, "SILENCE_S", 2.0)
     chat = Chat("restart", model="demo/echo")
     run = begin(chat)
-    silent = link.current()._socket
+    (carrier,) = link.current().channels
+    silent = carrier.socket
     mine.signal(signal.SIGSTOP)
     try:
-        until(lambda: link.current()._socket is not silent, "the end of the silent socket")
+        until(lambda: carrier.socket is not silent, "the end of the silent socket")
     finally:
         mine.signal(signal.SIGCONT)
     check(chat, run)
