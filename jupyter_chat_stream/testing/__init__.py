@@ -2,7 +2,6 @@
 
 `FakeAnthropic` serves real HTTP to the real SDK. `ScriptedProvider` needs no network.
 ``python -m jupyter_chat_stream.testing`` runs the fake server as a separate process.
-Only `jupyter_chat_stream.testing.fixtures` needs pytest.
 """
 
 from .answers import Answer, ToolUse, reply_to
