@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
-import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jupyter_chat_stream.providers.anthropic import AnthropicProvider
@@ -24,7 +21,6 @@ if TYPE_CHECKING:
 
 CLAUDE = "claude-sonnet-5-5"
 PACE_S = 0.02
-SCRIPT = {"default": {"chunk_chars": MARK, "delay_s": PACE_S, "chars": 20_000}}
 MESSAGES: Any = [{"role": "user", "content": "go"}]
 
 # Opens one stream of the SDK; yields for each piece of text.
@@ -143,21 +139,13 @@ def fake_api(api: str) -> Iterator[str]:
 
     Each way has one of its own: responses in the background would go on into the next measurement.
     """
-    with tempfile.TemporaryDirectory(prefix="chat-stream-bench-") as folder:
-        file = Path(folder) / "script.json"
-        file.write_text(json.dumps(SCRIPT), "utf-8")
-        module = [sys.executable, "-m", "jupyter_chat_stream.testing"]
-        process = subprocess.Popen(
-            [*module, "--api", api, "--script", str(file)],
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        try:
-            assert process.stdout is not None
-            yield process.stdout.readline().strip()
-        finally:
-            process.terminate()
-            process.wait(10)
-            if process.stdout is not None:
-                process.stdout.close()
+    command = [sys.executable, "-m", "benchmarks.paced_api", api, str(MARK), str(PACE_S)]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        yield process.stdout.readline().strip()
+    finally:
+        process.terminate()
+        process.wait(10)
+        if process.stdout is not None:
+            process.stdout.close()

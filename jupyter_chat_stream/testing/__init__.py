@@ -1,11 +1,10 @@
 """Helps to test this package, and providers for it.
 
 `FakeAnthropic` serves real HTTP to the real SDK. `ScriptedProvider` needs no network.
-``python -m jupyter_chat_stream.testing`` runs the fake server as a separate process.
 """
 
 from .answers import Answer, ToolUse, reply_to
-from .fake_anthropic import FakeAnthropic, from_script
+from .fake_anthropic import FakeAnthropic
 from .fake_messages import FakeMessages
 from .fake_openai import FakeOpenAI
 from .fake_server import FakeServer, Request
@@ -24,7 +23,6 @@ __all__ = [
     "ScriptedProvider",
     "ToolUse",
     "answering",
-    "from_script",
     "in_rounds",
     "reply_to",
     "results_of",

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ..providers.continuation import CONTINUE_MARK
-from ..shared.errors import InvalidInput
 from ..shared.json_objects import JsonObject as JsonObject
 from ..shared.json_objects import JsonView
 from ..shared.records import ToolInput
@@ -27,7 +26,6 @@ _TEXTS = ("text", "input_text", "output_text")  # types of blocks
 # silence: no more bytes come, and the connection stays open
 # garbage: bytes come that are no event
 Fault = Literal["error", "cut", "drop", "reset", "silence", "garbage"]
-FAULTS: tuple[Fault, ...] = ("error", "cut", "drop", "reset", "silence", "garbage")
 
 GARBAGE = b'event: content_block_delta\ndata: {"type": "content_\xff\xfe\n\n'
 
@@ -76,22 +74,6 @@ class Answer:
     before_headers: bool = False
     cut_bytes: int | None = None  # send the stream in pieces of this many bytes
     hold_after_chunks: int | None = None  # after this many chunks, wait for `FakeAnthropic.release`
-
-    @classmethod
-    def from_json(cls, values: JsonObject) -> Answer:
-        """Read an answer from a script file.
-
-        Raises:
-            InvalidInput: a field or a fault is unknown.
-        """
-        names = {f.name for f in fields(cls)}
-        unknown = sorted(set(values) - names)
-        if unknown:
-            raise InvalidInput(f"An answer has no field {unknown[0]!r}.")
-        if values.get("fault") not in (None, *FAULTS):
-            raise InvalidInput(f"The fault must be one of: {', '.join(FAULTS)}.")
-        tools = tuple(ToolUse(**tool) for tool in values.get("tools", ()))
-        return cls(**{**values, "tools": tools})
 
 
 def reply_to(user_text: str, chars: int | None = None) -> str:

@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from . import answers
-from .answers import Answer, JsonObject
+from .answers import Answer
 from .claude_content import MAX_BODY_BYTES
 from .fake_server import FakeServer, Piece, Request
-from .rounds import default_of
 from .tool_content import refusal_of_tools
 
 _KINDS = {"content_block_delta": "chunk", "message_delta": "ending", "message_stop": "last"}
@@ -41,12 +40,3 @@ class FakeAnthropic(FakeServer):
     def to_sse(self, error: Any) -> bytes:
         """Return an error as an event."""
         return answers.to_sse(error)
-
-
-def from_script(script: JsonObject, port: int = 0) -> FakeAnthropic:
-    """Make a fake server from a script file's content.
-
-    ``{"default": {…}, "queue": [{…}, …]}``, or ``"rounds": [{…}, …]`` instead of the default.
-    """
-    queue = [Answer.from_json(entry) for entry in script.get("queue", ())]
-    return FakeAnthropic(*queue, default=default_of(script), port=port)

@@ -17,7 +17,6 @@ from .answers import Answer, JsonObject
 from .fake_responses import FakeResponses
 from .fake_server import FakeServer, Piece, Request, Rule
 from .http_server import HttpConnection, HttpRequest
-from .rounds import default_of
 from .tool_content import wrongs_of_openai
 
 DEFAULT_MODEL = "tiny"
@@ -101,11 +100,6 @@ class FakeOpenAI(FakeServer):
             await self._list(connection, has_key=has_key)
         elif path.startswith(f"{RESPONSES_PATH}/"):
             await self.responses.answer(http, connection)
-        elif path == "/_responses":
-            await connection.send_json(200, self.responses.to_json())
-        elif path == "/_expire":
-            self.responses.expire()
-            await connection.send_json(200, {})
         elif path in self.pages:
             page = self.pages[path]
             value = page(http.json()) if callable(page) else page
@@ -183,18 +177,6 @@ def _unsupported(name: str) -> JsonObject:
 
 
 _NOTHING = HttpRequest(method="GET", path="", headers={}, body=b"")
-
-
-def from_chat_script(script: JsonObject, port: int = 0) -> FakeOpenAI:
-    """Make a fake server from a script file's content.
-
-    ``{"default": {…}, "queue": [{…}, …], "models": […], "refuses": […]}``; or ``"rounds": […]``
-    instead of the default.
-    """
-    queue = [Answer.from_json(entry) for entry in script.get("queue", ())]
-    default = default_of(script)
-    models, refuses = script.get("models", (DEFAULT_MODEL,)), script.get("refuses", ())
-    return FakeOpenAI(*queue, default=default, port=port, models=models, refuses=refuses)
 
 
 def _entry(model: str | Mapping[str, object]) -> dict[str, object]:

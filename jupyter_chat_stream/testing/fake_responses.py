@@ -148,19 +148,6 @@ class FakeResponses:
         else:
             await connection.send_json(200, response.value)
 
-    def to_json(self) -> list[JsonObject]:
-        """Return the responses as ``GET /_responses`` shows them."""
-        return [
-            {
-                "id": response.id,
-                "status": response.value["status"],
-                "events": len(response.events),
-                "text": response.text,
-                "joins": [join.after for join in self.joins if join.response_id == response.id],
-            }
-            for response in self.all.values()
-        ]
-
     async def _run(self, response: FakeResponse) -> None:
         try:
             await self._write(response)

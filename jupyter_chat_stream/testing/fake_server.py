@@ -86,19 +86,6 @@ class Request:
         """The number of cache marks."""
         return answers.cache_marks(self.body)
 
-    def to_json(self) -> JsonObject:
-        """Return the record as ``GET /_requests`` shows it."""
-        return {
-            "number": self.number,
-            "state": self.state,
-            "chunks_sent": self.chunks_sent,
-            "user_text": self.user_text,
-            "is_continuation": self.is_continuation,
-            "has_key": self.has_key,
-            "headers": self.headers,
-            "body": self.body,
-        }
-
 
 Rule = Callable[[Request], Answer]
 
@@ -268,18 +255,7 @@ class FakeServer:
             self._loop.call_soon_threadsafe(act)
 
     async def _answer(self, http: HttpRequest, connection: HttpConnection) -> None:
-        if http.method == "GET" and http.path == "/_requests":
-            await connection.send_json(200, [request.to_json() for request in self.requests])
-        elif http.method == "POST" and http.path == "/_release":
-            self.release()
-            await connection.send_json(200, {})
-        elif http.method == "POST" and http.path == "/_hurry":
-            self.hurry()
-            await connection.send_json(200, {})
-        elif http.method == "POST" and http.path == "/_queue":
-            self.add(*(Answer.from_json(entry) for entry in http.json()))
-            await connection.send_json(200, {"queued": len(self._queue)})
-        elif http.method == "POST" and self.is_prompt(http.path.split("?")[0]):
+        if http.method == "POST" and self.is_prompt(http.path.split("?")[0]):
             await self._answer_prompt(http, connection)
         else:
             await self.answer_other(http, connection)

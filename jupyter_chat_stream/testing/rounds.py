@@ -30,13 +30,6 @@ def in_rounds(*answers: Answer) -> Callable[[Request], Answer]:
     return rule
 
 
-def default_of(script: JsonObject) -> Answer | Callable[[Request], Answer]:
-    """Return a script file's answer for an empty queue: ``default``, or ``rounds``."""
-    if "rounds" in script:
-        return in_rounds(*map(Answer.from_json, script["rounds"]))
-    return Answer.from_json(script.get("default", {}))
-
-
 def rounds_of(body: JsonObject) -> int:
     """Count the rounds since a person's last message: the groups of results."""
     count, was_result = 0, False

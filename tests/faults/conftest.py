@@ -126,12 +126,12 @@ def make_kernel(
 
 
 @pytest.fixture
-def make_fake(tmp_path: Path) -> Iterator[MakeFake]:
+def make_fake() -> Iterator[MakeFake]:
     """Start a fake API; the arguments are its usual answer, and which `api` it is."""
     made: list[FakeApi] = []
 
     def make(**default: Any) -> FakeApi:
-        made.append(FakeApi(tmp_path, **default))
+        made.append(FakeApi(**default))
         return made[-1]
 
     yield make

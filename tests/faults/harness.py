@@ -11,16 +11,16 @@ import asyncio
 import json
 import random
 import socket
-import subprocess
-import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 
+from jupyter_chat_stream.testing import Answer, FakeAnthropic, FakeOpenAI, Request
+from jupyter_chat_stream.testing.fake_responses import FakeResponses
 from tests.faults.processes import LOOK_S as LOOK_S
-from tests.faults.processes import PATIENCE_S, ROOT, eventually
+from tests.faults.processes import PATIENCE_S, eventually
 from tests.faults.processes import ForkServer as ForkServer
 from tests.faults.processes import Process as Process
 from tests.faults.processes import TooLate as TooLate
@@ -193,60 +193,42 @@ class Server(Process):
 
 
 class FakeApi:
-    """A fake API as a process of its own, which outlives every server."""
+    """A fake API in a thread of the test's process, which outlives every server.
 
-    def __init__(self, folder: Path, *, api: str = "anthropic", **default: Any) -> None:
-        script = folder / "answers.json"
-        script.write_text(json.dumps({"default": default}))
-        self._process = subprocess.Popen(
-            [
-                sys.executable,
-                *f"-m jupyter_chat_stream.testing --api {api} --script".split(),
-                script,
-            ],
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert self._process.stdout
-        self.url = self._process.stdout.readline().strip()
-        assert self.url.startswith("http"), "the fake API did not start"
+    Args:
+        api: ``anthropic`` or ``openai``.
+        default: the fields of its usual answer.
+    """
+
+    def __init__(self, *, api: str = "anthropic", **default: Any) -> None:
+        kind = {"anthropic": FakeAnthropic, "openai": FakeOpenAI}[api]
+        self._server = kind(default=Answer(**default))
+        self._server.start()
+        self.url = self._server.url
 
     @property
     def environment(self) -> dict[str, str]:
         """What makes a server use it."""
         return {"ANTHROPIC_BASE_URL": self.url, "ANTHROPIC_API_KEY": KEY}
 
-    async def requests(self) -> list[dict[str, Any]]:
-        """Return all it was asked, the oldest first."""
-        return list(await self._fetch("/_requests"))
+    @property
+    def requests(self) -> list[Request]:
+        """All it was asked, the oldest first."""
+        return self._server.requests
 
-    async def responses(self) -> list[dict[str, Any]]:
-        """List the responses of a fake OpenAI, with the cursors at which they were joined."""
-        return list(await self._fetch("/_responses"))
+    @property
+    def responses(self) -> FakeResponses:
+        """The responses of a fake OpenAI, with the cursors at which they were joined."""
+        assert isinstance(self._server, FakeOpenAI)
+        return self._server.responses
 
-    async def queue(self, *answers: dict[str, Any]) -> None:
+    def queue(self, *answers: dict[str, Any]) -> None:
         """Set the answers to the next requests."""
-        await self._fetch("/_queue", list(answers))
+        self._server.add(*(Answer(**fields) for fields in answers))
 
-    async def hurry(self) -> None:
+    def hurry(self) -> None:
         """Let it send the rest of all answers at once."""
-        await self._fetch("/_hurry", {})
-
-    async def expire(self) -> None:
-        """Make it forget all responses."""
-        await self._fetch("/_expire", {})
-
-    async def _fetch(self, path: str, body: Any = None) -> Any:
-        method = "GET" if body is None else "POST"
-        async with (
-            aiohttp.ClientSession() as session,
-            session.request(method, self.url + path, json=body) as response,
-        ):
-            return json.loads(await response.read())
+        self._server.hurry()
 
     def close(self) -> None:
-        self._process.terminate()
-        self._process.wait(PATIENCE_S)
-        assert self._process.stdout
-        self._process.stdout.close()
+        self._server.stop()

@@ -111,7 +111,7 @@ class Talk:
         return str(sent["run"]["id"])
 
     async def count_requests(self, question: str) -> int:
-        asked = Counter(request["user_text"] for request in await self.fake.requests())
+        asked = Counter(request.user_text for request in self.fake.requests)
         return asked[question]
 
 

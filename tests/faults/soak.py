@@ -101,7 +101,7 @@ async def _rage(database: str, folder: Path, seed: int, number: int, kills: int)
     with ExitStack() as ends:
         fork_server = ForkServer()
         ends.callback(fork_server.close)
-        fake = FakeApi(folder, chars=CHARS, chunk_chars=CHUNK_CHARS, delay_s=1 / CHUNKS_PER_S)
+        fake = FakeApi(chars=CHARS, chunk_chars=CHUNK_CHARS, delay_s=1 / CHUNKS_PER_S)
         ends.callback(fake.close)
         own = {n: v for n, v in os.environ.items() if not n.upper().startswith(FOREIGN_PREFIXES)}
         env = {**own, **home_environment(folder / "home"), "PYTHONPATH": PYTHONPATH}

@@ -29,7 +29,7 @@ AN_HOUR_ON, AN_HOUR_BACK = PULL, PUSH
 
 async def begin(server: Server, fake: FakeApi) -> tuple[dict[str, Any], dict[str, Any]]:
     """Let one answer stream and another wait ten minutes for its retry; give their runs."""
-    await fake.queue(PUT_OFF)
+    fake.queue(PUT_OFF)
     waiting = (await server.send(await server.thread(CLAUDE)))["run"]
     await server.until_run(waiting["id"], ("waiting",))
     streaming = (await server.send(await server.thread("demo/long"), params=SLOW))["run"]
@@ -78,7 +78,7 @@ async def test_a_clock_that_is_set_neither_loses_a_wait_nor_runs_it_twice(
     await server.get("status")
     server.signal(AN_HOUR_ON)
     await assert_answered(server, waiting_too, reply_to("Hello", CHARS), 2)
-    assert len(await fake.requests()) == 4
+    assert len(fake.requests) == 4
     await assert_reader_holds_the_state(reader)
     await reader.stop()
     await assert_nothing_seen_was_lost(server, memory)

@@ -39,7 +39,7 @@ async def test_a_killed_server_goes_on_with_the_answer_of_a_local_model(
 ) -> None:
     """SIGKILL in the middle of the stream: no text is lost, and none comes twice (L1, L5, L6)."""
     whole = reply_to("Hello", CHARS)
-    await fake.queue({"chars": CHARS, "chunk_chars": 8, "fault": "silence", "after_chunks": 20})
+    fake.queue({"chars": CHARS, "chunk_chars": 8, "fault": "silence", "after_chunks": 20})
     sent = await server.send(await server.thread(MODEL))
     run_id, thread_id = sent["run"]["id"], sent["run"]["thread_id"]
 
@@ -55,11 +55,11 @@ async def test_a_killed_server_goes_on_with_the_answer_of_a_local_model(
     reply = await server.message(thread_id, run_id)
     assert reply["content"] == whole
     assert reply["usage"]["output_tokens"] == 5
-    first, second = await fake.requests()
-    assert [m["role"] for m in first["body"]["messages"]] == ["user"]
-    assert [m["role"] for m in second["body"]["messages"]] == ["user", "assistant", "user"]
-    assert second["body"]["messages"][1]["content"] == whole[:160].rstrip()
-    assert second["body"]["messages"][2]["content"].startswith(CONTINUE_MARK)
+    first, second = fake.requests
+    assert [m["role"] for m in first.body["messages"]] == ["user"]
+    assert [m["role"] for m in second.body["messages"]] == ["user", "assistant", "user"]
+    assert second.body["messages"][1]["content"] == whole[:160].rstrip()
+    assert second.body["messages"][2]["content"].startswith(CONTINUE_MARK)
     assert_log_keeps_the_laws(await server.events(thread_id))
     server.kill()
     assert_file_is_whole(server.database)
@@ -72,15 +72,15 @@ async def test_the_models_of_an_endpoint_stand_in_the_list(server: Server, fake:
 
 
 async def test_stop_ends_the_request_to_the_endpoint(server: Server, fake: FakeApi) -> None:
-    await fake.queue({"fault": "silence", "after_chunks": 2})
+    fake.queue({"fault": "silence", "after_chunks": 2})
     sent = await server.send(await server.thread(MODEL))
 
     async def streams() -> bool:
-        requests = await fake.requests()
-        return bool(requests) and requests[0]["chunks_sent"] == 2
+        requests = fake.requests
+        return bool(requests) and requests[0].chunks_sent == 2
 
     async def was_left() -> bool:
-        return bool((await fake.requests())[0]["state"] == "left")
+        return bool(fake.requests[0].state == "left")
 
     await eventually(streams, what="the stream")
     await server.cancel(sent["run"]["id"])

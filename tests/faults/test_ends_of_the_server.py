@@ -57,7 +57,7 @@ async def test_a_server_that_is_told_to_end_leaves_its_runs_due_and_the_next_goe
     server = make_server(environment=fake.environment)
     await server.start(whole=True)
     runs = [await begin(server, CLAUDE), await begin(server, DEMO, **SLOW)]
-    await fake.queue({"status": 529, "headers": {"retry-after": "60"}})
+    fake.queue({"status": 529, "headers": {"retry-after": "60"}})
     waiting = (await server.send(await server.thread(CLAUDE)))["run"]
     await server.until_run(waiting["id"], ("waiting",))
     memories = [Memory(run["thread_id"]) for run in runs]
@@ -112,7 +112,7 @@ async def test_a_run_whose_process_dies_too_often_is_failed_as_poison(
     assert reply["content"].startswith(text)
     assert reply_to("Go on", CHARS).startswith(reply["content"])
     assert_log_keeps_the_laws(await server.events(thread))
-    assert len(await fake.requests()) == 3
+    assert len(fake.requests) == 3
     again = (await server.post(f"runs/{run['id']}/continue"))["run"]
     await server.until_run(again["id"], ("completed",))
     assert (await server.message(thread, again["id"]))["content"] == reply_to("Go on", CHARS)
@@ -154,7 +154,7 @@ async def test_after_a_crash_an_answer_is_interrupted_where_that_is_wanted(
     await server.start()
     await server.until_run(run["id"], ("interrupted",), within_s=5)
     assert (await server.message(run["thread_id"], run["id"]))["content"].startswith(text)
-    assert len(await fake.requests()) == 1
+    assert len(fake.requests) == 1
     assert_log_keeps_the_laws(await server.events(run["thread_id"]))
 
 
@@ -174,7 +174,7 @@ async def test_after_a_crash_an_answer_starts_anew_where_that_is_wanted(
     await server.until_run(run["id"], ("completed",))
     reply = await server.message(run["thread_id"], run["id"])
     assert [part["text"] for part in reply["parts"]] == [reply_to("Go on", CHARS)]
-    assert [request["is_continuation"] for request in await fake.requests()] == [False, False]
+    assert [request.is_continuation for request in fake.requests] == [False, False]
     await assert_reader_holds_the_state(reader)
     await socket.stop()
     await assert_nothing_seen_was_lost(server, memory)

@@ -47,7 +47,7 @@ class Script:
             number = self.asked[request.user_text]
         paced = {"chars": CHARS, "chunk_chars": 8, "delay_s": 0.005}
         scripted = CASES[request.user_text][0] if number == 1 else {}
-        return Answer.from_json({**paced, **scripted})
+        return Answer(**{**paced, **scripted})
 
 
 @pytest.fixture

@@ -62,15 +62,16 @@ async def test_a_response_is_one_answer_and_one_call_through_every_death_of_its_
     thread_id, run_id = await begin(server)
     server.kill()
     assert await killed(server, run_id, KILLS) == KILLS
-    await fake.hurry()
+    fake.hurry()
     await end(server, run_id)
     reply = await server.message(thread_id, run_id)
     assert reply["content"] == WHOLE
     assert [part["kind"] for part in reply["parts"]] == ["text"] * len(reply["parts"])
-    assert len(await fake.requests()) == 1, "no second call, and no second charge"
-    (response,) = await fake.responses()
-    assert (response["status"], response["text"]) == ("completed", WHOLE)
-    assert response["joins"] == sorted(response["joins"])
+    assert len(fake.requests) == 1, "no second call, and no second charge"
+    (response,) = fake.responses.all.values()
+    assert (response.value["status"], response.text) == ("completed", WHOLE)
+    cursors = [join.after for join in fake.responses.joins]
+    assert cursors == sorted(cursors)
     assert_log_keeps_the_laws(await server.events(thread_id))
     server.kill()
     faulty_database.assert_whole()
@@ -81,15 +82,15 @@ async def test_an_answer_whose_response_has_expired_continues_and_says_so_l15(
 ) -> None:
     thread_id, run_id = await begin(server)
     server.kill()
-    await fake.expire()
-    await fake.hurry()
+    fake.responses.expire()
+    fake.hurry()
     await server.start()
     await server.until_run(run_id, ("completed",))
     reply = await server.message(thread_id, run_id)
     assert reply["content"] == WHOLE
     notes = [part["text"] for part in reply["parts"] if part["kind"] == "note"]
     assert notes == [UPSTREAM_LOST_NOTE]
-    assert len(await fake.requests()) == 2
+    assert len(fake.requests) == 2
     server.kill()
     faulty_database.assert_whole()
 
@@ -102,6 +103,6 @@ async def test_stop_ends_the_response_too_l9(server: Server, fake: FakeApi) -> N
     await server.cancel(run_id)
 
     async def is_cancelled() -> bool:
-        return [one["status"] for one in await fake.responses()] == ["cancelled"]
+        return [one.value["status"] for one in fake.responses.all.values()] == ["cancelled"]
 
     await eventually(is_cancelled, what="the end of the response")

@@ -56,12 +56,12 @@ async def test_what_no_retry_can_help_fails_at_once(
 ) -> None:
     """One request, one `error` with the code, one end."""
     scripted, code = FINAL[name]
-    await fake.queue(scripted)
+    fake.queue(scripted)
     run, reply = await answer(server)
     assert (run["status"], run["attempt"]) == ("failed", 1)
     assert run["error"] == reply["error"]
     assert (run["error"]["code"], run["error"]["retryable"]) == (code, False)
-    assert len(await fake.requests()) == 1
+    assert len(fake.requests) == 1
     types = [event["type"] for event in await events_of(server, run)]
     assert types[-2:] == ["error", "finalized"]
 
@@ -72,7 +72,7 @@ async def test_without_a_key_the_run_says_so(make_server: Any, fake: FakeApi) ->
     run, _ = await answer(server)
     assert (run["status"], run["error"]["code"]) == ("failed", "missing_key")
     assert "ANTHROPIC_API_KEY" in run["error"]["message"]
-    assert await fake.requests() == []
+    assert fake.requests == []
 
 
 @pytest.mark.parametrize("name", PASSING)
@@ -81,11 +81,11 @@ async def test_what_passes_is_tried_again_and_the_wait_is_visible(
 ) -> None:
     """A `status` says `retrying`, why and until when; the next attempt answers."""
     scripted, code = PASSING[name]
-    await fake.queue(scripted)
+    fake.queue(scripted)
     run, reply = await answer(server)
     assert (run["status"], run["attempt"], run["error"]) == ("completed", 2, None)
     assert reply["content"] == reply_to("Hello", CHARS)
-    assert len(await fake.requests()) == 2
+    assert len(fake.requests) == 2
     events = await events_of(server, run)
     waits = [event for event in events if event.get("phase") == "retrying"]
     assert [event["detail"] for event in waits] == [code]
@@ -104,12 +104,12 @@ async def test_what_does_not_pass_fails_after_the_last_retry(
     server: Server, fake: FakeApi, name: str
 ) -> None:
     scripted, code = PASSING[name]
-    await fake.queue(*[scripted] * (MAX_RETRIES + 1))
+    fake.queue(*[scripted] * (MAX_RETRIES + 1))
     run, reply = await answer(server)
     assert (run["status"], run["attempt"]) == ("failed", MAX_RETRIES + 1)
     assert (run["error"]["code"], run["error"]["retryable"]) == (code, True)
     assert reply["parts"] == []
-    assert len(await fake.requests()) == MAX_RETRIES + 1
+    assert len(fake.requests) == MAX_RETRIES + 1
     await events_of(server, run)
 
 
@@ -121,7 +121,7 @@ async def test_what_does_not_pass_fails_after_the_last_retry(
 async def test_the_provider_s_retry_after_is_kept(
     server: Server, fake: FakeApi, header: dict[str, str], least_s: float
 ) -> None:
-    await fake.queue(http_error(429, "rate_limit_error", **header))
+    fake.queue(http_error(429, "rate_limit_error", **header))
     run, _ = await answer(server)
     assert run["status"] == "completed"
     events = await events_of(server, run)
@@ -135,7 +135,7 @@ async def test_a_long_wait_holds_nothing_and_the_sweep_comes_back(
     server: Server, fake: FakeApi
 ) -> None:
     """L10: over five seconds the run has a time to wake and no owner; it counts no crash."""
-    await fake.queue(http_error(529, "overloaded_error", retry_after="5"))
+    fake.queue(http_error(529, "overloaded_error", retry_after="5"))
     run, reply = await answer(server)
     assert (run["status"], run["attempt"]) == ("completed", 2)
     assert reply["content"] == reply_to("Hello", CHARS)
@@ -149,16 +149,16 @@ async def test_a_stream_that_breaks_is_gone_on_with_and_its_text_kept(
 ) -> None:
     """The next attempt opens a new part; the prompt to go on is a user's message."""
     scripted, code = CUTS[name]
-    await fake.queue({**scripted, "after_chunks": 5, "chars": CHARS, "chunk_chars": 8})
+    fake.queue({**scripted, "after_chunks": 5, "chars": CHARS, "chunk_chars": 8})
     run, reply = await answer(server)
     assert (run["status"], run["attempt"]) == ("completed", 2)
     assert reply["content"] == reply_to("Hello", CHARS)
     texts = [part["text"] for part in reply["parts"]]
     assert texts == [reply_to("Hello", CHARS)[:40], reply_to("Hello", CHARS)[40:]]
-    first, second = await fake.requests()
-    assert [m["role"] for m in first["body"]["messages"]] == ["user"]
-    assert [m["role"] for m in second["body"]["messages"]] == ["user", "assistant", "user"]
-    assert CONTINUE_MARK in json.dumps(second["body"]["messages"][-1])
+    first, second = fake.requests
+    assert [m["role"] for m in first.body["messages"]] == ["user"]
+    assert [m["role"] for m in second.body["messages"]] == ["user", "assistant", "user"]
+    assert CONTINUE_MARK in json.dumps(second.body["messages"][-1])
     events = await events_of(server, run)
     assert [e["detail"] for e in events if e.get("phase") == "retrying"] == [code]
     assert [e["phase"] for e in events if e["type"] == "status"][-2:] == ["continuing", "building"]
@@ -171,7 +171,7 @@ async def test_a_broken_stream_is_interrupted_where_that_is_wanted(
     settings = {"on_crash": "interrupt", **stall_of(request)}
     server = await make_server(environment=fake.environment, **settings).start()
     scripted, code = CUTS[name]
-    await fake.queue({**scripted, "after_chunks": 5, "chars": CHARS, "chunk_chars": 8})
+    fake.queue({**scripted, "after_chunks": 5, "chars": CHARS, "chunk_chars": 8})
     run, reply = await answer(server)
     assert (run["status"], run["error"]["code"]) == ("interrupted", code)
     assert reply["content"] == reply_to("Hello", CHARS)[:40]
@@ -190,11 +190,11 @@ async def test_a_broken_stream_starts_anew_where_that_is_wanted(
     """However long the wait was, and whoever made the next attempt."""
     server = await make_server(environment=fake.environment, on_crash="restart").start()
     headers = {"retry-after": retry_after}
-    await fake.queue({"fault": "error", "after_chunks": 5, "headers": headers, "chunk_chars": 8})
+    fake.queue({"fault": "error", "after_chunks": 5, "headers": headers, "chunk_chars": 8})
     run, reply = await answer(server)
     assert (run["status"], run["attempt"]) == ("completed", 2)
     assert [part["text"] for part in reply["parts"]] == [reply_to("Hello", CHARS)]
-    assert [request["is_continuation"] for request in await fake.requests()] == [False, False]
+    assert [request.is_continuation for request in fake.requests] == [False, False]
     await events_of(server, run)
 
 
@@ -202,7 +202,7 @@ async def test_all_that_failed_left_a_whole_file(server: Server, fake: FakeApi) 
     """L7, over a failure of each kind in one database."""
     cuts = [scripted for scripted, code in CUTS.values() if code != "stalled"]
     for scripted in (*(scripted for scripted, _ in FINAL.values()), *cuts):
-        await fake.queue({**scripted, "after_chunks": 3})
+        fake.queue({**scripted, "after_chunks": 3})
         await answer(server)
     server.kill()
     assert_file_is_whole(server.database)

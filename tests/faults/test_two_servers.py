@@ -127,7 +127,7 @@ async def until_let_go(fake: FakeApi) -> None:
     """Wait until no server holds a request any more."""
 
     async def look() -> bool:
-        return all(request["state"] != "open" for request in await fake.requests())
+        return all(request.state != "open" for request in fake.requests)
 
     await eventually(look, within_s=LET_GO_S, what="the request to the provider was let go")
 
@@ -167,11 +167,11 @@ async def test_stop_works_before_the_first_token_and_lets_the_provider_go(
 ) -> None:
     """Whoever pays for the tokens is not kept waiting for a model that nobody listens to."""
     working, other = pair
-    await fake.queue(answer)
+    fake.queue(answer)
     sent = await working.send(await working.thread(CLAUDE))
 
     async def asked_for() -> bool:
-        return len(await fake.requests()) == 1
+        return len(fake.requests) == 1
 
     await eventually(asked_for)
     await other.start()
@@ -189,7 +189,7 @@ async def test_stop_works_while_a_run_waits_for_its_retry(
     """L10's time to wake is taken away: no request follows."""
     working, other = pair
     await other.start()
-    await fake.queue({"status": 529, "headers": {"retry-after": str(wait_s)}})
+    fake.queue({"status": 529, "headers": {"retry-after": str(wait_s)}})
     sent = await working.send(await working.thread(CLAUDE))
     run = await working.until_run(sent["run"]["id"], ("waiting",))
     assert run["phase"] == "retrying"
@@ -197,7 +197,7 @@ async def test_stop_works_while_a_run_waits_for_its_retry(
     assert stopped["status"] == "cancelled"
 
     async def is_alone() -> bool:
-        return len(await fake.requests()) == 1
+        return len(fake.requests) == 1
 
     await stays(is_alone, for_s=wait_s + 0.5, what="a cancelled run was tried again")
     await assert_cancelled(other, run["thread_id"], run["id"])
@@ -309,7 +309,7 @@ async def test_two_servers_answer_each_message_once_while_both_are_killed(
         reply = await servers[1].message(run["thread_id"], run["id"])
         assert reply["content"] == whole_text(sent)
         question = sent["message"]["content"]
-        asked = [r for r in await fake.requests() if r["user_text"] == question]
+        asked = [request for request in fake.requests if request.user_text == question]
         assert len(asked) <= run["attempt"]
     for socket in sockets:
         for reader in socket.readers.values():

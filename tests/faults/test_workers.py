@@ -213,7 +213,7 @@ async def test_stop_reaches_the_worker_by_its_notice(
     assert (await server.cancel(run["id"]))["status"] == "cancelled"
 
     async def is_let_go() -> bool:
-        return all(request["state"] != "open" for request in await fake.requests())
+        return all(request.state != "open" for request in fake.requests)
 
     await eventually(is_let_go, within_s=1.0, what="the provider was let go")
     after = (await server.send(thread, "And?", model="demo/echo"))["run"]
