@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 from ...shared.errors import UpstreamLost
@@ -29,7 +28,7 @@ class ChatCompletions:
         self._now = now
         self._refused_arguments = RefusedArguments()
 
-    async def stream(
+    def stream(
         self, client: openai.AsyncOpenAI, request: OpenAIRequest, model: Model, headers: Headers
     ) -> AsyncGenerator[Chunk, None]:
         """Answer a prompt; raises ProviderError."""
@@ -47,7 +46,4 @@ class ChatCompletions:
                 optional_of=chat_request.optional_of,
             )
 
-        reading = ChatReading(request, model)
-        async with aclosing(exchange.read(client, ask, reading, request, self._now)) as chunks:
-            async for chunk in chunks:
-                yield chunk
+        return exchange.read(client, ask, ChatReading(request, model), request, self._now)

@@ -51,18 +51,14 @@ class Responses:
         self._refused_arguments = RefusedArguments()
         self._beginnings = Beginnings()
 
-    async def stream(
+    def stream(
         self, client: openai.AsyncOpenAI, request: OpenAIRequest, model: Model, headers: Headers
     ) -> AsyncGenerator[Chunk, None]:
         """Answer a prompt, or join its upstream; raises ProviderError."""
         upstream = request.prompt.upstream
-        if upstream is not None:
-            chunks = self._join(client, request, model, headers, upstream)
-        else:
-            chunks = self._begin(client, request, model, headers)
-        async with aclosing(chunks):
-            async for chunk in chunks:
-                yield chunk
+        if upstream is None:
+            return self._begin(client, request, model, headers)
+        return self._join(client, request, model, headers, upstream)
 
     async def close(self) -> None:
         """End what goes on after its reader has left."""
@@ -82,7 +78,7 @@ class Responses:
         except Exception as error:  # noqa: BLE001  the SDK lets many libraries' errors through
             raise exchange.translate(error, request, self._now) from None
 
-    async def _begin(
+    def _begin(
         self, client: openai.AsyncOpenAI, request: OpenAIRequest, model: Model, headers: Headers
     ) -> AsyncGenerator[Chunk, None]:
         async def ask() -> Events:
@@ -111,10 +107,7 @@ class Responses:
         async def cancel(id_: str) -> None:
             await self.stop(client, request, headers, {"response_id": id_})
 
-        reading = ResponsesReading(request, model)
-        async with aclosing(exchange.read(client, ask, reading, request, self._now)) as chunks:
-            async for chunk in chunks:
-                yield chunk
+        return exchange.read(client, ask, ResponsesReading(request, model), request, self._now)
 
     async def _join(
         self,
