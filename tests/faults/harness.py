@@ -1,4 +1,4 @@
-"""Real processes to break: Jupyter servers on one folder, the fork server, and the fake Claude API.
+"""Real processes to break: Jupyter servers on one folder, and the fork server. And the fake APIs.
 
 A ``Server`` keeps its port over all of its lives, so readers come back to the same address. Every
 process is killed by its own id; every wait has a deadline. Ports lie below those that the system
