@@ -6,6 +6,7 @@
  */
 import { fieldsOf } from '../fold/tool-calls';
 import { forgetOldest } from '../state/bounds';
+import { Notifier } from '../state/store';
 import { MisfitError } from './cell-edits';
 import { type CheckedCells } from './misfits';
 import { fileCells } from './notebook-validity';
@@ -77,15 +78,11 @@ export function closedNotebooks(storage: NotebookStorage): ClosedNotebooks {
   return notebooks;
 }
 
-export class ClosedNotebooks {
+export class ClosedNotebooks extends Notifier {
   constructor(private readonly _options: NotebookStorage) {
+    super();
     this._files = _options.files;
   }
-
-  readonly subscribe = (listener: () => void): (() => void) => {
-    this._listeners.add(listener);
-    return () => this._listeners.delete(listener);
-  };
 
   /** Read the JSON of a notebook file. @throws MisfitError if the file cannot be read. */
   async read(path: string): Promise<unknown> {
@@ -167,7 +164,7 @@ export class ClosedNotebooks {
       await this._files.save(path, { type: 'file', format: 'text', content: text });
     }
     this._oldFiles.delete(callId);
-    this._tell();
+    this._notify();
     return isSame ? 'done' : 'changed';
   }
 
@@ -221,11 +218,7 @@ export class ClosedNotebooks {
   private _keep(callId: string, file: KeptFile): void {
     this._oldFiles.set(callId, file);
     forgetOldest(this._oldFiles, MOST_KEPT);
-    this._tell();
-  }
-
-  private _tell(): void {
-    [...this._listeners].forEach(listener => listener());
+    this._notify();
   }
 
   private readonly _files: NotebookFiles;
@@ -234,5 +227,4 @@ export class ClosedNotebooks {
   /** By path: the file at its last successful check. Bound: MOST_CHECKED; others are read again. */
   private readonly _checks = new Map<string, CheckedFile>();
   private readonly _oldFiles = new Map<string, KeptFile>();
-  private readonly _listeners = new Set<() => void>();
 }

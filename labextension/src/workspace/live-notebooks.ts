@@ -9,6 +9,7 @@ import { type INotebookTracker, NotebookActions, type NotebookPanel } from '@jup
 import { type TranslationBundle } from '@jupyterlab/translation';
 
 import { type Clock } from '../connection/connection';
+import { Notifier } from '../state/store';
 import { type DrawnChat, type LiveItem, type LiveSource } from '../thread/live-context';
 import { CellView, type CellWidget } from './cells';
 import { liveItems } from './live-context';
@@ -27,14 +28,15 @@ export interface LiveNotebooksOptions {
   readonly root?: string;
 }
 
-export class LiveNotebooks implements LiveSource {
+export class LiveNotebooks extends Notifier implements LiveSource {
   constructor(options: LiveNotebooksOptions) {
+    super();
     this._options = options;
     const { tracker } = options;
-    tracker.currentChanged.connect(() => this._notify());
+    tracker.currentChanged.connect(() => this._notifySoon());
     tracker.forEach(panel => this._watch(panel));
     tracker.widgetAdded.connect((_tracker, panel) => this._watch(panel));
-    NotebookActions.executed.connect(() => this._notify());
+    NotebookActions.executed.connect(() => this._notifySoon());
   }
 
   notebookOf(chat: DrawnChat): string | null {
@@ -51,11 +53,6 @@ export class LiveNotebooks implements LiveSource {
       (widget, index) => new CellView(panel, { widget, index })
     );
     return liveItems(cells, this._cellOf(panel), this._options.trans);
-  }
-
-  subscribe(listener: () => void): () => void {
-    this._listeners.add(listener);
-    return () => this._listeners.delete(listener);
   }
 
   /** The id of the last active cell without a chat; a click into a chat activates the chat's cell. */
@@ -102,7 +99,7 @@ export class LiveNotebooks implements LiveSource {
 
   /** JupyterLab drops the signals together with the panel. */
   private _watch(panel: NotebookPanel): void {
-    const notify = (): void => this._notify();
+    const notify = (): void => this._notifySoon();
     panel.content.activeCellChanged.connect((_notebook, cell) => {
       if (cell !== null) {
         const others = this._recent.get(panel.content) ?? [];
@@ -122,19 +119,18 @@ export class LiveNotebooks implements LiveSource {
     notify();
   }
 
-  private _notify(): void {
+  private _notifySoon(): void {
     if (this._isWaiting || this._listeners.size === 0) {
       return;
     }
     this._isWaiting = true;
     this._options.clock.later(() => {
       this._isWaiting = false;
-      [...this._listeners].forEach(listener => listener());
+      this._notify();
     }, SETTLE_MS);
   }
 
   private readonly _options: LiveNotebooksOptions;
-  private readonly _listeners = new Set<() => void>();
   /** By notebook: the ids of the cells that were active, newest first. */
   private readonly _recent = new WeakMap<object, readonly string[]>();
   private _isWaiting = false;

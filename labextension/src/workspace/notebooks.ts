@@ -5,6 +5,7 @@ import { type TranslationBundle } from '@jupyterlab/translation';
 import { shownName } from '../composer/files';
 import { type Clock } from '../connection/connection';
 import { fieldsOf } from '../fold/tool-calls';
+import { Notifier } from '../state/store';
 import { noNotebookText } from '../text/texts';
 import { AskedPlaces } from './asked';
 import { type CellDraft, cellOf, textFor } from './blocks';
@@ -40,8 +41,9 @@ export interface NotebookWorkspaceOptions {
   readonly isInEditor: (path: string) => boolean;
 }
 
-export class NotebookWorkspace implements Workspace {
+export class NotebookWorkspace extends Notifier implements Workspace {
   constructor(options: NotebookWorkspaceOptions) {
+    super();
     this._tracker = options.tracker;
     this._trans = options.trans;
     this._reveal = options.reveal;
@@ -75,9 +77,7 @@ export class NotebookWorkspace implements Workspace {
   }
 
   /** Notify the listeners: notebooks were opened, closed or renamed, or another tab is in front. */
-  readonly notify = (): void => {
-    [...this._listeners].forEach(listener => listener());
-  };
+  readonly notify = (): void => this._notify();
 
   readonly reviews = new Reviews();
 
@@ -231,11 +231,6 @@ export class NotebookWorkspace implements Workspace {
     return path === null ? this._tracker.currentWidget : this._find(path);
   }
 
-  readonly subscribe = (listener: () => void): (() => void) => {
-    this._listeners.add(listener);
-    return () => this._listeners.delete(listener);
-  };
-
   private _change(
     action: Exclude<CellAction, 'insert_at_end'>,
     panel: NotebookPanel,
@@ -326,7 +321,6 @@ export class NotebookWorkspace implements Workspace {
   private readonly _clock: Clock;
   private _variables: KernelVariables | null = null;
   private readonly _places = new AskedPlaces();
-  private readonly _listeners = new Set<() => void>();
   /** By old path: a renamed open notebook, and whether a proposal was open at the renaming. */
   private readonly _renames = new Map<string, { panel: NotebookPanel; isProposed: boolean }>();
   /** By the id of a cell that this page inserted: the id of the cell above it. */

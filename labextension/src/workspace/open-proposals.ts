@@ -2,6 +2,7 @@
 import { callName, toolState, toolUses } from '../fold/tool-calls';
 import { type Transcript } from '../fold/transcript';
 import { type ToolCallPart, isEnd } from '../protocol/records';
+import { Notifier } from '../state/store';
 import { NOTEBOOK_TOOL } from './notebook-definition';
 
 /** A call that proposes edits, with the question about it. */
@@ -21,12 +22,7 @@ export function isProposal(call: ToolCallPart): boolean {
   );
 }
 
-export class OpenProposals {
-  readonly subscribe = (listener: () => void): (() => void) => {
-    this._listeners.add(listener);
-    return () => this._listeners.delete(listener);
-  };
-
+export class OpenProposals extends Notifier {
   /** Moves the focus to a proposal that is shown at cells; returns whether there is one. */
   goTo: () => boolean = () => false;
 
@@ -59,11 +55,10 @@ export class OpenProposals {
     } else {
       this._threads.delete(threadId);
     }
-    [...this._listeners].forEach(listener => listener());
+    this._notify();
   }
 
   private readonly _threads = new Map<string, readonly OpenProposal[]>();
-  private readonly _listeners = new Set<() => void>();
 }
 
 function openIn(threadId: string, { messages, runs }: Transcript): readonly OpenProposal[] {

@@ -6,6 +6,7 @@
  */
 
 import { forgetOldest } from '../state/bounds';
+import { Notifier } from '../state/store';
 import { type CellChange } from './cell-changes';
 
 /** By cell id: whether the cell's edits are accepted. */
@@ -19,12 +20,7 @@ export const NO_CHOICES: Choices = new Map();
 /** The choices of older proposals are dropped; the person has to choose again. */
 const MOST_REVIEWS = 200;
 
-export class Reviews {
-  readonly subscribe = (listener: () => void): (() => void) => {
-    this._listeners.add(listener);
-    return () => this._listeners.delete(listener);
-  };
-
+export class Reviews extends Notifier {
   /** The choices of a question so far; the same object until a choice changes. */
   of(requestId: string): Choices {
     return this._choices.get(requestId) ?? NO_CHOICES;
@@ -40,7 +36,7 @@ export class Reviews {
     const choices = new Map(this.of(requestId)).set(cell, isAccepted);
     remember(this._choices, requestId, choices);
     remember(this._cells, requestId, cells);
-    this._tell();
+    this._notify();
     return answerOf(choices, cells);
   }
 
@@ -61,18 +57,13 @@ export class Reviews {
   show(requestId: string, changes: readonly CellChange[]): void {
     if (JSON.stringify(this.changes(requestId)) !== JSON.stringify(changes)) {
       remember(this._changes, requestId, changes);
-      this._tell();
+      this._notify();
     }
-  }
-
-  private _tell(): void {
-    [...this._listeners].forEach(listener => listener());
   }
 
   private readonly _choices = new Map<string, Choices>();
   private readonly _cells = new Map<string, readonly string[]>();
   private readonly _changes = new Map<string, readonly CellChange[]>();
-  private readonly _listeners = new Set<() => void>();
 }
 
 function remember<T>(values: Map<string, T>, requestId: string, value: T): void {
