@@ -4,7 +4,7 @@ import { type CommandRegistry } from '@lumino/commands';
 import { Widget } from '@lumino/widgets';
 import { type TranslationBundle } from '@jupyterlab/translation';
 
-import { SUPPRESS_SHORTCUTS } from '../view/controls/keys';
+import { plainButton } from '../view/controls/plain-button';
 import { type CellWidget } from '../workspace/cells';
 import { COMMANDS } from './explaining';
 import {
@@ -82,11 +82,7 @@ class ErrorOffer {
   }
 
   private _button(testid: string, label: string, command: string): HTMLButtonElement {
-    const node = document.createElement('button');
-    node.type = 'button';
-    node.textContent = label;
-    node.dataset['testid'] = testid;
-    node.setAttribute(SUPPRESS_SHORTCUTS, 'true');
+    const node = plainButton(testid, label);
     node.addEventListener('keydown', event => event.stopPropagation());
     node.addEventListener('click', () => {
       const { path } = this._panel.context;

@@ -15,7 +15,7 @@ import { Widget } from '@lumino/widgets';
 import { type MountedChat, mountChat } from '../page/mounting';
 import { type IChatPage } from '../page/tokens';
 import { type Address, MIME_TYPE } from '../protocol/address';
-import { SUPPRESS_SHORTCUTS } from '../view/controls/keys';
+import { plainButton } from '../view/controls/plain-button';
 import { type CellWidget } from '../workspace/cells';
 import { ANCHOR, type AnchorData, anchorOf, chatsIn, chatsOf } from './anchors';
 import { type StoredAnchors } from './stored-anchors';
@@ -209,11 +209,7 @@ class LostChats extends Widget {
 }
 
 function button(testid: string, label: string, onClick: () => void): HTMLButtonElement {
-  const node = document.createElement('button');
-  node.type = 'button';
-  node.textContent = label;
-  node.dataset['testid'] = testid;
-  node.setAttribute(SUPPRESS_SHORTCUTS, 'true');
+  const node = plainButton(testid, label);
   node.addEventListener('keydown', event => event.stopPropagation());
   node.addEventListener('click', onClick);
   return node;

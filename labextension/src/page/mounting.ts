@@ -11,7 +11,7 @@
  */
 import { openingText, tryAgainText } from '../text/texts';
 import { type ThreadClient } from '../thread/model';
-import { SUPPRESS_SHORTCUTS } from '../view/controls/keys';
+import { plainButton } from '../view/controls/plain-button';
 import type * as View from '../view/mount';
 
 export type ChatPage = View.ChatPage;
@@ -117,12 +117,7 @@ class LateChat implements MountedChat {
     sentence.textContent = trans.__(
       'The page could not load the chat. Try again, or reload the page. Messages are kept on the server.'
     );
-    const retryButton = document.createElement('button');
-    retryButton.type = 'button';
-    retryButton.className = 'jp-ChatStream-button';
-    retryButton.dataset['testid'] = 'view-again';
-    retryButton.setAttribute(SUPPRESS_SHORTCUTS, 'true');
-    retryButton.textContent = tryAgainText(trans);
+    const retryButton = plainButton('view-again', tryAgainText(trans), 'jp-ChatStream-button');
     retryButton.addEventListener('click', () => void this._mount());
     this._notice.replaceChildren(sentence, retryButton);
     const copy = this._shownChat?.savedCopy ?? null;

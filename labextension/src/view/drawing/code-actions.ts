@@ -9,7 +9,7 @@ import { type TranslationBundle } from '@jupyterlab/translation';
 import { noNotebookText } from '../../text/texts';
 import { type ActionResult, type CellAction, type Place } from '../../workspace/values';
 import { copyText } from '../controls/clipboard';
-import { SUPPRESS_SHORTCUTS } from '../controls/keys';
+import { plainButton } from '../controls/plain-button';
 import { type DrawingServices, ownElement } from './nodes';
 
 /** How long a button shows that it has done its work. */
@@ -168,7 +168,8 @@ export class CodeBar {
     this._note = note;
     this.node.after(note);
     if (result?.isDone === false && result.isCellGone && place !== undefined) {
-      const atEnd = textButton('insert-at-end', trans.__('Insert at the end'));
+      const endText = trans.__('Insert at the end');
+      const atEnd = plainButton('insert-at-end', endText, 'jp-ChatStream-button');
       atEnd.setAttribute('aria-label', `${reason} ${atEnd.textContent ?? ''}`);
       atEnd.addEventListener('click', () => this._insertAtEnd(place));
       note.append(atEnd);
@@ -229,26 +230,11 @@ export class CodeBar {
 }
 
 function button(testid: string, icon: keyof typeof ICONS, label: string): HTMLButtonElement {
-  const element = plainButton(testid, 'jp-ChatStream-codeButton');
+  const element = plainButton(testid, '', 'jp-ChatStream-codeButton');
   element.tabIndex = -1;
   element.setAttribute('aria-label', label);
   element.title = label;
   drawIcon(element, icon);
-  return element;
-}
-
-function textButton(testid: string, label: string): HTMLButtonElement {
-  const element = plainButton(testid, 'jp-ChatStream-button');
-  element.textContent = label;
-  return element;
-}
-
-function plainButton(testid: string, className: string): HTMLButtonElement {
-  const element = document.createElement('button');
-  element.type = 'button';
-  element.className = className;
-  element.dataset['testid'] = testid;
-  element.setAttribute(SUPPRESS_SHORTCUTS, 'true');
   return element;
 }
 
