@@ -5,6 +5,7 @@
  * strips outputs. `metadata.chat_stream.chats` lists the chats with their threads and runs.
  */
 import { type Address, MIME_TYPE, parseAddress } from '../protocol/address';
+import { type Fields, fieldsOf } from '../protocol/fields';
 
 /** The name of our part of a cell's metadata. */
 export const ANCHOR = 'chat_stream';
@@ -17,7 +18,7 @@ export type AnchorData = { chats: { thread: string; run?: string }[] };
 
 /** The chats in outputs. Outputs that are no MIME bundle are skipped without reading their data. */
 export function chatsIn(
-  outputs: Iterable<{ readonly type: string; readonly data: Readonly<Record<string, unknown>> }>
+  outputs: Iterable<{ readonly type: string; readonly data: Fields }>
 ): readonly Address[] {
   return [...outputs].flatMap(output => {
     const isBundle = output.type === 'display_data' || output.type === 'execute_result';
@@ -39,16 +40,10 @@ export function anchorOf(chats: readonly Address[]): AnchorData {
 
 /** Read an anchor from a cell's metadata, which are untrusted; empty if there is no anchor. */
 export function chatsOf(anchor: unknown): readonly Address[] {
-  const chats = fieldOf(anchor, 'chats');
+  const { chats } = fieldsOf(anchor);
   return (Array.isArray(chats) ? chats : [])
     .slice(-MOST_CHATS)
     .map(parseAddress)
     .filter(chat => chat !== null)
     .filter(chat => chat.threadId.length <= LONGEST_ID && (chat.runId ?? '').length <= LONGEST_ID);
-}
-
-function fieldOf(value: unknown, name: string): unknown {
-  return typeof value === 'object' && value !== null
-    ? (value as Readonly<Record<string, unknown>>)[name]
-    : undefined;
 }

@@ -4,6 +4,7 @@
  * A draft carries the idempotency key of its first attempt to send. Sent again unchanged, it is the
  * same message (L11); a changed draft is another message and gets another key.
  */
+import { fieldsOf } from '../protocol/fields';
 import { readStored, writeStored } from '../state/stored';
 
 /** An attachment of a draft. */
@@ -71,10 +72,7 @@ function isBlank({ text, attachments, context, aside }: Draft): boolean {
 
 /** Read a stored draft; a page of before knew neither attachments nor context. */
 function parseDraft(value: unknown): Draft {
-  if (typeof value !== 'object' || value === null) {
-    return NO_DRAFT;
-  }
-  const { text, key, attachments, context, aside } = value as Record<string, unknown>;
+  const { text, key, attachments, context, aside } = fieldsOf(value);
   if (typeof text !== 'string' || (key !== null && typeof key !== 'string')) {
     return NO_DRAFT;
   }
@@ -95,19 +93,13 @@ function withId(item: StoredContext): DraftContext {
 }
 
 function isContext(value: unknown): value is StoredContext {
-  if (typeof value !== 'object' || value === null) {
-    return false;
-  }
-  const { key, name, text, isCut } = value as Record<string, unknown>;
+  const { key, name, text, isCut } = fieldsOf(value);
   const isNamed = typeof key === 'string' && typeof name === 'string';
   return isNamed && typeof text === 'string' && typeof isCut === 'boolean';
 }
 
 function isAttachment(value: unknown): value is DraftAttachment {
-  if (typeof value !== 'object' || value === null) {
-    return false;
-  }
-  const { id, name, type, size } = value as Record<string, unknown>;
+  const { id, name, type, size } = fieldsOf(value);
   const isNamed = typeof name === 'string' && typeof type === 'string';
   return isNamed && typeof size === 'number' && (id === null || typeof id === 'string');
 }

@@ -1,6 +1,8 @@
 /** Lists folders of the contents API, for the completion of file names. */
 import { type Contents } from '@jupyterlab/services';
 
+import { fieldsOf } from '../protocol/fields';
+
 export interface FolderEntry {
   readonly name: string;
   readonly path: string;
@@ -23,7 +25,7 @@ export function folderLister(
 }
 
 function entryOf(value: unknown): readonly FolderEntry[] {
-  const { name, path, type } = (value ?? {}) as Readonly<Record<string, unknown>>;
+  const { name, path, type } = fieldsOf(value);
   return typeof name === 'string' && typeof path === 'string'
     ? [{ name, path, isFolder: type === 'directory' }]
     : [];

@@ -8,6 +8,7 @@ import { URLExt } from '@jupyterlab/coreutils';
 import { ServerConnection } from '@jupyterlab/services';
 import { type TranslationBundle } from '@jupyterlab/translation';
 
+import { fieldsOf } from '../protocol/fields';
 import { asObject, parseFailure } from '../protocol/parse';
 import {
   type Api,
@@ -194,8 +195,7 @@ function refusal(status: number, error: unknown, trans: TranslationBundle): ApiE
   if (code === 'unauthenticated' || (code === 'forbidden' && /xsrf/i.test(message))) {
     return new ApiError(status, 'login_ended', signedOutText(trans));
   }
-  const facts = typeof error === 'object' && error !== null ? { ...error } : {};
-  return new ApiError(status, code, message, facts);
+  return new ApiError(status, code, message, fieldsOf(error));
 }
 
 /** The sentence for a response that is not from our server. */

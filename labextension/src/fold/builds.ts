@@ -3,8 +3,9 @@
  *
  * A call or a result names its build by `job_id`, which is the id of a run of the same thread.
  */
+import { fieldsOf } from '../protocol/fields';
 import { type Attachment, type Message, type Run, isEnd } from '../protocol/records';
-import { type ToolUse, fieldsOf, toolState, toolUses } from './tool-calls';
+import { type ToolUse, toolState, toolUses } from './tool-calls';
 import { type Transcript } from './transcript';
 
 const BUILD_TOOL = 'build_component';

@@ -1,4 +1,5 @@
 /** The tool calls of a reply: their consents and results, and how far each has come. Pure. */
+import { fieldsOf } from '../protocol/fields';
 import {
   type AttachmentPart,
   type InputRequestPart,
@@ -159,10 +160,4 @@ export function callName({ call, result }: Pick<ToolUse, 'call' | 'result'>): st
 export function operationOf(input: unknown): string | null {
   const { operation } = fieldsOf(input);
   return typeof operation === 'string' && /^[\w-]{1,40}$/.test(operation) ? operation : null;
-}
-
-/** The fields of an input; none for an input that is no object. */
-export function fieldsOf(input: unknown): Readonly<Record<string, unknown>> {
-  const isObject = typeof input === 'object' && input !== null && !Array.isArray(input);
-  return isObject ? (input as Readonly<Record<string, unknown>>) : {};
 }

@@ -7,6 +7,7 @@
  */
 import { DOMWidgetModel, DOMWidgetView } from '@jupyter-widgets/base';
 
+import { fieldsOf } from '../protocol/fields';
 import { type ChatPage, type MountedChat, mountChat } from './mounting';
 import { WIDGET_VERSION } from './tokens';
 
@@ -84,7 +85,7 @@ abstract class ChatView extends DOMWidgetView {
 
   /** Execute `focus()` and `blur()` of the kernel's widget. */
   private _obey(message: unknown): void {
-    const action = typeof message === 'object' && message !== null && 'do' in message && message.do;
+    const { do: action } = fieldsOf(message);
     const field = this.el.querySelector('[data-testid=field]');
     if (field instanceof HTMLElement && action === 'focus') {
       field.focus();

@@ -18,6 +18,7 @@ import { type ThreadRow } from '../protocol/records';
 import { type Mention } from '../composer/context-items';
 import { explain } from '../connection/thread-ends';
 import { type IChatPage } from '../page/tokens';
+import { fieldsOf } from '../protocol/fields';
 import { asObject, parseRow } from '../protocol/parse';
 import { beginChatText } from '../text/texts';
 import { toolsOfNew } from '../threads/default-mode';
@@ -301,7 +302,7 @@ async function makeThread({ page }: CommandsOptions, body: object): Promise<stri
   try {
     const thread = await page.api.request({ method: 'POST', path: 'threads', body });
     await giveMode(page, thread);
-    const id = typeof thread === 'object' && thread !== null && 'id' in thread ? thread.id : null;
+    const { id } = fieldsOf(thread);
     return typeof id === 'string' ? id : null;
   } catch (error) {
     await showErrorMessage(trans.__('The chat could not be opened'), explain(error, trans));
@@ -325,7 +326,7 @@ function isOptional(value: unknown): boolean {
 function mentionsOf(value: unknown): readonly Mention[] {
   const list: readonly unknown[] = Array.isArray(value) ? value : [];
   return list.filter((item): item is Mention => {
-    const { name, text, id, origin } = (item ?? {}) as Readonly<Record<string, unknown>>;
+    const { name, text, id, origin } = fieldsOf(item);
     const isNamed = typeof name === 'string' && typeof text === 'string';
     return isNamed && isOptional(id) && isOptional(origin);
   });

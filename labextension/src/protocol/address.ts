@@ -1,4 +1,5 @@
 /** The data of our cell outputs: which thread they show. They hold none of its text. Pure. */
+import { fieldsOf } from './fields';
 
 export const MIME_TYPE = 'application/vnd.jupyter-chat-stream.thread.v1+json';
 
@@ -10,10 +11,7 @@ export interface Address {
 
 /** Read the data of our MIME type; null if it is no address. */
 export function parseAddress(data: unknown): Address | null {
-  if (typeof data !== 'object' || data === null) {
-    return null;
-  }
-  const { thread, run } = data as Readonly<Record<string, unknown>>;
+  const { thread, run } = fieldsOf(data);
   if (typeof thread !== 'string' || thread === '') {
     return null;
   }

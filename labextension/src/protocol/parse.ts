@@ -5,6 +5,7 @@
  * fields stay. An unknown frame becomes null and an unknown event `unknown`, so that an older page
  * works with a newer server.
  */
+import { type Fields, fieldsOf, isFields } from './fields';
 import {
   type Attachment,
   type Endpoint,
@@ -49,14 +50,12 @@ const NEEDED: Readonly<Record<Exclude<EventType, 'unknown'>, Readonly<Record<str
   finalized: { status: 'string' }
 };
 
-export type Fields = Readonly<Record<string, unknown>>;
-
 /** Read a JSON object. @throws ProtocolError with `subject` as the subject of its message. */
 export function asObject(value: unknown, subject: string): Fields {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+  if (!isFields(value)) {
     throw new ProtocolError(`${subject} is not an object.`);
   }
-  return value as Fields;
+  return value;
 }
 
 function asList(value: unknown, subject: string): readonly unknown[] {
@@ -116,7 +115,7 @@ function parseRun(value: unknown): Run {
 
 /** Read the error object of a frame or a response; missing fields get a default. */
 export function parseFailure(value: unknown): Failure {
-  const wire = typeof value === 'object' && value !== null ? (value as Fields) : {};
+  const wire = fieldsOf(value);
   return {
     code: textOf(wire, 'code', 'error'),
     message: textOf(wire, 'message', 'The server gave no reason.')
@@ -148,8 +147,7 @@ function textsOf(value: unknown): readonly string[] {
 
 /** The objects of a list; other values are left out. */
 export function listOf(value: unknown): readonly Fields[] {
-  const list: readonly unknown[] = Array.isArray(value) ? value : [];
-  return list.filter((item): item is Fields => typeof item === 'object' && item !== null);
+  return Array.isArray(value) ? value.filter(isFields) : [];
 }
 
 /** Read a model's parameters; a kind of a newer server is left out, as it cannot be drawn. */

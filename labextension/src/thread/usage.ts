@@ -4,7 +4,8 @@
  * The log does not contain the sums, so the page requests them when a thread opens and after each answer.
  */
 import { type Api } from '../connection/api';
-import { type Fields, asObject } from '../protocol/parse';
+import { type Fields } from '../protocol/fields';
+import { asObject } from '../protocol/parse';
 import { type Message, type ModelList, type ThreadUsage, type UsageSum } from '../protocol/records';
 import { Store } from '../state/store';
 

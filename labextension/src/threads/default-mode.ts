@@ -1,5 +1,5 @@
 /** The tools of a new thread, by the person's settings. Pure. */
-import { fieldsOf } from '../fold/tool-calls';
+import { fieldsOf } from '../protocol/fields';
 import { asObject } from '../protocol/parse';
 import { type ThreadTools, type ToolMode } from '../protocol/records';
 

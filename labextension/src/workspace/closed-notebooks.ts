@@ -4,7 +4,7 @@
  * A change is written only if the file has not changed since it was read. The page keeps the old bytes
  * of the file, so that Undo restores them exactly. This module is loaded with the first chat.
  */
-import { fieldsOf } from '../fold/tool-calls';
+import { fieldsOf } from '../protocol/fields';
 import { forgetOldest } from '../state/bounds';
 import { Notifier } from '../state/store';
 import { MisfitError } from './cell-edits';

@@ -6,7 +6,7 @@
  */
 import { type NotebookPanel } from '@jupyterlab/notebook';
 
-import { fieldsOf } from '../fold/tool-calls';
+import { fieldsOf } from '../protocol/fields';
 import { type CallResult, type PageCall } from '../tools/call-executor';
 import { type NotebookStorage } from './closed-notebooks';
 import { NOTEBOOK_TOOL } from './notebook-definition';

@@ -1,6 +1,7 @@
 /**
  * Checks cells by the schema of nbformat 4, as far as edits change them (L17). Pure.
  */
+import { type Fields, fieldsOf, isFields } from '../protocol/fields';
 import { MisfitError } from './cell-edits';
 import { type FileCell } from './proposals';
 
@@ -10,7 +11,7 @@ const CODE_FIELDS = ['id', 'cell_type', 'metadata', 'source', 'outputs', 'execut
 const OUTPUTS = ['execute_result', 'display_data', 'stream', 'error'];
 
 /** Why the cells are not valid, as a sentence; null if they are valid. */
-export function invalidity(cells: readonly Readonly<Record<string, unknown>>[]): string | null {
+export function invalidity(cells: readonly Fields[]): string | null {
   const ids = new Set<unknown>();
   for (const [index, cell] of cells.entries()) {
     const reason = ids.has(cell['id']) ? 'has the id of another cell' : cellInvalidity(cell);
@@ -24,7 +25,7 @@ export function invalidity(cells: readonly Readonly<Record<string, unknown>>[]):
 
 /** The cells of a notebook file. @throws MisfitError if the file is no valid notebook of format 4.5. */
 export function fileCells(content: unknown): readonly FileCell[] {
-  const { nbformat, nbformat_minor: minor, cells } = (content ?? {}) as Record<string, unknown>;
+  const { nbformat, nbformat_minor: minor, cells } = fieldsOf(content);
   if (nbformat !== 4 || typeof minor !== 'number' || !Array.isArray(cells)) {
     throw new MisfitError('The file is no notebook of format 4.');
   }
@@ -33,14 +34,14 @@ export function fileCells(content: unknown): readonly FileCell[] {
       `The notebook has format 4.${minor}, whose cells have no ids. Ask the person to open it.`
     );
   }
-  const reason = invalidity(cells as readonly Record<string, unknown>[]);
+  const reason = invalidity(cells as readonly Fields[]);
   if (reason !== null) {
     throw new MisfitError(reason);
   }
   return cells as readonly FileCell[];
 }
 
-function cellInvalidity(cell: Readonly<Record<string, unknown>>): string | null {
+function cellInvalidity(cell: Fields): string | null {
   const { id, cell_type: type, metadata, source } = cell;
   if (typeof id !== 'string' || !CELL_ID.test(id)) {
     return 'has no valid id';
@@ -48,7 +49,7 @@ function cellInvalidity(cell: Readonly<Record<string, unknown>>): string | null 
   if (type !== 'code' && type !== 'markdown' && type !== 'raw') {
     return 'has no known type';
   }
-  if (!isRecord(metadata)) {
+  if (!isFields(metadata)) {
     return 'has no metadata';
   }
   if (typeof source !== 'string' && !isLines(source)) {
@@ -62,23 +63,16 @@ function cellInvalidity(cell: Readonly<Record<string, unknown>>): string | null 
   return type === 'code' ? codeInvalidity(cell) : null;
 }
 
-function codeInvalidity({
-  outputs,
-  execution_count: count
-}: Readonly<Record<string, unknown>>): string | null {
+function codeInvalidity({ outputs, execution_count: count }: Fields): string | null {
   if (count !== null && !(Number.isInteger(count) && Number(count) >= 0)) {
     return 'has no valid execution_count';
   }
   const isValid =
     Array.isArray(outputs) &&
-    outputs.every(output => isRecord(output) && OUTPUTS.includes(String(output['output_type'])));
+    outputs.every(output => isFields(output) && OUTPUTS.includes(String(output['output_type'])));
   return isValid ? null : 'has no valid outputs';
 }
 
 function isLines(value: unknown): boolean {
   return Array.isArray(value) && value.every(line => typeof line === 'string');
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

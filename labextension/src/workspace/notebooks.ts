@@ -4,7 +4,7 @@ import { type TranslationBundle } from '@jupyterlab/translation';
 
 import { shownName } from '../composer/files';
 import { type Clock } from '../connection/connection';
-import { fieldsOf } from '../fold/tool-calls';
+import { fieldsOf } from '../protocol/fields';
 import { Notifier } from '../state/store';
 import { noNotebookText } from '../text/texts';
 import { AskedPlaces } from './asked';
@@ -345,9 +345,6 @@ function languageOf(panel: NotebookPanel): string {
 }
 
 function textField(value: unknown, name: string): string | null {
-  if (typeof value !== 'object' || value === null) {
-    return null;
-  }
-  const text = (value as Readonly<Record<string, unknown>>)[name];
+  const text = fieldsOf(value)[name];
   return typeof text === 'string' && text !== '' ? text : null;
 }

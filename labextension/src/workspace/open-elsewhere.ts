@@ -8,7 +8,7 @@
  * The file of an open notebook must not be changed, because its document may contain unsaved text (L17).
  */
 
-import { fieldsOf } from '../fold/tool-calls';
+import { fieldsOf } from '../protocol/fields';
 
 /** The part of the browser's BroadcastChannel that this module uses. */
 export interface PageChannel {

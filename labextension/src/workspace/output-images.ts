@@ -1,4 +1,5 @@
 /** Makes files of a tool result from the images in the outputs of cells. Bounded. Pure. */
+import { fieldsOf } from '../protocol/fields';
 import { type ResultFile } from '../tools/call-files';
 import { type FileCell } from './proposals';
 
@@ -35,13 +36,9 @@ export function outputImages(
 }
 
 function imageOf(output: unknown): { readonly type: string; readonly base64: string } | null {
-  const data: unknown =
-    typeof output === 'object' && output !== null && 'data' in output ? output.data : null;
-  if (typeof data !== 'object' || data === null) {
-    return null;
-  }
+  const data = fieldsOf(fieldsOf(output)['data']);
   for (const type of Object.keys(ENDINGS)) {
-    const value = (data as Readonly<Record<string, unknown>>)[type];
+    const value = data[type];
     const text = Array.isArray(value) ? value.join('') : value;
     if (typeof text === 'string') {
       return { type, base64: text.replace(/\s/g, '') };

@@ -1,5 +1,6 @@
 /** Turns the outputs of a cell into text for a model: bounded, without escape sequences and images. Pure. */
 import { MIME_TYPE } from '../protocol/address';
+import { type Fields, isFields } from '../protocol/fields';
 import { type CellError, type CellOutput } from './values';
 
 /** The most characters of all outputs of a cell. */
@@ -20,7 +21,7 @@ const CONTROLS = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g;
 export function outputTexts(outputs: readonly unknown[]): readonly CellOutput[] {
   let remaining = LONGEST_OUTPUTS;
   const texts: CellOutput[] = [];
-  for (const output of joinedStreams(outputs.filter(isRecord))) {
+  for (const output of joinedStreams(outputs.filter(isFields))) {
     const cellOutput = outputText(output);
     if (cellOutput.text !== '') {
       texts.push({ ...cellOutput, text: middleCut(cellOutput.text, remaining) });
@@ -35,7 +36,7 @@ export function outputTexts(outputs: readonly unknown[]): readonly CellOutput[] 
 
 /** The last error among the outputs; null if there is none. */
 export function errorOf(outputs: readonly unknown[]): CellError | null {
-  const errors = outputs.filter(isRecord).filter(output => output['output_type'] === 'error');
+  const errors = outputs.filter(isFields).filter(output => output['output_type'] === 'error');
   const last = errors.at(-1);
   return last === undefined
     ? null
@@ -92,7 +93,7 @@ function wholeText(text: string): string {
   );
 }
 
-function outputText(output: Readonly<Record<string, unknown>>): CellOutput {
+function outputText(output: Fields): CellOutput {
   if (output['output_type'] === 'stream') {
     return { kind: 'text', text: plainText(output['text']) };
   }
@@ -100,10 +101,10 @@ function outputText(output: Readonly<Record<string, unknown>>): CellOutput {
     return { kind: 'error', text: tracebackOf(output) };
   }
   const { data } = output;
-  return isRecord(data) ? bundleText(data) : { kind: 'other', text: '' };
+  return isFields(data) ? bundleText(data) : { kind: 'other', text: '' };
 }
 
-function bundleText(data: Readonly<Record<string, unknown>>): CellOutput {
+function bundleText(data: Fields): CellOutput {
   const types = Object.keys(data);
   if (MIME_TYPE in data) {
     return { kind: 'chat', text: '[chat]' };
@@ -121,17 +122,15 @@ function bundleText(data: Readonly<Record<string, unknown>>): CellOutput {
   return { kind: 'text', text: isText ? plainText(value) : JSON.stringify(value) };
 }
 
-function tracebackOf(output: Readonly<Record<string, unknown>>): string {
+function tracebackOf(output: Fields): string {
   const { ename, evalue, traceback } = output;
   const lines = Array.isArray(traceback) ? traceback.map(plainText).join('\n') : '';
   return lines.trim() === '' ? `${plainText(ename)}: ${plainText(evalue)}` : lines;
 }
 
 /** Kernels send a stream in pieces, and a progress bar overwrites the piece before. */
-function joinedStreams(
-  outputs: readonly Readonly<Record<string, unknown>>[]
-): readonly Readonly<Record<string, unknown>>[] {
-  const merged: Readonly<Record<string, unknown>>[] = [];
+function joinedStreams(outputs: readonly Fields[]): readonly Fields[] {
+  const merged: Fields[] = [];
   for (const output of outputs) {
     const before = merged.at(-1);
     const isMore =
@@ -155,8 +154,4 @@ function textOf(value: unknown): string {
     return value.filter(line => typeof line === 'string').join('');
   }
   return typeof value === 'string' ? value : '';
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -5,7 +5,7 @@
  * a cell, a `test` of the cell's id must pin the index. This module translates the indexes into ids, so that
  * the edits find a cell that was moved meanwhile. It refuses changes of anything but sources and whole cells.
  */
-import { type Fields } from '../protocol/parse';
+import { type Fields, fieldsOf, isFields } from '../protocol/fields';
 import { type CellEdit, type CellPlace, MisfitError, versionOf } from './cell-edits';
 import { type CellKind } from './values';
 
@@ -36,7 +36,7 @@ export function parseProposal(input: Fields, callId: string): Proposal {
   if (patch.length > MOST_OPERATIONS) {
     throw new MisfitError(`The patch has more than ${MOST_OPERATIONS} operations.`);
   }
-  const reader = new PatchReader(isFields(versions) ? versions : {}, callId);
+  const reader = new PatchReader(fieldsOf(versions), callId);
   patch.forEach((operation: unknown, index) => {
     try {
       reader.read(operation, index);
@@ -253,7 +253,7 @@ interface NewCell {
 }
 
 function newCell(value: unknown, fallbackId: string): NewCell {
-  const fields: Fields = isFields(value) ? value : {};
+  const fields = fieldsOf(value);
   const { cell_type: type, id = fallbackId, source, ...others } = fields;
   if (type !== 'code' && type !== 'markdown' && type !== 'raw') {
     throw new MisfitError(
@@ -313,8 +313,4 @@ function indexOfCell(index: CellIndex): number {
     );
   }
   return index;
-}
-
-function isFields(value: unknown): value is Fields {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -1,5 +1,5 @@
 /** The proposal that a call makes. Pure. */
-import { fieldsOf } from '../fold/tool-calls';
+import { fieldsOf } from '../protocol/fields';
 import { type ToolCallPart } from '../protocol/records';
 import { MisfitError } from './cell-edits';
 import { isProposal } from './open-proposals';

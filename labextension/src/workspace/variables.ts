@@ -6,6 +6,7 @@
  * other request to that kernel, so at most one request waits.
  */
 import { type Clock } from '../connection/connection';
+import { fieldsOf } from '../protocol/fields';
 import { LISTING, describing, unpack } from './python';
 import { type NoAnswer, type Variable, type VariableText, type Variables } from './values';
 
@@ -130,15 +131,15 @@ type Answer = { readonly value: unknown } | { readonly state: NoAnswer };
 
 /** Read the reply of a request. @throws Error if it is no reply to our expression. */
 function answerOf(message: unknown): Answer {
-  const content = field(message, 'content');
-  if (field(content, 'status') === 'aborted') {
+  const { status, user_expressions: answers } = fieldsOf(fieldsOf(message)['content']);
+  if (status === 'aborted') {
     return { state: 'busy' }; // an earlier cell has failed, so the kernel has dropped our request
   }
-  const answer = field(field(content, 'user_expressions'), 'answer');
-  if (field(answer, 'status') !== 'ok') {
+  const answer = fieldsOf(fieldsOf(answers)['answer']);
+  if (answer['status'] !== 'ok') {
     return { state: 'failed' };
   }
-  return { value: unpack(field(field(answer, 'data'), 'text/plain')) };
+  return { value: unpack(fieldsOf(answer['data'])['text/plain']) };
 }
 
 function listOf(value: unknown): Variables {
@@ -161,10 +162,4 @@ function variableOf(row: unknown): Variable[] {
     String(text).slice(0, LONGEST_FIELD)
   );
   return name === '' ? [] : [{ name, type, shape, summary }];
-}
-
-function field(value: unknown, name: string): unknown {
-  return typeof value === 'object' && value !== null
-    ? (value as Readonly<Record<string, unknown>>)[name]
-    : undefined;
 }

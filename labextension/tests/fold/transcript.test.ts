@@ -8,13 +8,8 @@ import { Subscription } from '../../src/connection/subscription';
 import { activeReplies, branch, exchange } from '../../src/fold/branch';
 import { contentOf, incompleteOf } from '../../src/fold/endings';
 import { EMPTY, FoldError, type Transcript, fold, replace } from '../../src/fold/transcript';
-import {
-  type Fields,
-  asObject,
-  parseEvent,
-  parseFrame,
-  parseSnapshot
-} from '../../src/protocol/parse';
+import { type Fields } from '../../src/protocol/fields';
+import { asObject, parseEvent, parseFrame, parseSnapshot } from '../../src/protocol/parse';
 import { type Frame, type ThreadFrame, isOfThread } from '../../src/protocol/records';
 import { conversation } from '../fakes';
 

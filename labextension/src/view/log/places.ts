@@ -1,4 +1,5 @@
 /** Where the reader of a thread was, kept in the browser tab over a reload of the page. */
+import { fieldsOf } from '../../protocol/fields';
 import { readStored, writeStored } from '../../state/stored';
 
 /** A place that is not the end: a message, and where its top was. */
@@ -29,10 +30,7 @@ export function storedPlace(storage: () => Storage, thread: string, view: string
 }
 
 function parsePlace(value: unknown): ReadingPlace | null {
-  if (typeof value !== 'object' || value === null) {
-    return null;
-  }
-  const { messageId, offset, lastId } = value as Record<string, unknown>;
+  const { messageId, offset, lastId } = fieldsOf(value);
   const isNamed = typeof messageId === 'string' && typeof lastId === 'string';
   return isNamed && typeof offset === 'number' ? { messageId, offset, lastId } : null;
 }

@@ -3,7 +3,7 @@ import { type TranslationBundle } from '@jupyterlab/translation';
 import { type FormEvent, type ReactElement } from 'react';
 
 import { type LostAnswer } from '../../fold/questions';
-import { fieldsOf } from '../../fold/tool-calls';
+import { fieldsOf } from '../../protocol/fields';
 import {
   type InputRequestPart,
   type ToolAllowance,

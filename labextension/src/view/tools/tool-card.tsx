@@ -7,11 +7,11 @@ import {
   type ToolState,
   type ToolUse,
   callName,
-  fieldsOf,
   mayChange,
   operationOf,
   toolState
 } from '../../fold/tool-calls';
+import { fieldsOf } from '../../protocol/fields';
 import { revealHidden } from '../../text/hidden-characters';
 import { asksYouText, outputText } from '../../text/texts';
 import { proposalOf } from '../../workspace/proposal-calls';

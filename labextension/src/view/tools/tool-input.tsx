@@ -1,7 +1,8 @@
 /** The whole input of a tool call: code as code, the other fields as text. */
 import { type ReactElement, useLayoutEffect, useRef } from 'react';
 
-import { fieldsOf, operationOf } from '../../fold/tool-calls';
+import { operationOf } from '../../fold/tool-calls';
+import { type Fields, fieldsOf, isFields } from '../../protocol/fields';
 import { revealHidden } from '../../text/hidden-characters';
 import { codeText } from '../../text/texts';
 import { OWN_KEYS } from '../controls/keys';
@@ -85,17 +86,11 @@ function FieldValue(props: { readonly value: unknown; readonly isItem: boolean }
 }
 
 /** Whether a value is a list of at most MOST_ITEMS objects. */
-function isListOfObjects(value: unknown): value is readonly Readonly<Record<string, unknown>>[] {
+function isListOfObjects(value: unknown): value is readonly Fields[] {
   return (
     Array.isArray(value) &&
     value.length <= MOST_ITEMS &&
-    value.every(
-      (item: unknown) =>
-        typeof item === 'object' &&
-        item !== null &&
-        !Array.isArray(item) &&
-        Object.keys(item).length > 0
-    )
+    value.every(item => isFields(item) && Object.keys(item).length > 0)
   );
 }
 
