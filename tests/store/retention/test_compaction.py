@@ -222,7 +222,7 @@ def test_a_run_that_changed_under_it_is_left_as_it_is(harness: StoreHarness) -> 
     found = harness.damage()
     assert any("L1: 1 events missing" in line for line in found)
     assert any("L2: 1 deltas left" in line for line in found)
-    assert collected(harness).left == 1
+    assert collected(harness).damaged == 1
 
 
 @pytest.mark.usefixtures("small_slices")
