@@ -80,6 +80,7 @@ class NotebookCopies {
     private readonly _options: NotebookCopiesOptions
   ) {
     _panel.context.saveState.connect((_context, state) => {
+      this._isSaving = state === 'started';
       if (state === 'started') {
         this._writeCopies();
       }
@@ -192,9 +193,11 @@ class NotebookCopies {
 
   private async _save(): Promise<void> {
     const { context } = this._panel;
-    const isQuiet = this._maySave() && (await this._isUnchangedOnDisk());
+    const isQuiet = !this._isSaving && this._maySave() && (await this._isUnchangedOnDisk());
     // The person may have saved or closed the notebook during the request.
-    if (isQuiet && this._maySave()) {
+    if (this._isSaving && !this._panel.isDisposed) {
+      this._saveSoon(); // JupyterLab takes the file of a save under way for a foreign change
+    } else if (isQuiet && this._maySave()) {
       await context.save().catch(() => undefined); // JupyterLab has reported the failure already
     }
   }
@@ -230,6 +233,8 @@ class NotebookCopies {
   private readonly _states = new WeakMap<ThreadClient, string>();
   private readonly _models = new WeakSet<OutputAreaModel>();
   private _cancelSave: (() => void) | null = null;
+  /** Whether a save is under way, of whomever. */
+  private _isSaving = false;
 }
 
 /** The outputs of a code cell; null for a cell of another type. */

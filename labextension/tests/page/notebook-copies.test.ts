@@ -75,6 +75,7 @@ class FakeNotebook {
       this.saves += 1;
       this.saveState.emit('started');
       this.model.dirty = false;
+      this.saveState.emit('completed');
     }
   };
   readonly isDisposed = false;
@@ -381,6 +382,26 @@ describe('a fresh chat output', () => {
       expect(notebook.saves).toBe(0);
     });
   }
+
+  it('is saved after a save that is under way: two at once can open a dialog', async () => {
+    notebook.outputs.add(chatOutput());
+    notebook.saveState.emit('started');
+    await passes(5_000);
+    expect(notebook.saves).toBe(0);
+    notebook.saveState.emit('completed');
+    await passes(5_000);
+    expect(notebook.saves).toBe(1);
+  });
+
+  it('is not saved twice, if the save under way has written it', async () => {
+    notebook.outputs.add(chatOutput());
+    notebook.saveState.emit('started');
+    await passes(5_000);
+    notebook.model.dirty = false;
+    notebook.saveState.emit('completed');
+    await passes(5_000);
+    expect(notebook.saves).toBe(0);
+  });
 
   it('of another kind is not our business', async () => {
     notebook.outputs.add(new FakeOutput({ 'text/plain': '2' }));
