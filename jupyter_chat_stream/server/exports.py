@@ -46,9 +46,8 @@ class ExportHandler(ChatHandler):
 class CopyHandler(ChatHandler):
     """The text that a notebook file keeps of a thread."""
 
-    @requires("read")
+    @requires("read", ThreadNotFound)
     async def get(self, thread_id: str) -> None:
-        thread_id = queries.an_id(thread_id, ThreadNotFound)
         extent = cast(CopyExtent, queries.one_of(self, "extent", ("all", "last")))
         run_id = queries.text(self, "run_id", max_chars=128)
         if run_id is not None:

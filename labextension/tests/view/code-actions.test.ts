@@ -104,6 +104,19 @@ describe('the bar above a code block', () => {
     }
   });
 
+  it('leaves no timer behind', async () => {
+    const { part, markdown } = await draw(new FakeWorkspace());
+    vi.useFakeTimers();
+    try {
+      part('run').click();
+      expect(vi.getTimerCount()).toBe(1);
+      markdown.dispose();
+      expect(vi.getTimerCount()).toBe(0);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
   it('offers only to copy while the block grows, and then the actions on cells', async () => {
     const { services, markdown, names, host } = await draw(
       new FakeWorkspace(),

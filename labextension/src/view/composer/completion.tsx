@@ -137,7 +137,6 @@ export function CompletionList(props: {
     <div ref={box} className="jp-ChatStream-popover jp-ChatStream-completion">
       <div
         id={id}
-        className="jp-ChatStream-completionList"
         data-testid="completion"
         role="listbox"
         aria-label={listText(state, trans)}

@@ -77,6 +77,7 @@ export class CodeBar {
 
   dispose(): void {
     this._unsubscribe();
+    this._timers.forEach(clearTimeout);
   }
 
   private _labelOf(action: BarAction): string {
@@ -195,12 +196,14 @@ export class CodeBar {
     element.setAttribute('aria-label', text);
     element.title = text;
     drawIcon(element, 'done');
-    setTimeout(() => {
+    const timer = setTimeout(() => {
+      this._timers.delete(timer);
       delete element.dataset['result'];
       element.setAttribute('aria-label', label);
       element.title = label;
       drawIcon(element, icon);
     }, RESULT_MS);
+    this._timers.add(timer);
   }
 
   /** One button of the bar is in the order of Tab; the arrow keys move among them. */
@@ -226,6 +229,8 @@ export class CodeBar {
   private readonly _tools = ownElement('div', 'jp-ChatStream-codeTools');
   private readonly _buttons = new Map<BarAction, HTMLButtonElement>();
   private _note: HTMLElement | null = null;
+  /** Of the results that are shown. */
+  private readonly _timers = new Set<ReturnType<typeof setTimeout>>();
   private _unsubscribe = (): void => undefined;
 }
 
