@@ -135,12 +135,7 @@ export function CompletionList(props: {
   usePlace(box, field, completing.close);
   return (
     <div ref={box} className="jp-ChatStream-popover jp-ChatStream-completion">
-      <div
-        id={id}
-        data-testid="completion"
-        role="listbox"
-        aria-label={listText(state, trans)}
-      >
+      <div id={id} data-testid="completion" role="listbox" aria-label={listText(state, trans)}>
         {state.options.map((option, index) => (
           <OptionView
             key={index}
