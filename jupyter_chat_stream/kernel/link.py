@@ -47,19 +47,28 @@ class Link:
         self._search: asyncio.Future[Connection] | None = None
         self.followers: dict[str, Follower] = {}
         self.channels: list[Channel] = []
+        self._loop_guard = threading.RLock()  # held to begin work, and to close the loop
         self._thread = threading.Thread(target=self._live, name="chat-stream", daemon=True)
         self._thread.start()
 
     def _live(self) -> None:
         asyncio.set_event_loop(self._loop)
         self._loop.run_forever()
-        self._loop.close()
+        with self._loop_guard:
+            self._loop.run_until_complete(_end_late_work())
+            self._loop.close()
 
     # ------------------------------------------------------------------ called from outside
 
     def start(self, work: Coroutine[Any, Any, T]) -> Future[T]:
-        """Begin ``work`` on the link's loop."""
-        return asyncio.run_coroutine_threadsafe(work, self._loop)
+        """Begin ``work`` on the link's loop. If the link ends or has ended, it is cancelled."""
+        with self._loop_guard:
+            if not self._loop.is_closed():
+                return asyncio.run_coroutine_threadsafe(work, self._loop)
+        work.close()
+        cancelled: Future[T] = Future()
+        cancelled.cancel()
+        return cancelled
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Wait for ``work`` on the link's loop. An interrupt of the wait cancels the work."""
@@ -106,8 +115,10 @@ class Link:
 
     def call_soon(self, function: Callable[..., object], *args: Any) -> None:
         """Call a function on the link's loop. Any thread may call this at any time."""
-        if self.pid == os.getpid() and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(function, *args)
+        if self.pid == os.getpid():
+            with self._loop_guard:
+                if not self._loop.is_closed():
+                    self._loop.call_soon_threadsafe(function, *args)
 
     def close(self) -> None:
         """Stop the link's thread, its tasks and its sockets."""
@@ -156,7 +167,7 @@ class Link:
             elif error is not None:
                 answer.set_exception(error)
 
-        self._loop.call_soon_threadsafe(resolve)
+        self.call_soon(resolve)
 
     def _keep_connection(self, answer: asyncio.Future[Connection]) -> None:
         self._search = None
@@ -273,6 +284,11 @@ async def _end(tasks: Collection[asyncio.Task[Any] | None]) -> None:
     ending = [task for task in tasks if task is not None and task.cancel()]
     if ending:
         await asyncio.wait(ending, timeout=END_WITHIN_S)
+
+
+async def _end_late_work() -> None:
+    """Cancel the work that other threads have begun while the loop stopped."""
+    await _end(asyncio.all_tasks() - {asyncio.current_task()})
 
 
 class Hold:

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import os
 import threading
+from concurrent.futures import CancelledError, Future
 
 import pytest
 from tornado.ioloop import IOLoop
@@ -127,3 +128,21 @@ def test_an_interrupted_request_keeps_no_connection(monkeypatch: pytest.MonkeyPa
 async def forget_closed_loops() -> None:
     """Let tornado drop what it keeps of loops that are closed, which it does with a new loop."""
     IOLoop.current()
+
+
+def test_work_that_begins_while_a_link_ends_is_cancelled_and_nobody_waits_for_it() -> None:
+    """A job's thread may begin it in the moment in which a process ends."""
+    ending = link.Link()
+    futures: list[Future[None]] = []
+
+    def end_and_begin() -> None:
+        ending._loop.stop()
+        futures.append(ending.start(asyncio.sleep(PATIENCE_S)))
+
+    ending.call_soon(end_and_begin)
+    ending._thread.join(PATIENCE_S)
+    futures.append(ending.start(asyncio.sleep(PATIENCE_S)))
+    gc.collect()
+    for future in futures:
+        with pytest.raises(CancelledError):
+            future.result(PATIENCE_S)
