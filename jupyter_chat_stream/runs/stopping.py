@@ -45,6 +45,7 @@ class Stopping:
         except asyncio.CancelledError:
             if not self.is_stopped():
                 raise
-            return None
+            # The step may have ended just before its task was cancelled.
+            return task.result() if task.done() and not task.cancelled() else None
         finally:
             self._step = None

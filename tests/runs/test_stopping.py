@@ -84,3 +84,32 @@ async def test_an_error_of_a_step_reaches_the_caller() -> None:
 
     with pytest.raises(ValueError, match="broken"):
         await Stopping().run(fail())
+
+
+async def test_after_a_stop_the_cancelled_task_of_a_run_goes_on_to_its_last_events() -> None:
+    stopping, step = Stopping(), Step()
+    running = asyncio.ensure_future(stopping.run(step.run()))
+    await step.has_begun.wait()
+    stopping.stop("shutdown")
+    running.cancel()
+    assert await running is None
+
+
+async def test_a_step_that_ended_just_before_its_task_was_cancelled_keeps_its_result() -> None:
+    stopping, loop = Stopping(), asyncio.get_running_loop()
+    has_begun, end = asyncio.Event(), loop.create_future()
+
+    async def step() -> bool:
+        has_begun.set()
+        await end
+        return False
+
+    def stop_and_cancel() -> None:
+        stopping.stop("shutdown")
+        running.cancel()
+
+    running = asyncio.ensure_future(stopping.run(step()))
+    await has_begun.wait()
+    end.set_result(None)  # the step ends in the next turn of the loop, before the cancellation
+    loop.call_soon(stop_and_cancel)
+    assert await running is False
