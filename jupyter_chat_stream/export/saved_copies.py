@@ -6,11 +6,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import tee
 
 from ..shared.errors import RunNotFound
 from ..shared.records import CopyExtent, MessageRecord, SavedCopy
 from ..shared.saved_copy import join_newest
 from ..store.front import MessageEntry, WholeThread
+
+PAGE_MESSAGES = 4  # a few long messages fill a copy
 
 
 def saved_copy(thread: WholeThread, extent: CopyExtent, run_id: str | None = None) -> SavedCopy:
@@ -23,10 +26,12 @@ def saved_copy(thread: WholeThread, extent: CopyExtent, run_id: str | None = Non
     unsent = {entry.id for entry in thread.entries if _is_unsent(entry)}
     sent = [entry for entry in entries if entry.parent_id not in unsent]
     newest_first = (sent if extent == "all" else _last_exchange(sent))[::-1]
+    messages = thread.messages(newest_first, page_messages=PAGE_MESSAGES)
+    for_markdown, for_plain = tee(messages)  # each message is read once
     return {
         "seq": thread.seq,
-        "markdown": join_newest(thread.messages(newest_first)),
-        "plain": join_newest(thread.messages(newest_first), markdown=False),
+        "markdown": join_newest(for_markdown),
+        "plain": join_newest(for_plain, markdown=False),
     }
 
 

@@ -69,14 +69,19 @@ class Exports(ServiceBase):
         """Write the saved copy of a thread on a reading thread: it may take half a second.
 
         Raises:
-            ThreadNotFound, RunNotFound
+            RunNotFound: the thread has no such run.
         """
         # One at a time, so that long copies do not keep all reading threads busy.
         self._copy_lock = self._copy_lock or asyncio.Lock()
         async with self._copy_lock:
-            return await self.store.threads.export(
+            copy = self.store.threads.export(
                 owner, thread_id, lambda thread: saved_copy(thread, extent, run_id)
             )
+            work = asyncio.ensure_future(copy)
+            try:
+                return await asyncio.shield(work)
+            finally:
+                await asyncio.wait([work])  # it goes on if the client has left
 
 
 def write(source: Source, document_format: Format, *, has_left: Callable[[], bool]) -> Exported:

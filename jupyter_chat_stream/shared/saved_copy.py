@@ -63,7 +63,7 @@ def snapshot(messages: Iterable[MessageRecord], *, markdown: bool = True) -> str
 
 
 def join_newest(newest_first: Iterable[MessageRecord], *, markdown: bool = True) -> str:
-    """Return ``snapshot`` of messages that come newest first; reads one more than it keeps.
+    """Return ``snapshot`` of messages that come newest first; takes one more than it keeps.
 
     The texts are untrusted, so their Markdown is made harmless for every renderer.
     """
@@ -106,6 +106,8 @@ def _block(message: MessageRecord, text: str, *, markdown: bool) -> str:
 
 def _files_line(message: MessageRecord, *, markdown: bool) -> str:
     """Return the line that names the files of a message; empty if it is only text."""
+    if mark_of(message) == WRITING:
+        return ""
     names = [part["name"] for part in message["parts"] if part["kind"] == "attachment"]
     tool_files = [file["name"] for file in files_of_results(message["parts"])]
     origin = "from tools" if tool_files else "attached"

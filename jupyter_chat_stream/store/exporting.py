@@ -68,12 +68,14 @@ class WholeThread:
         self._conn = conn
         self._thread = thread
 
-    def messages(self, entries: Sequence[MessageEntry]) -> Iterator[MessageRecord]:
+    def messages(
+        self, entries: Sequence[MessageEntry], *, page_messages: int = PAGE_MESSAGES
+    ) -> Iterator[MessageRecord]:
         """Read these messages in this order, and fold open replies up to ``seq``."""
         runs_by_message = {run.message_pk: run for run in open_runs(self._conn, self._thread)}
         sql = f"SELECT pk, {rows.MESSAGE_COLUMNS} FROM message WHERE pk {among(self._conn)}"
-        for start in range(0, len(entries), PAGE_MESSAGES):
-            keys = [entry.pk for entry in entries[start : start + PAGE_MESSAGES]]
+        for start in range(0, len(entries), page_messages):
+            keys = [entry.pk for entry in entries[start : start + page_messages]]
             message_rows = execute(self._conn, sql, {"keys": dumps(keys)}).mappings()
             by_key = {row["pk"]: row for row in message_rows}
             for key in keys:
