@@ -84,6 +84,9 @@ export class ServerApi implements Api {
     const abort = new AbortController();
     const timer = setTimeout(() => abort.abort(), timeout_ms);
     signal?.addEventListener('abort', () => abort.abort());
+    if (signal?.aborted === true) {
+      abort.abort();
+    }
     try {
       // The chat API never redirects: a redirection leads to a login page.
       const request: RequestInit = { ...init, signal: abort.signal, redirect: 'manual' };

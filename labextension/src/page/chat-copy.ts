@@ -16,14 +16,39 @@ export type CopyExtent = 'none' | 'last' | 'all';
 
 const NOTHING = '*(this notebook keeps no copy of the chat)*';
 
+/** Sends the requests of a page one after the other: a notebook may show a hundred chats. */
+export class CopyRequests {
+  constructor(private readonly _api: Api) {}
+
+  async get(path: string, signal: AbortSignal): Promise<SavedCopy> {
+    const send = (): Promise<unknown> => this._api.request({ method: 'GET', path, signal });
+    const response = this._last === null ? send() : this._last.then(send);
+    const end: Promise<void> = response.then(
+      () => this._end(end),
+      () => this._end(end)
+    );
+    this._last = end;
+    return parseSavedCopy(await response);
+  }
+
+  private _end(request: Promise<void>): void {
+    if (this._last === request) {
+      this._last = null;
+    }
+  }
+
+  /** The end of the newest request. */
+  private _last: Promise<void> | null = null;
+}
+
 export class ChatCopy {
   constructor(
     readonly address: Address,
-    private readonly _api: Api
+    private readonly _requests: CopyRequests
   ) {}
 
-  /** The copy of this state; null until it has come. A change of what it shows makes a request. */
-  of(transcript: Transcript, extent: CopyExtent): Omit<SavedCopy, 'seq'> | null {
+  /** Request the copy if what it shows has changed. Returns it, or null until it has come. */
+  refresh(transcript: Transcript, extent: CopyExtent): Omit<SavedCopy, 'seq'> | null {
     if (extent === 'none') {
       return { markdown: NOTHING, plain: NOTHING };
     }
@@ -65,10 +90,8 @@ export class ChatCopy {
     while (this._isOutdated) {
       this._isOutdated = false;
       const path = this._path;
-      const { signal } = this._abort;
       try {
-        const response = await this._api.request({ method: 'GET', path, signal });
-        this._copy = { ...parseSavedCopy(response), path };
+        this._copy = { ...(await this._requests.get(path, this._abort.signal)), path };
         this._hasFailed = false;
       } catch {
         this._hasFailed = true;

@@ -16,10 +16,10 @@ import { type PartialJSONObject } from '@lumino/coreutils';
 
 import { type Api } from '../connection/api';
 import { type Clock } from '../connection/connection';
-import { MIME_TYPE, parseAddress } from '../protocol/address';
+import { type Address, MIME_TYPE, parseAddress } from '../protocol/address';
 import { type ThreadClient } from '../thread/model';
 import { type Threads } from '../thread/page-threads';
-import { ChatCopy, type CopyExtent, shownState } from './chat-copy';
+import { ChatCopy, CopyRequests, type CopyExtent, shownState } from './chat-copy';
 
 export interface NotebookCopiesOptions {
   readonly tracker: INotebookTracker;
@@ -35,12 +35,18 @@ export interface NotebookCopiesOptions {
 /** The delay between a new output and the save, so that several outputs need one save. */
 const SAVE_AFTER_MS = 1_000;
 
+/** A save that tells no end by then has ended: JupyterLab tells none if the person cancels its dialog. */
+const LONGEST_SAVE_MS = 60_000;
+
 /** Keep copies in all notebooks that are or will be open. */
 export function keepChats(options: NotebookCopiesOptions): void {
-  const start = (panel: NotebookPanel): void => {
-    void panel.context.ready.then(() => {
-      if (!panel.isDisposed) {
-        new NotebookCopies(panel, options);
+  const requests = new CopyRequests(options.api);
+  const contexts = new WeakSet<NotebookPanel['context']>();
+  const start = ({ context }: NotebookPanel): void => {
+    void context.ready.then(() => {
+      if (!context.isDisposed && !contexts.has(context)) {
+        contexts.add(context); // a second view of the notebook has the same one
+        new NotebookCopies(context, requests, options);
       }
     });
   };
@@ -73,25 +79,30 @@ interface ChatOutput {
   readonly copy: ChatCopy;
 }
 
-/** The copies in one notebook. JupyterLab drops the signals together with the panel. */
+/** The copies in one notebook. JupyterLab drops the signals together with the context. */
 class NotebookCopies {
   constructor(
-    private readonly _panel: NotebookPanel,
+    private readonly _context: NotebookPanel['context'],
+    private readonly _requests: CopyRequests,
     private readonly _options: NotebookCopiesOptions
   ) {
-    _panel.context.saveState.connect((_context, state) => {
-      this._isSaving = state === 'started';
+    _context.saveState.connect((_sender, state) => {
+      this._endSave?.();
+      this._endSave = null;
       if (state === 'started') {
+        this._endSave = _options.clock.later(() => (this._endSave = null), LONGEST_SAVE_MS);
         this._writeCopies();
       }
     });
-    const model = _panel.context.model;
+    const { model } = _context;
     model.cells.changed.connect(() => this._watchCells(model));
     const unwatch = _options.threads.watch(client => this._fetchCopies(client));
-    _panel.disposed.connect(() => {
+    _context.disposed.connect(() => {
       this._cancelSave?.();
+      this._endSave?.();
       unwatch();
       this._copies.forEach(copy => copy.dispose());
+      this._copies.clear();
     });
     this._watchCells(model);
   }
@@ -118,7 +129,7 @@ class NotebookCopies {
 
   /** Find the chats in the outputs, and fetch the copies of new ones. Copies without output end. */
   private _findChats(): readonly ChatOutput[] {
-    const { model } = this._panel.context;
+    const { model } = this._context;
     const canWrite = model.collaborative !== true && !model.readOnly;
     const chats = canWrite ? this._chatsIn(model) : [];
     const copies = new Set(chats.map(({ copy }) => copy));
@@ -128,7 +139,6 @@ class NotebookCopies {
         this._copies.delete(key);
       }
     }
-    copies.forEach(copy => this._current(copy));
     return chats;
   }
 
@@ -140,39 +150,52 @@ class NotebookCopies {
         const output = outputs.get(index);
         const address = parseAddress(output.data[MIME_TYPE]);
         if (address !== null) {
-          const key = JSON.stringify(address);
-          const copy = this._copies.get(key) ?? new ChatCopy(address, this._options.api);
-          this._copies.set(key, copy);
-          chats.push({ output, copy });
+          chats.push({ output, copy: this._copyOf(address) });
         }
       }
     }
     return chats;
   }
 
-  /** Fetch the copies of a thread whose state has changed. It is called with each frame of an answer. */
-  private _fetchCopies(client: ThreadClient): void {
-    const state = client.isLive ? shownState(client.transcript, null) : null;
-    if (state === null || state === this._states.get(client)) {
-      return;
+  private _copyOf(address: Address): ChatCopy {
+    const key = JSON.stringify(address);
+    let copy = this._copies.get(key);
+    if (copy === undefined) {
+      copy = new ChatCopy(address, this._requests);
+      this._copies.set(key, copy);
+      this._refresh(copy);
     }
-    this._states.set(client, state);
-    this._copies.forEach(copy => {
-      if (copy.address.threadId === client.threadId) {
-        this._current(copy);
-      }
-    });
+    return copy;
   }
 
-  /** A copy's text if it is current; a client without a connection may have an older state than the copy. */
-  private _current(copy: ChatCopy): ReturnType<ChatCopy['of']> {
+  /** Fetch the copies of a thread whose state has changed. It is called with each frame of an answer. */
+  private _fetchCopies(client: ThreadClient): void {
+    const copies = [...this._copies.values()].filter(
+      ({ address }) => address.threadId === client.threadId
+    );
+    if (copies.length === 0 || !client.isLive) {
+      this._states.delete(client);
+      return;
+    }
+    const state = shownState(client.transcript, null);
+    if (state !== this._states.get(client)) {
+      this._states.set(client, state);
+      copies.forEach(copy => this._refresh(copy));
+    }
+  }
+
+  /**
+   * Request a copy after a change. Returns its text if that is current; a client without a connection may
+   * have an older state than the copy.
+   */
+  private _refresh(copy: ChatCopy): ReturnType<ChatCopy['refresh']> {
     const client = this._options.threads.find(copy.address.threadId);
-    return client?.isLive === true ? copy.of(client.transcript, this._options.extent()) : null;
+    return client?.isLive === true ? copy.refresh(client.transcript, this._options.extent()) : null;
   }
 
   private _writeCopies(): void {
     for (const { output, copy } of this._findChats()) {
-      const text = this._current(copy);
+      const text = this._refresh(copy);
       if (text === null) {
         copy.retry();
       } else if (!isSame(output.data, text)) {
@@ -192,31 +215,35 @@ class NotebookCopies {
   }
 
   private async _save(): Promise<void> {
-    const { context } = this._panel;
-    const isQuiet = !this._isSaving && this._maySave() && (await this._isUnchangedOnDisk());
+    if (!this._maySave()) {
+      return;
+    }
+    const isQuiet = this._endSave === null && (await this._isUnchangedOnDisk());
     // The person may have saved or closed the notebook during the request.
-    if (this._isSaving && !this._panel.isDisposed) {
+    if (!this._maySave()) {
+      return;
+    }
+    if (this._endSave !== null) {
       this._saveSoon(); // JupyterLab takes the file of a save under way for a foreign change
-    } else if (isQuiet && this._maySave()) {
-      await context.save().catch(() => undefined); // JupyterLab has reported the failure already
+    } else if (isQuiet) {
+      await this._context.save().catch(() => undefined); // JupyterLab has reported the failure already
     }
   }
 
   private _maySave(): boolean {
-    const { context, isDisposed } = this._panel;
+    const { isDisposed, model, contentsModel } = this._context;
     return (
       !isDisposed &&
-      !context.isDisposed &&
       this._options.isAutosaving() &&
-      context.model.dirty &&
-      !context.model.readOnly &&
-      context.model.collaborative !== true &&
-      context.contentsModel?.writable === true
+      model.dirty &&
+      !model.readOnly &&
+      model.collaborative !== true &&
+      contentsModel?.writable === true
     );
   }
 
   private async _isUnchangedOnDisk(): Promise<boolean> {
-    const { context } = this._panel;
+    const context = this._context;
     const loadedFile = context.contentsModel;
     try {
       const onDisk = await this._options.contents.get(context.path, { content: false });
@@ -233,8 +260,8 @@ class NotebookCopies {
   private readonly _states = new WeakMap<ThreadClient, string>();
   private readonly _models = new WeakSet<OutputAreaModel>();
   private _cancelSave: (() => void) | null = null;
-  /** Whether a save is under way, of whomever. */
-  private _isSaving = false;
+  /** Ends the wait for the end of a save that is under way; null if none is. */
+  private _endSave: (() => void) | null = null;
 }
 
 /** The outputs of a code cell; null for a cell of another type. */

@@ -67,6 +67,7 @@ class FakeNotebook {
   readonly context = {
     ready: Promise.resolve(),
     isDisposed: false,
+    disposed: this.disposed,
     path: 'a.ipynb',
     model: this.model,
     saveState: this.saveState,
@@ -93,7 +94,9 @@ beforeEach(async () => {
   settings = { extent: 'all', autosave: true };
   const options = {
     tracker: {
-      forEach: (action: (panel: object) => void) => action(notebook),
+      // Two views of one notebook, which share its context.
+      forEach: (action: (panel: object) => void) =>
+        [notebook, { context: notebook.context }].forEach(action),
       widgetAdded: new FakeSignal()
     },
     threads: page.threads,
@@ -301,6 +304,34 @@ describe('the request for a copy', () => {
     expect(output.data['text/markdown']).toBe('new');
   });
 
+  it('waits for the one before it: a notebook may hold a hundred chats', async () => {
+    const runs = ['r', 's', 'u'];
+    runs.forEach(run => notebook.outputs.add(chatOutput('old', { thread: 't', run })));
+    const shown = conversation();
+    const replies = runs.map((run, index) => ({
+      ...(shown[0] as object),
+      seq: 11 + index,
+      message: { ...(shown[1] as { message: object }).message, id: run, run_id: run }
+    }));
+    follow();
+    receive(...replies);
+    const count = requests();
+    await answer('first', 13, `${PATH}&run_id=r`);
+    expect([count, requests()]).toEqual([1, 2]);
+  });
+
+  it('is made again for an output that came while there was no connection', async () => {
+    follow();
+    page.network.socket.drop();
+    notebook.outputs.add(chatOutput());
+    expect(requests()).toBe(0);
+    page.network.clock.turn(60_000);
+    page.network.socket.open();
+    page.network.socket.receive({ op: 'live', thread: 't', seq: 10 });
+    page.frame();
+    expect(requests()).toBe(1);
+  });
+
   it('that brings something else leaves the copy', async () => {
     const output = chatOutput();
     notebook.outputs.add(output);
@@ -401,6 +432,14 @@ describe('a fresh chat output', () => {
     notebook.saveState.emit('completed');
     await passes(5_000);
     expect(notebook.saves).toBe(0);
+  });
+
+  it('is saved after a save that tells no end, because a person cancelled its dialog', async () => {
+    notebook.outputs.add(chatOutput());
+    notebook.saveState.emit('started');
+    await passes(60_000);
+    await passes(5_000);
+    expect(notebook.saves).toBe(1);
   });
 
   it('of another kind is not our business', async () => {
