@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from ..providers.continuation import CONTINUE_MARK
 from ..shared.json_objects import JsonObject as JsonObject
@@ -74,6 +74,10 @@ class Answer:
     before_headers: bool = False
     cut_bytes: int | None = None  # send the stream in pieces of this many bytes
     hold_after_chunks: int | None = None  # after this many chunks, wait for `FakeAnthropic.release`
+
+    def __post_init__(self) -> None:
+        if self.fault not in (None, *get_args(Fault)):
+            raise ValueError(f"there is no fault {self.fault!r}; there are {get_args(Fault)}")
 
 
 def reply_to(user_text: str, chars: int | None = None) -> str:

@@ -280,3 +280,9 @@ def test_a_stop_while_clients_connect_leaves_no_socket_open() -> None:
     over.set()
     knocking.join()
     gc.collect()  # pytest turns the warning of a socket that was left open into a failure
+
+
+def test_a_fault_that_is_not_known_is_refused() -> None:
+    fault: Any = "explosion"  # as a test's parameter, which no type is known of
+    with pytest.raises(ValueError, match="explosion"):
+        Answer(fault=fault)

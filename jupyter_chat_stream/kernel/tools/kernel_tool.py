@@ -75,7 +75,7 @@ DEFINITION: ToolRecord = {
 
 
 def kernel_tool(namespace: Variables | None = None) -> KernelTool:
-    """Make the tool for the variables in ``space``. None: the kernel's own variables."""
+    """Make the tool for the variables in ``namespace``. None: the kernel's own variables."""
 
     def prepare(call_input: Any) -> Callable[[], Any]:
         operation, argument = _check_input(call_input)

@@ -93,7 +93,7 @@ class _Inline:
         self._is_cell = is_cell
         self._at = 0
         self._output: list[str] = []
-        # The name of each open tag, and its index in `_out`.
+        # The name of each open tag, and its index in `_output`.
         self._open_tags: list[tuple[str, int]] = []
         self._runs: dict[int, list[int]] | None = None
         # By mark: the start and the result of a search, so that no search is repeated.
