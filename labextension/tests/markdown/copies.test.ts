@@ -3,13 +3,14 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import MarkdownIt from 'markdown-it';
-import { Marked } from 'marked';
+import { Marked, type Token, type Tokens } from 'marked';
 import { describe, expect, it } from 'vitest';
 
 const VECTORS = join(__dirname, '..', '..', '..', 'tests', 'vectors', 'copies', 'written.json');
 const WRITTEN = JSON.parse(readFileSync(VECTORS, 'utf8')) as {
   readonly hostile: readonly string[];
   readonly nested: readonly string[];
+  readonly marks: readonly string[];
 };
 
 const ELEMENTS = new Set(
@@ -47,7 +48,32 @@ function harms(html: string): string[] {
 
 const marked = new Marked({ gfm: true });
 
+/** The texts that a reader of Markdown reads as one: paragraphs, headings, items, cells. */
+function paragraphsOf(tokens: readonly Token[]): string[] {
+  return tokens.flatMap(token => {
+    if (isTable(token)) {
+      return [token.header, ...token.rows].flat().map(cell => cell.text);
+    }
+    if (isList(token)) {
+      return token.items.flatMap(item => paragraphsOf(item.tokens));
+    }
+    return isQuote(token) ? paragraphsOf(token.tokens) : [token.raw];
+  });
+}
+
+const isTable = (token: Token): token is Tokens.Table => token.type === 'table';
+const isList = (token: Token): token is Tokens.List => token.type === 'list';
+const isQuote = (token: Token): token is Tokens.Blockquote => token.type === 'blockquote';
+
 describe('a copy', () => {
+  it('has few marks in each paragraph', () => {
+    // JupyterLab's reader compares each mark of a paragraph with all that follow.
+    expect(WRITTEN.marks.length).toBe(8);
+    const texts = WRITTEN.marks.flatMap(copy => paragraphsOf(marked.lexer(copy)));
+    const counts = texts.map(text => text.match(/[*_~]|<span>/g)?.length ?? 0);
+    expect(Math.max(...counts)).toBeLessThan(502);
+  });
+
   it('can be read by JupyterLab, however deep its text is nested', () => {
     for (const copy of WRITTEN.nested) {
       expect(marked.lexer(copy).length).toBe(1); // JupyterLab's reader runs out of stack

@@ -35,7 +35,12 @@ def test_the_copies_that_the_page_s_tests_render_are_what_is_written() -> None:
     written = json.loads((TESTS / "vectors/copies/written.json").read_text("utf-8"))
     marks = ("1. ", "- ", ">", "> - ")
     nested = [mark * (10_000 // len(mark)) + "deep" for mark in marks]
-    assert written == {"hostile": [*map(harmless, HOSTILE)], "nested": [*map(harmless, nested)]}
+    many_marks = ["Begin\n\n" + case["unit"] * 700 for case in CASES["repeats"][::4]]
+    assert written == {
+        "hostile": [*map(harmless, HOSTILE)],
+        "nested": [*map(harmless, nested)],
+        "marks": [*map(harmless, many_marks)],
+    }
 
 
 @pytest.mark.parametrize("case", CASES["repeats"], ids=lambda case: case["unit"][-12:])
