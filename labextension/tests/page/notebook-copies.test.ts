@@ -3,7 +3,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 
 import { type CopyExtent } from '../../src/page/chat-copy';
 import { type NotebookCopiesOptions, keepChats } from '../../src/page/notebook-copies';
-import { MIME_TYPE, parseAddress } from '../../src/protocol/address';
+import { MIME_TYPE } from '../../src/protocol/address';
 import { FakePage, conversation, flushPromises } from '../fakes';
 
 /** A signal as Lumino's: listeners are called at once, in order. */
@@ -79,7 +79,6 @@ class FakeNotebook {
       this.saveState.emit('completed');
     }
   };
-  readonly isDisposed = false;
 }
 
 const PATH = 'threads/t/copy?extent=all';
@@ -456,12 +455,4 @@ describe('a fresh chat output', () => {
     await passes(5_000);
     expect(notebook.saves).toBe(1);
   });
-});
-
-it('reads addresses, and nothing else as one', () => {
-  expect(parseAddress({ thread: 't' })).toEqual({ threadId: 't', runId: null });
-  expect(parseAddress({ thread: 't', run: 'r', more: 1 })).toEqual({ threadId: 't', runId: 'r' });
-  for (const other of [null, 't', [], {}, { thread: '' }, { thread: 7 }]) {
-    expect(parseAddress(other)).toBeNull();
-  }
 });
