@@ -8,15 +8,11 @@ import os
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
 
 from ..shared.config import ChatStream
 from ..shared.errors import DatabaseUnreadable
 from .command import CliCommand, no_words
 from .database import SCRATCH
-
-if TYPE_CHECKING:
-    from ..runs.services import RunServices
 
 MAX_ACTIVE_RUNS = 100  # more than a server's default: a worker has no other work
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -104,10 +100,10 @@ def _on_signals(
 @asynccontextmanager
 async def _working(settings: ChatStream) -> AsyncIterator[str]:
     """Execute runs during the block; yields a description of the worker."""
+    from ..engine.executing import ExecutingEngine
     from ..metrics.serving import MetricsServer
     from ..providers.registry import Registry
-    from ..runs.services import RunServices
-    from ..runs.tools.registry import make_server_tools
+    from ..service.parts import Parts
     from ..store.front import ChatStore
 
     store = ChatStore.open(
@@ -124,49 +120,15 @@ async def _working(settings: ChatStream) -> AsyncIterator[str]:
             find_local=settings.find_local_models,
             allowed=settings.allowed_models,
         )
-        tools = make_server_tools(settings)
-        services = RunServices(store=store, registry=registry, config=settings, tools=tools)
-        async with _executing(services) as owner:
-            database = store.describe()["url"]
-            max_runs = settings.max_active_runs
+        parts = Parts(settings, store, registry, kind="worker")
+        await parts.start(warms=True)
+        assert isinstance(parts.engine, ExecutingEngine)
+        owner, max_runs = parts.engine.holder, settings.max_active_runs
+        database = store.describe()["url"]
+        try:
             yield f"worker {owner}, process {os.getpid()}, {max_runs} runs at a time, on {database}"
+        finally:
+            await parts.stop()
     finally:
         metrics.stop()
         store.close()
-
-
-@asynccontextmanager
-async def _executing(services: RunServices) -> AsyncIterator[str]:
-    """Start the engine and housekeeping, and stop them in order; yields the holder's name."""
-    from ..engine.local import LocalEngine
-    from ..engine.procrastinate import QueueWorker
-    from ..metrics import collector
-    from ..metrics.watch import ServiceWatch
-
-    if services.store.is_sqlite:
-        engine: LocalEngine | QueueWorker = LocalEngine(services, services.config, kind="worker")
-    else:
-        engine = QueueWorker(services, services.config)
-    housekeeping = services.store.housekeeping(services.config)
-    watch = ServiceWatch(
-        store=services.store,
-        engine=engine,
-        registry=services.registry,
-        housekeeping=housekeeping,
-        tool_expires_s=services.config.tool_expires_s,
-    )
-    collector.expose(watch)
-    warming = asyncio.get_running_loop().create_task(services.registry.warm())
-    try:
-        await engine.start()
-        housekeeping.start()
-        yield engine.holder
-    finally:
-        collector.withdraw(watch)
-        warming.cancel()
-        await asyncio.gather(warming, return_exceptions=True)
-        await housekeeping.stop()
-        await engine.stop()
-        await watch.close()
-        await services.tools.close()
-        await services.registry.close()

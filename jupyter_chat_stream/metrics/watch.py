@@ -14,8 +14,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from ..engine.base import Engine
-from ..engine.local import LocalEngine
-from ..engine.procrastinate import QueueWorker
+from ..engine.executing import ExecutingEngine
 from ..following.hub import Hub
 from ..providers.registry import Registry
 from ..shared.errors import StoreError
@@ -78,7 +77,7 @@ class ServiceWatch:
         self.runs = RunWatch(models, providers=registry.providers, meter=meter)
         store.listen(self.runs.see)
         store.observe(self._on_commit)
-        if isinstance(engine, (LocalEngine, QueueWorker)):
+        if isinstance(engine, ExecutingEngine):
             engine.running.observe = self.runs.count_claim
             engine.sweep.observe = meter.sweep_delay_s.observe
 
@@ -129,7 +128,7 @@ class ServiceWatch:
         )
         if self.hub is not None:
             totals["reader_switches"] = self.hub.stats().falls_behind
-        if isinstance(self.engine, (LocalEngine, QueueWorker)):
+        if isinstance(self.engine, ExecutingEngine):
             totals["schedule_ticks"] = self.engine.sweep.ticks
         if self.housekeeping is not None:
             counts = vars(self.housekeeping.counts)

@@ -9,45 +9,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TypeVar
 
-from ..engine.base import Engine
-from ..engine.local import LocalEngine
-from ..engine.procrastinate import Queue
-from ..following.hub import Hub
-from ..following.watching import Watchers
-from ..metrics import collector
-from ..metrics.watch import ServiceWatch
 from ..providers.registry import Registry
 from ..providers.slow_work import in_own_thread
-from ..runs.services import RunServices
-from ..runs.spent import TokensHere
-from ..runs.tools.base import ServerTools
-from ..runs.tools.registry import make_server_tools
 from ..shared.config import ChatStream
 from ..shared.errors import ChatStreamError, InvalidInput, StoreError
 from ..shared.model_records import EndpointRecord, ModelRecord
-from ..store.front import ChatStore, Housekeeping, system_now_ms
-
-T = TypeVar("T")
+from ..store.front import ChatStore, system_now_ms
+from .parts import ServerParts
 
 FALLBACK_MODEL = "demo/tour"
-
-
-@dataclass(kw_only=True)
-class Parts:
-    """The parts of a started service."""
-
-    store: ChatStore
-    registry: Registry
-    engine: Engine
-    hub: Hub
-    watchers: Watchers
-    housekeeping: Housekeeping
-    watch: ServiceWatch
-    tokens: TokensHere
-    server_tools: ServerTools
 
 
 class ServiceBase:
@@ -63,8 +34,7 @@ class ServiceBase:
         self.config = config
         self._registry = registry
         self._now_ms = now_ms
-        self._parts: Parts | None = None
-        self._warming: asyncio.Task[None] | None = None
+        self._parts: ServerParts | None = None
         self._default_model = config.default_model or FALLBACK_MODEL
 
     async def start(self) -> None:
@@ -84,53 +54,17 @@ class ServiceBase:
             )
         )
         try:
-            parts = await self._start_parts(store)
+            store.attach(asyncio.get_running_loop())
+            registry = self._registry
+            if registry is None:
+                registry = await in_own_thread(self._load_registry)
+            self._default_model = self._choose_default(registry)
+            parts = ServerParts(self.config, store, registry)
+            await parts.start(warms=self._default_model != FALLBACK_MODEL)
         except BaseException:
             await in_own_thread(store.close)
             raise
-        collector.expose(parts.watch)
         self._parts = parts
-        if self.config.run_in_server:
-            parts.housekeeping.start()
-        if self.config.run_in_server and self._default_model != FALLBACK_MODEL:
-            self._warming = asyncio.get_running_loop().create_task(parts.registry.warm())
-
-    async def _start_parts(self, store: ChatStore) -> Parts:
-        store.attach(asyncio.get_running_loop())
-        registry = self._registry
-        if registry is None:
-            registry = await in_own_thread(self._load_registry)
-        self._default_model = self._choose_default(registry)
-        tools = make_server_tools(self.config)
-        services = RunServices(store=store, registry=registry, config=self.config, tools=tools)
-        engine = self._make_engine(services)
-        hub = Hub(store, poll_interval_s=self.config.poll_interval_s)
-        housekeeping = store.housekeeping(self.config)
-        watch = ServiceWatch(
-            store=store,
-            engine=engine,
-            registry=registry,
-            hub=hub,
-            housekeeping=housekeeping,
-            tool_expires_s=self.config.tool_expires_s,
-        )
-        if self._starts_engine(store):
-            try:
-                await engine.start()
-            except BaseException:  # also if the start was cancelled
-                await engine.stop()
-                raise
-        return Parts(
-            store=store,
-            registry=registry,
-            engine=engine,
-            hub=hub,
-            watchers=Watchers(store, poll=hub.poll),
-            housekeeping=housekeeping,
-            watch=watch,
-            tokens=services.tokens,
-            server_tools=tools,
-        )
 
     def _load_registry(self) -> Registry:
         # A worker may run on another machine, where this machine's addresses mean nothing.
@@ -141,32 +75,13 @@ class ServiceBase:
             allowed=self.config.allowed_models,
         )
 
-    def _make_engine(self, services: RunServices) -> Engine:
-        """Make an engine that executes runs here, or one that calls the workers."""
-        if self.config.run_in_server or services.store.is_sqlite:
-            return LocalEngine(services, self.config)
-        return Queue(services, self.config)
-
-    def _starts_engine(self, store: ChatStore) -> bool:
-        # Otherwise a notice tells a worker on the same file of due runs.
-        return self.config.run_in_server or not store.is_sqlite
-
     async def stop(self) -> None:
         """Stop the engine, leave its runs due, and close the database."""
         parts, self._parts = self._parts, None
         if parts is None:
             return
-        collector.withdraw(parts.watch)
         try:
-            await parts.watch.close()
-            await parts.hub.stop()
-            await parts.housekeeping.stop()
-            await parts.engine.stop()
-            if self._warming is not None:
-                self._warming.cancel()
-                await asyncio.gather(self._warming, return_exceptions=True)
-            await parts.server_tools.close()
-            await parts.registry.close()
+            await parts.stop()
         finally:  # closing writes the pending operations, even if a part raised
             await in_own_thread(parts.store.close)
 
@@ -179,7 +94,7 @@ class ServiceBase:
         return self.parts.store
 
     @property
-    def parts(self) -> Parts:
+    def parts(self) -> ServerParts:
         if self._parts is None:
             raise StoreError("The chat is not running here. Ask again when its server has started.")
         return self._parts
