@@ -8,9 +8,10 @@ without an `EndChunk` gets a normal end.
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
 
 from ..providers.base import Chunk, EndChunk, Model, Prompt, Provider, TextChunk
 from ..shared.errors import ProviderError
@@ -20,40 +21,28 @@ class Gate:
     """Holds streams until any thread opens it; then it stays open."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._open_event = threading.Event()
-        self._reached_event = threading.Event()
-        self._waiters: list[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = []
-        self._watchers: list[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = []
+        self._open_future: Future[None] = Future()
+        self._reached_future: Future[None] = Future()
 
     def open(self) -> None:
         """Open the gate for all current and later streams."""
-        with self._lock:
-            self._open_event.set()
-            waiters, self._waiters = self._waiters, []
-        _wake(waiters)
+        _resolve(self._open_future)
 
     async def pass_through(self) -> None:
         """Wait until the gate is open."""
-        with self._lock:
-            self._reached_event.set()
-            watchers, self._watchers = self._watchers, []
-            future = _join(None if self._open_event.is_set() else self._waiters)
-        _wake(watchers)
-        if future is not None:
-            await future
+        _resolve(self._reached_future)
+        await _wait(self._open_future)
 
     async def reached(self) -> None:
         """Wait until a stream has reached the gate."""
-        with self._lock:
-            future = _join(None if self._reached_event.is_set() else self._watchers)
-        if future is not None:
-            await future
+        await _wait(self._reached_future)
 
     def wait_reached(self, timeout_s: float = 10.0) -> None:
         """Wait until a stream has reached the gate, in a thread without a loop."""
-        if not self._reached_event.wait(timeout_s):
-            raise TimeoutError(f"no stream reached the gate within {timeout_s} s")
+        try:
+            self._reached_future.result(timeout_s)
+        except TimeoutError:
+            raise TimeoutError(f"no stream reached the gate within {timeout_s} s") from None
 
 
 class _Stall:
@@ -177,23 +166,12 @@ async def _do(step: ScriptStep) -> Chunk | None:
     return TextChunk(text=step) if isinstance(step, str) else step
 
 
-def _join(
-    waiters: list[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] | None,
-) -> asyncio.Future[None] | None:
-    if waiters is None:
-        return None
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[None] = loop.create_future()
-    waiters.append((loop, future))
-    return future
-
-
-def _wake(waiters: list[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]]) -> None:
-    for loop, future in waiters:
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(_resolve, future)
-
-
-def _resolve(future: asyncio.Future[None]) -> None:
-    if not future.done():
+def _resolve(future: Future[None]) -> None:
+    with suppress(InvalidStateError):  # it was resolved before
         future.set_result(None)
+
+
+async def _wait(future: Future[None]) -> None:
+    if not future.done():
+        # A waiter that is cancelled must not cancel the future of all.
+        await asyncio.shield(asyncio.wrap_future(future))
