@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, Literal, get_args
 
 from ..providers.continuation import CONTINUE_MARK
@@ -75,6 +76,11 @@ class Answer:
     cut_bytes: int | None = None  # send the stream in pieces of this many bytes
     hold_after_chunks: int | None = None  # after this many chunks, wait for `FakeAnthropic.release`
 
+    def pieces(self, text: str) -> Iterator[str]:
+        """Yield a text in pieces, one for each chunk."""
+        for at in range(0, len(text), self.chunk_chars):
+            yield text[at : at + self.chunk_chars]
+
     def __post_init__(self) -> None:
         if self.fault not in (None, *get_args(Fault)):
             raise ValueError(f"there is no fault {self.fault!r}; there are {get_args(Fault)}")
@@ -100,7 +106,13 @@ def reply_to(user_text: str, chars: int | None = None) -> str:
 # --------------------------------------------------------------------------- reading a request
 
 
-def text_of(message: JsonObject) -> str:
+def blocks_of(message: JsonView) -> list[JsonView]:
+    """Return the blocks of a message; none if its content is a text."""
+    content = message.get("content")
+    return content if isinstance(content, list) else []
+
+
+def text_of(message: JsonView) -> str:
     """Return the text of a message in the body of a request."""
     content = message.get("content") or ""
     if isinstance(content, str):
@@ -149,10 +161,12 @@ def error_body(type_: str, message: str) -> JsonObject:
     return {"type": "error", "error": {"type": type_, "message": message}}
 
 
-def to_sse(event: JsonObject) -> bytes:
-    """Return an event in the form of a server-sent event."""
-    data = json.dumps(event, ensure_ascii=False)
-    return f"event: {event['type']}\ndata: {data}\n\n".encode("utf-8", "surrogatepass")
+def to_sse(value: JsonView) -> bytes:
+    """Return a value as a server-sent event, which has a name if the value has a type."""
+    # Characters are not escaped, so that a cut can split one.
+    data = f"data: {json.dumps(value, ensure_ascii=False)}\n\n"
+    name = f"event: {value['type']}\n" if "type" in value else ""
+    return f"{name}{data}".encode("utf-8", "surrogatepass")
 
 
 def stream_events(answer: Answer, body: JsonObject, number: int) -> Iterator[JsonObject]:
@@ -214,8 +228,8 @@ def _block(
     index: int, start: JsonObject, kind: str, key: str, text: str, answer: Answer
 ) -> Iterator[JsonObject]:
     yield {"type": "content_block_start", "index": index, "content_block": start}
-    for at in range(0, len(text), answer.chunk_chars):
-        delta = {"type": kind, key: text[at : at + answer.chunk_chars]}
+    for piece in answer.pieces(text):
+        delta = {"type": kind, key: piece}
         yield {"type": "content_block_delta", "index": index, "delta": delta}
     if kind == "thinking_delta":
         signature = {"type": "signature_delta", "signature": signature_of(text)}
@@ -226,30 +240,24 @@ def _block(
 # ---------------------------------------------------------- refusals of the real API
 
 
-def refusal_of(body: Any, *, has_key: bool) -> Answer | None:
+def refusal_of(body: JsonObject, *, has_key: bool) -> Answer | None:
     """Refuse invalid requests like the real API, so that no test passes with one."""
     if not has_key:
-        return _refuse(401, "authentication_error", "x-api-key header is required")
-    if not isinstance(body, dict) or not body.get("messages") or not body.get("max_tokens"):
-        return _refuse(400, "invalid_request_error", "messages and max_tokens are required")
+        return refuse(401, "authentication_error", "x-api-key header is required")
     if not str(body.get("model", "")).startswith("claude-"):
-        return _refuse(404, "not_found_error", f"model: {body.get('model')}")
-    wrong = next(_wrongs(body), None) or next(_wrongs_of_claude(body), None)
-    return None if wrong is None else _refuse(400, "invalid_request_error", wrong)
+        return refuse(404, "not_found_error", f"model: {body.get('model')}")
+    return refuse_first(chain(_wrongs(body), _wrongs_of_claude(body)))
 
 
-def refusal_elsewhere(body: Any, models: Collection[str]) -> Answer | None:
+def refusal_elsewhere(body: JsonObject, models: Collection[str]) -> Answer | None:
     """Refuse invalid requests like other servers of the Messages API.
 
     Args:
         models: the names of the models that the server has.
     """
-    if not isinstance(body, dict) or not body.get("messages") or not body.get("max_tokens"):
-        return _refuse(400, "invalid_request_error", "messages and max_tokens are required")
     if body.get("model") not in models:
-        return _refuse(404, "not_found_error", f"model {body.get('model')!r} not found")
-    wrong = next(_wrongs(body), None)
-    return None if wrong is None else _refuse(400, "invalid_request_error", wrong)
+        return refuse(404, "not_found_error", f"model {body.get('model')!r} not found")
+    return refuse_first(_wrongs(body))
 
 
 def cache_marks(body: JsonObject) -> int:
@@ -258,6 +266,9 @@ def cache_marks(body: JsonObject) -> int:
 
 
 def _wrongs(body: JsonObject) -> Iterator[str]:
+    if not body.get("messages") or not body.get("max_tokens"):
+        yield "messages and max_tokens are required"
+        return
     messages = body["messages"]
     if messages[-1].get("role") != "user" and not _has_paused(messages[-1]):
         yield "This model does not support assistant message prefill."
@@ -294,9 +305,14 @@ def _is_blank(content: Any) -> bool:
 
 def _has_paused(message: JsonObject) -> bool:
     """Whether an assistant's turn may be the last, because it paused for a tool of the API."""
-    content = message.get("content")
-    return isinstance(content, list) and any(block.get("type") != "text" for block in content)
+    return any(block.get("type") != "text" for block in blocks_of(message))
 
 
-def _refuse(status: int, type_: str, message: str) -> Answer:
+def refuse(status: int, type_: str, message: str) -> Answer:
     return Answer(status=status, error_type=type_, error_message=message)
+
+
+def refuse_first(wrongs: Iterator[str]) -> Answer | None:
+    """Refuse a request for the first of its wrongs; None if there is none."""
+    wrong = next(wrongs, None)
+    return None if wrong is None else refuse(400, "invalid_request_error", wrong)

@@ -9,7 +9,7 @@ from . import answers
 from .answers import Answer
 from .claude_content import MAX_BODY_BYTES
 from .fake_server import FakeServer, Piece, Request
-from .tool_content import refusal_of_tools
+from .tool_content import wrongs_of_messages
 
 _KINDS = {"content_block_delta": "chunk", "message_delta": "ending", "message_stop": "last"}
 
@@ -28,15 +28,10 @@ class FakeAnthropic(FakeServer):
     def refusal_of(self, request: Request) -> Answer | None:
         """Refuse invalid requests like the real API."""
         if request.size_bytes > MAX_BODY_BYTES:
-            message = "Request exceeds the maximum size"
-            return Answer(status=413, error_type="request_too_large", error_message=message)
+            return answers.refuse(413, "request_too_large", "Request exceeds the maximum size")
         refusal = answers.refusal_of(request.body, has_key=request.has_key)
-        return refusal or refusal_of_tools(request.body)
+        return refusal or answers.refuse_first(wrongs_of_messages(request.body))
 
     def error_of(self, type_: str, message: str) -> Any:
         """Return the API's error object."""
         return answers.error_body(type_, message)
-
-    def to_sse(self, error: Any) -> bytes:
-        """Return an error as an event."""
-        return answers.to_sse(error)

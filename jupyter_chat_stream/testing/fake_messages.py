@@ -10,7 +10,7 @@ from .answers import Answer
 from .fake_anthropic import FakeAnthropic
 from .fake_server import Request, Rule
 from .http_server import HttpConnection, HttpRequest
-from .tool_content import refusal_of_tools
+from .tool_content import wrongs_of_messages
 
 DEFAULT_MODEL = "tiny"
 
@@ -51,23 +51,17 @@ class FakeMessages(FakeAnthropic):
     def refusal_of(self, request: Request) -> Answer | None:
         """Refuse invalid requests like real servers."""
         if self.needs_key and not request.has_key:
-            error_type = "authentication_error"
-            return Answer(status=401, error_type=error_type, error_message="Invalid API Key")
+            return answers.refuse(401, "authentication_error", "Invalid API Key")
         refusal = answers.refusal_elsewhere(request.body, [entry["id"] for entry in self.models])
-        return refusal or refusal_of_tools(request.body)
+        return refusal or answers.refuse_first(wrongs_of_messages(request.body))
 
     async def answer_other(self, http: HttpRequest, connection: HttpConnection) -> None:
         """List the models, or answer with a page."""
         request = Request(len(self.other_requests) + 1, http, http.json())
         self.other_requests.append(request)
         self.other_paths.append(http.path)
-        path = http.path.split("?")[0]
         if self.needs_key and not request.has_key:
             error = self.error_of("authentication_error", "Invalid API Key")
             await connection.send_json(401, error)
-        elif path in self.pages:
-            page = self.pages[path]
-            value = page(request.body) if callable(page) else page
-            await connection.send_json(200, value)
         else:
             await super().answer_other(http, connection)

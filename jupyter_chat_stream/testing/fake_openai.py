@@ -7,24 +7,20 @@ fields, and the usage in a separate chunk. It lists its models, and answers othe
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ..shared.json_objects import JsonView
 from . import answers, responses_events
 from .answers import Answer, JsonObject
 from .fake_responses import FakeResponses
-from .fake_server import FakeServer, Piece, Request, Rule
+from .fake_server import KEEP_ALIVE, FakeServer, JsonPage, Piece, Request, Rule
 from .http_server import HttpConnection, HttpRequest
 from .tool_content import wrongs_of_openai
 
 DEFAULT_MODEL = "tiny"
 RESPONSES_PATH = "/v1/responses"
 DONE = b"data: [DONE]\n\n"
-KEEP_ALIVE = b": keep-alive\n\n"
-
-JsonPage = Any | Callable[[Any], Any]
 
 
 class FakeOpenAI(FakeServer):
@@ -100,10 +96,6 @@ class FakeOpenAI(FakeServer):
             await self._list(connection, has_key=has_key)
         elif path.startswith(f"{RESPONSES_PATH}/"):
             await self.responses.answer(http, connection)
-        elif path in self.pages:
-            page = self.pages[path]
-            value = page(http.json()) if callable(page) else page
-            await connection.send_json(200, value)
         else:
             await super().answer_other(http, connection)
 
@@ -136,33 +128,26 @@ class FakeOpenAI(FakeServer):
         if reason != "none":
             yield _chunk(head, {}, finish_reason=reason, kind="ending")
         if (request.body.get("stream_options") or {}).get("include_usage"):
-            yield Piece(data=_sse({**head, "choices": [], "usage": _usage(answer)}), kind="ending")
+            usage = {**head, "choices": [], "usage": _usage(answer)}
+            yield Piece(data=answers.to_sse(usage), kind="ending")
         yield Piece(data=DONE, kind="last")
 
     def refusal_of(self, request: Request) -> Answer | None:
         """Refuse invalid requests like real servers."""
         body = request.body
         if self.needs_key and not request.has_key:
-            return Answer(status=401, error_type="invalid_api_key", error_message="No key")
+            return answers.refuse(401, "invalid_api_key", "No key")
         if body.get("model") not in [entry["id"] for entry in self.models]:
-            message = f"model {body.get('model')!r} not found"
-            return Answer(status=404, error_type="model_not_found", error_message=message)
+            return answers.refuse(404, "model_not_found", f"model {body.get('model')!r} not found")
         for name in self.refuses:
             if _has(body, name):
                 return Answer(status=400, body=_unsupported(name))
         is_response = request.path.endswith(RESPONSES_PATH)
-        wrong = next(responses_events.wrongs(body) if is_response else _wrongs(body), None)
-        if wrong is None:
-            return None
-        return Answer(status=400, error_type="invalid_request_error", error_message=wrong)
+        return answers.refuse_first(responses_events.wrongs(body) if is_response else _wrongs(body))
 
     def error_of(self, type_: str, message: str) -> Any:
         """Return an error object with ``type_`` as type and code."""
         return {"error": {"message": message, "type": type_, "param": None, "code": type_}}
-
-    def to_sse(self, error: Any) -> bytes:
-        """Return an error as an event."""
-        return _sse(error)
 
 
 def _has(body: JsonView, name: str) -> bool:
@@ -184,11 +169,6 @@ def _entry(model: str | Mapping[str, object]) -> dict[str, object]:
     return {"object": "model", "created": 1_800_000_000, "owned_by": "fake", **fields}
 
 
-def _sse(value: Any) -> bytes:
-    # Characters are not escaped, so that a cut can split one.
-    return f"data: {json.dumps(value, ensure_ascii=False)}\n\n".encode()
-
-
 def _chunk(
     head: Mapping[str, object],
     delta: Mapping[str, object],
@@ -197,27 +177,22 @@ def _chunk(
     kind: Any = "other",
 ) -> Piece:
     choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
-    return Piece(data=_sse({**head, "choices": [choice]}), kind=kind)
+    return Piece(data=answers.to_sse({**head, "choices": [choice]}), kind=kind)
 
 
 def _deltas(answer: Answer, body: JsonObject) -> Iterator[Mapping[str, object]]:
     if answer.deltas:
         yield from answer.deltas
         return
-    yield from ({"reasoning_content": piece} for piece in _pieces_of(answer.thinking, answer))
-    yield from ({"content": piece} for piece in _pieces_of(answers.rest_of(answer, body), answer))
-    yield from ({"refusal": piece} for piece in _pieces_of(answer.refusal, answer))
+    yield from ({"reasoning_content": piece} for piece in answer.pieces(answer.thinking))
+    yield from ({"content": piece} for piece in answer.pieces(answers.rest_of(answer, body)))
+    yield from ({"refusal": piece} for piece in answer.pieces(answer.refusal))
     for index, tool in enumerate(answer.tools):
         function = {"name": tool.name, "arguments": ""}
         call = {"index": index, "id": tool.id, "type": "function", "function": function}
         yield {"tool_calls": [call]}
-        for piece in _pieces_of("" if tool.json == "{}" else tool.json, answer):
+        for piece in answer.pieces("" if tool.json == "{}" else tool.json):
             yield {"tool_calls": [{"index": index, "function": {"arguments": piece}}]}
-
-
-def _pieces_of(text: str, answer: Answer) -> Iterator[str]:
-    for at in range(0, len(text), answer.chunk_chars):
-        yield text[at : at + answer.chunk_chars]
 
 
 def _usage(answer: Answer) -> dict[str, object]:

@@ -9,19 +9,16 @@ connection. A fault of the connection (`drop`, `cut`, …) does not stop the res
 from __future__ import annotations
 
 import asyncio
-import json
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, replace
 from urllib.parse import parse_qs, urlsplit
 
 from . import responses_events
-from .answers import Answer, JsonObject
-from .fake_server import FakeServer, Request, cut
+from .answers import Answer, JsonObject, to_sse
+from .fake_server import KEEP_ALIVE, FakeServer, Piece, Request
 from .http_server import HttpConnection, HttpRequest
 from .responses_events import ResponsesEvent
-
-KEEP_ALIVE = b": keep-alive\n\n"
 
 
 class FakeResponse:
@@ -66,9 +63,16 @@ class FakeResponse:
         self.value["status"] = status or self.value["status"]
         self._wake()
 
-    async def wait_for_change(self) -> None:
-        """Wait for the next event, or for the response's end."""
-        await self._change.wait()
+    async def pieces_after(self, number: int) -> AsyncIterator[Piece]:
+        """Yield the events after a number as they come, until the response's end."""
+        yield Piece(data=KEEP_ALIVE)
+        while number + 1 < len(self.events) or not self.is_over:
+            if number + 1 >= len(self.events):
+                await self._change.wait()
+                continue
+            number += 1
+            kind, event = self.events[number]
+            yield Piece(data=to_sse(event), kind=kind)
 
     def _wake(self) -> None:
         change, self._change = self._change, asyncio.Event()
@@ -120,9 +124,12 @@ class FakeResponses:
         if response.value["store"]:
             self.all[response.id] = response
         response.task = asyncio.ensure_future(self._run(response))
-        wire_answer = replace(answer, fault=None) if answer.fault == "error" else answer
+        # `_write` keeps the pace and makes the fault `error`: the connection has the other faults.
+        fault = None if answer.fault == "error" else answer.fault
+        wire_answer = replace(answer, fault=fault, delay_s=0.0, hold_after_chunks=None)
+        pieces = response.pieces_after(-1)
         try:
-            await self._follow(response, -1, wire_answer, request, connection, headers)
+            await self._server.send_pieces(pieces, wire_answer, request, connection, headers)
         finally:
             if not response.value["background"]:
                 response.task.cancel()
@@ -194,43 +201,8 @@ class FakeResponses:
                 answer.status, answer.body or _error("scripted"), answer.headers
             )
         else:
-            after = -1 if response.replays_all else after
-            await self._follow(response, after, answer, request, connection, {})
-
-    async def _follow(
-        self,
-        response: FakeResponse,
-        after: int,
-        answer: Answer,
-        request: Request,
-        connection: HttpConnection,
-        headers: Mapping[str, str],
-    ) -> None:
-        """Stream the events after a number, until the end or the connection's fault."""
-        await connection.begin_stream({"content-type": "text/event-stream", **headers})
-        await connection.send_chunk(KEEP_ALIVE)
-        number = after + 1
-        while number < len(response.events) or not response.is_over:
-            if number >= len(response.events):
-                await response.wait_for_change()
-                continue
-            kind, event = response.events[number]
-            is_full = kind == "chunk" and request.chunks_sent >= answer.after_chunks
-            if answer.fault is not None and (is_full or kind == "last"):
-                break
-            if kind == "last":
-                self._server.note(request, state="done")
-            elif kind == "chunk":
-                self._server.note(request, chunks_sent=request.chunks_sent + 1)
-            for data in cut(_sse(event), answer.cut_bytes):
-                await connection.send_chunk(data)
-            number += 1
-        if answer.fault is not None:
-            await self._server.fail(answer, request, connection)
-        else:
-            self._server.note(request, state="done")
-            await asyncio.sleep(answer.end_delay_s)
-            await connection.end_stream()
+            pieces = response.pieces_after(-1 if response.replays_all else after)
+            await self._server.send_pieces(pieces, answer, request, connection, {})
 
     def _cancel(self, response: FakeResponse) -> None:
         if response.is_over or response.task is None:
@@ -242,12 +214,6 @@ class FakeResponses:
             response.add(("last", value))
         response.end("cancelled")
         self._server.note(response.request)
-
-
-def _sse(event: JsonObject) -> bytes:
-    # Characters are not escaped, so that a cut can split one.
-    data = json.dumps(event, ensure_ascii=False)
-    return f"event: {event['type']}\ndata: {data}\n\n".encode()
 
 
 def _error(message: str, param: str | None = None) -> JsonObject:

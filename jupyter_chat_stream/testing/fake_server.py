@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
@@ -24,9 +24,11 @@ from .http_server import ClientLeft, HttpConnection, HttpRequest
 MAX_RECORDS = 10_000
 KEY_HEADERS = ("authorization", "x-api-key")
 START_TIMEOUT_S = 10.0
+KEEP_ALIVE = b": keep-alive\n\n"
 # asyncio needs three iterations of its loop from an accepted socket to `connection_made`.
 TURNS_TO_ACCEPT = 4
 
+JsonPage = Any | Callable[[Any], Any]
 Self = TypeVar("Self", bound="FakeServer")
 
 
@@ -101,6 +103,7 @@ class FakeServer:
     Attributes:
         url: the server's address, without a path.
         path: the end of the path of requests for an answer.
+        pages: by path, JSON or a function that makes it from a request's JSON.
         connection_count: the number of connections so far.
     """
 
@@ -119,6 +122,7 @@ class FakeServer:
         self._start_error: BaseException | None = None
         self.url = ""
         self.connection_count = 0
+        self.pages: Mapping[str, JsonPage] = {}
         self._is_hurried = False
 
     # ---------------------------------------------------------------------- the test's side
@@ -169,7 +173,8 @@ class FakeServer:
     def release(self) -> None:
         """Continue every held answer."""
         for request in self.requests:
-            self._in_loop(request.release_event.set)
+            if self._loop is not None:
+                self._loop.call_soon_threadsafe(request.release_event.set)
 
     def hurry(self) -> None:
         """Send the rest of all answers without delays."""
@@ -208,17 +213,18 @@ class FakeServer:
         """Return the API's error object."""
         raise NotImplementedError
 
-    def to_sse(self, error: Any) -> bytes:
-        """Return an error as an event inside a stream."""
-        raise NotImplementedError
-
     def is_prompt(self, path: str) -> bool:
         """Whether a POST to this path asks for a model's answer."""
         return path.endswith(self.path)
 
     async def answer_other(self, http: HttpRequest, connection: HttpConnection) -> None:
-        """Answer a request that does not ask for a model's answer."""
-        await connection.send_json(404, self.error_of("not_found_error", "Not found"))
+        """Answer a request that does not ask for a model's answer: with a page, if there is one."""
+        path = http.path.split("?")[0]
+        if path in self.pages:
+            page = self.pages[path]
+            await connection.send_json(200, page(http.json()) if callable(page) else page)
+        else:
+            await connection.send_json(404, self.error_of("not_found_error", "Not found"))
 
     # --------------------------------------------------------------------- the server's thread
 
@@ -249,10 +255,6 @@ class FakeServer:
     def _connect(self) -> HttpConnection:
         self.connection_count += 1
         return HttpConnection(self._answer, self._connections)
-
-    def _in_loop(self, act: Callable[[], Any]) -> None:
-        if self._loop is not None:
-            self._loop.call_soon_threadsafe(act)
 
     async def _answer(self, http: HttpRequest, connection: HttpConnection) -> None:
         if http.method == "POST" and self.is_prompt(http.path.split("?")[0]):
@@ -291,25 +293,14 @@ class FakeServer:
         if answer.before_headers:
             await request.release_event.wait()
         headers = {"request-id": f"req_fake_{request.number}", **answer.headers}
-        if not await self._send_whole(answer, request, connection, headers):
+        if answer.status == 200 and answer.body is None:
             await self.send_stream(answer, request, connection, headers)
-
-    async def _send_whole(
-        self,
-        answer: Answer,
-        request: Request,
-        connection: HttpConnection,
-        headers: Mapping[str, str],
-    ) -> bool:
-        """Send an answer that is no stream; False if the answer is a stream."""
-        if answer.status != 200 or answer.body is not None:
-            body = answer.body
-            if body is None:
-                body = self.error_of(answer.error_type, answer.error_message)
-            self.note(request, state="failed")
-            await connection.send_json(answer.status, body, headers)
-            return True
-        return False
+            return
+        body = answer.body
+        if body is None:
+            body = self.error_of(answer.error_type, answer.error_message)
+        self.note(request, state="failed")
+        await connection.send_json(answer.status, body, headers)
 
     async def send_stream(
         self,
@@ -319,31 +310,42 @@ class FakeServer:
         headers: Mapping[str, str],
     ) -> None:
         """Send an answer as a stream."""
+        pieces = _as_they_come(self.pieces(answer, request))
+        await self.send_pieces(pieces, answer, request, connection, headers)
+
+    async def send_pieces(
+        self,
+        pieces: AsyncIterator[Piece],
+        answer: Answer,
+        request: Request,
+        connection: HttpConnection,
+        headers: Mapping[str, str],
+    ) -> None:
+        """Send pieces at the answer's pace, until the end or the answer's fault."""
         await connection.begin_stream({"content-type": "text/event-stream", **headers})
-        for piece in self.pieces(answer, request):
+        async for piece in pieces:
             is_chunk = piece.kind == "chunk"
-            if is_chunk and answer.fault and request.chunks_sent >= answer.after_chunks:
+            # An answer fails even if it has fewer chunks than `after_chunks`.
+            is_last = piece.kind in ("ending", "last")
+            if answer.fault and (
+                is_last or (is_chunk and request.chunks_sent >= answer.after_chunks)
+            ):
                 break
-            if piece.kind == "ending" and answer.fault:
-                break  # the answer fails even if it has fewer chunks than `after_chunks`
             if piece.kind == "last":
                 self.note(request, state="done")
-            if is_chunk:
-                await self.before_chunk(answer, request)
+            elif is_chunk:
+                await self.pause(answer)
+                if answer.hold_after_chunks == request.chunks_sent:
+                    await request.release_event.wait()
                 self.note(request, chunks_sent=request.chunks_sent + 1)
             for data in cut(piece.data, answer.cut_bytes):
                 await connection.send_chunk(data)
         if answer.fault is not None:
             await self.fail(answer, request, connection)
         else:
+            self.note(request, state="done")
             await asyncio.sleep(answer.end_delay_s)
             await connection.end_stream()
-
-    async def before_chunk(self, answer: Answer, request: Request) -> None:
-        """Wait for the answer's delay, and while the answer is held."""
-        await self.pause(answer)
-        if answer.hold_after_chunks == request.chunks_sent:
-            await request.release_event.wait()
 
     async def fail(self, answer: Answer, request: Request, connection: HttpConnection) -> None:
         """End a stream with the answer's fault."""
@@ -359,7 +361,7 @@ class FakeServer:
                 await connection.send_chunk(answers.GARBAGE)
             elif answer.fault == "error":
                 error = self.error_of(answer.error_type, answer.error_message)
-                await connection.send_chunk(self.to_sse(error))
+                await connection.send_chunk(answers.to_sse(error))
             await connection.end_stream()
 
     def note(self, request: Request, **changes: Any) -> None:
@@ -368,6 +370,11 @@ class FakeServer:
             for name, value in changes.items():
                 setattr(request, name, value)
             self._change.notify_all()
+
+
+async def _as_they_come(pieces: Iterator[Piece]) -> AsyncIterator[Piece]:
+    for piece in pieces:
+        yield piece
 
 
 def cut(data: bytes, size: int | None) -> Iterator[bytes]:

@@ -126,10 +126,8 @@ def _summary(answer: Answer) -> Iterator[ResponsesEvent]:
     part = {"type": "summary_text", "text": ""}
     yield "other", {"type": "response.reasoning_summary_part.added", **address, "part": part}
     kind = "response.reasoning_summary_text.delta"
-    yield from (
-        ("chunk", {"type": kind, **address, "delta": piece})
-        for piece in _cut(answer.thinking, answer)
-    )
+    for piece in answer.pieces(answer.thinking):
+        yield "chunk", {"type": kind, **address, "delta": piece}
     event = {"type": "response.reasoning_summary_text.done", **address, "text": answer.thinking}
     yield "other", event
 
@@ -144,7 +142,7 @@ def _message(
         empty = {**part, field: ""}
         yield "other", {"type": "response.content_part.added", **address, "part": empty}
         yield "other", {"type": f"{kind}.delta", **address, "delta": ""}
-        for piece in _cut(part[field], answer):
+        for piece in answer.pieces(part[field]):
             yield "chunk", {"type": f"{kind}.delta", **address, "delta": piece}
         yield "other", {"type": f"{kind}.done", **address, field: part[field]}
         yield "other", {"type": "response.content_part.done", **address, "part": part}
@@ -154,14 +152,9 @@ def _arguments(
     text: str, address: Mapping[str, object], answer: Answer
 ) -> Iterator[ResponsesEvent]:
     kind = "response.function_call_arguments"
-    for piece in _cut(text, answer):
+    for piece in answer.pieces(text):
         yield "chunk", {"type": f"{kind}.delta", **address, "delta": piece}
     yield "other", {"type": f"{kind}.done", **address, "arguments": text}
-
-
-def _cut(text: str, answer: Answer) -> Iterator[str]:
-    for at in range(0, len(text), answer.chunk_chars):
-        yield text[at : at + answer.chunk_chars]
 
 
 def wrongs(body: JsonObject) -> Iterator[str]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..providers.continuation import CONTINUE_MARK
 from ..providers.prompt_blocks import RESULT_FILES
 from ..shared.json_objects import JsonView
-from .answers import Answer, JsonObject, text_of
+from .answers import Answer, JsonObject, blocks_of, text_of
 
 if TYPE_CHECKING:
     from .fake_server import Request
@@ -56,7 +56,7 @@ def items_of(body: JsonObject) -> list[JsonObject]:
 
 def is_persons(item: JsonView) -> bool:
     """Whether a person has written a message: no request to continue, no files of results."""
-    text = text_of(dict(item))
+    text = text_of(item)
     has_text = bool(text) and not text.startswith((CONTINUE_MARK, RESULT_FILES))
     return item.get("role") == "user" and has_text
 
@@ -71,7 +71,7 @@ def calls_in(item: JsonView) -> list[str]:
     if item.get("type") == "function_call":
         return [item["call_id"]]
     calls = [call["id"] for call in item.get("tool_calls") or ()]
-    return calls + [block["id"] for block in _blocks(item) if block.get("type") == "tool_use"]
+    return calls + [block["id"] for block in blocks_of(item) if block.get("type") == "tool_use"]
 
 
 def _results(item: JsonView) -> Iterator[tuple[str, tuple[bool, Any]]]:
@@ -79,7 +79,7 @@ def _results(item: JsonView) -> Iterator[tuple[str, tuple[bool, Any]]]:
         yield item["call_id"], _read_output(item["output"])
     elif item.get("role") == "tool":
         yield item["tool_call_id"], _read_output(item["content"])
-    for block in _blocks(item):
+    for block in blocks_of(item):
         if block.get("type") == "tool_result":
             yield block["tool_use_id"], (not block.get("is_error"), block.get("content"))
 
@@ -88,8 +88,3 @@ def _read_output(output: str | list[JsonObject]) -> tuple[bool, str]:
     """Return success and text of an output; OpenAI's dialects mark a failure only in the text."""
     text = output if isinstance(output, str) else "".join(block.get("text", "") for block in output)
     return not text.startswith("Error: "), text
-
-
-def _blocks(item: JsonView) -> list[JsonView]:
-    content = item.get("content")
-    return content if isinstance(content, list) else []

@@ -12,19 +12,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..shared.json_objects import JsonView
-from .answers import Answer, JsonObject
+from .answers import JsonObject, blocks_of
 from .rounds import calls_in, items_of, results_in
 
 _ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _THINKING = ("thinking", "redacted_thinking")
-
-
-def refusal_of_tools(body: JsonObject) -> Answer | None:
-    """Refuse invalid calls and results like the Messages API."""
-    wrong = next(wrongs_of_messages(body), None)
-    if wrong is None:
-        return None
-    return Answer(status=400, error_type="invalid_request_error", error_message=wrong)
 
 
 def wrongs_of_messages(body: JsonObject) -> Iterator[str]:
@@ -34,7 +26,7 @@ def wrongs_of_messages(body: JsonObject) -> Iterator[str]:
     for number, message in enumerate(messages):
         expected_ids = calls_in(messages[number - 1]) if number else []
         yield from _wrong_results(number, message, expected_ids)
-        for block in _blocks(message):
+        for block in blocks_of(message):
             if block.get("type") == "tool_use":
                 yield from _wrong_call(number, block, call_ids)
         if calls_in(message) and number == len(messages) - 1:
@@ -45,7 +37,7 @@ def wrongs_of_messages(body: JsonObject) -> Iterator[str]:
 
 
 def _wrong_results(number: int, message: JsonObject, expected_ids: list[str]) -> Iterator[str]:
-    blocks = _blocks(message)
+    blocks = blocks_of(message)
     ids = [id_ for id_, _ in results_in(message)]
     if sorted(ids) != sorted(expected_ids):
         yield (
@@ -76,7 +68,7 @@ def _wrong_loop(body: JsonObject) -> Iterator[str]:
     does_think = (body.get("thinking") or {}).get("type") == "enabled"
     if not does_think or len(messages) < 2 or not results_in(messages[-1]):
         return
-    answer = _blocks(messages[-2])
+    answer = blocks_of(messages[-2])
     if answer[0].get("type") not in _THINKING:
         yield (
             f"messages.{len(messages) - 2}.content.0.type: Expected `thinking` or "
@@ -120,8 +112,3 @@ def _json(text: str) -> Any:
         return json.loads(text)
     except ValueError:
         return None
-
-
-def _blocks(message: JsonView) -> list[JsonView]:
-    content = message.get("content")
-    return content if isinstance(content, list) else []
