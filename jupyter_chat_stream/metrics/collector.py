@@ -7,7 +7,8 @@ number of services.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from prometheus_client import REGISTRY
 from prometheus_client.core import (
@@ -19,12 +20,60 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from .._version import __version__
-from .meter import METER, Histogram, Meter
-from .watch import Sample, ServiceWatch
+from .meter import METER, Histogram, Histograms, Meter
+from .watch import ServiceWatch
 
-Labelled = Iterable[tuple[tuple[str, ...], int]]  # each label value, or several, with its count
 PREFIX = "chat_stream_"
-COUNTER_HELP = {
+HELP = {
+    "first_event_seconds": (
+        "From a message's sending (or delivery) to the first piece of its answer."
+    ),
+    "run_seconds": "From a message's sending (or delivery) to its run's end, including waits.",
+    "runs_ended": "Runs that ended, by status, error code (empty for none) and model.",
+    "tokens": "Tokens of completed answers, by kind and model.",
+    "attempts": "Attempts that began.",
+    "retries": "Failed attempts that are retried, by error code.",
+    "takeovers": "Runs taken over from a dead process.",
+    "waits": (
+        "Runs that began to wait: for an answer (question), a person's consent to a tool "
+        "call (consent), tool calls (tools), a time (sleep), or the delivery time (later)."
+    ),
+    "tool_claims": "Tool calls that an executor claimed.",
+    "tool_results": "Results of tool calls, by outcome.",
+    "tool_wait_seconds": "From a tool call's permission to its claim.",
+    "tool_call_seconds": "From a tool call's claim to its result.",
+    "events": "Events committed by this process, by type.",
+    "event_text_bytes": "Bytes of text in committed events.",
+    "commit_seconds": (
+        "Time of one commit, from the begin of its transaction, including waits for the database."
+    ),
+    "sweep_delay_seconds": "How late a sweep for due runs began.",
+    "readers": "Readers that follow a thread.",
+    "reader_lag_events": "Events that the slowest reader has not received yet.",
+    "reader_lag_bytes": "Bytes that wait in the fullest reader's buffer.",
+    "socket_pauses": (
+        "WebSockets that were full for a while; their readers continue from their cursor."
+    ),
+    "reconnect_behind_events": (
+        "How many events a reader had missed when it came back with a cursor."
+    ),
+    "active_runs": "Runs that this process executes.",
+    "writer_queue": "Operations that wait for the next commit.",
+    "open_runs": "Runs in the database that have not ended, by status.",
+    "oldest_pending_seconds": (
+        "How long the oldest pending run has waited; 0 without pending runs."
+    ),
+    "open_tool_calls": "Tool calls in the database without a result, by state.",
+    "oldest_open_tool_call_seconds": (
+        "How long the oldest open call has waited for an executor; 0 without open calls."
+    ),
+    "info": "1, with the version, engine and backend of this process.",
+    "housekeeping_longest_step_seconds": (
+        "The longest time for which housekeeping has blocked the writer."
+    ),
+}
+# The counts that the parts of each service keep.
+COUNT_HELP = {
     "reader_switches": "Readers with a full buffer or socket that switched to the database.",
     "notices_sent": "Commits that this process has announced to others.",
     "notices_received": "Commits that other processes have announced to this one.",
@@ -50,172 +99,73 @@ class ChatCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Yield every metric with its current value."""
-        yield from self._of_runs()
-        yield from self._of_tools()
-        yield from self._of_writing()
+        yield from self._of_meter()
         yield from self._of_readers()
         yield from self._of_services()
+        yield from self._of_samples()
         yield from self._of_counts()
 
-    def _of_runs(self) -> Iterator[Metric]:
+    def _of_meter(self) -> Iterator[Metric]:
         meter = self._meter
-        yield _histograms(
-            "first_event_seconds",
-            "From a message's sending (or delivery) to the first piece of its answer.",
-            "model",
-            meter.first_event_s.copy().items(),
-        )
-        yield _histograms(
-            "run_seconds",
-            "From a message's sending (or delivery) to its run's end, including waits.",
-            "status",
-            meter.run_s.copy().items(),
-        )
-        yield _counters(
-            "runs_ended",
-            "Runs that ended, by status, error code (empty for none) and model.",
-            ("status", "code", "model"),
-            meter.run_ends.copy().items(),
-        )
-        yield _counters(
-            "tokens",
-            "Tokens of completed answers, by kind and model.",
-            ("kind", "model"),
-            meter.tokens.copy().items(),
-        )
-        yield _counter("attempts", "Attempts that began.", meter.attempts)
-        text = "Failed attempts that are retried, by error code."
-        yield _counters("retries", text, ("code",), _keyed(meter.retries))
-        text = "Runs taken over from a dead process."
-        yield _counter("takeovers", text, meter.takeovers)
-        yield _counters(
-            "waits",
-            "Runs that began to wait: for an answer (question), a person's consent to a tool "
-            "call (consent), tool calls (tools), a time (sleep), or the delivery time (later).",
-            ("kind",),
-            _keyed(meter.waits),
-        )
-
-    def _of_tools(self) -> Iterator[Metric]:
-        meter = self._meter
-        text = "Tool calls that an executor claimed."
-        yield _counter("tool_claims", text, meter.tool_claims)
-        text = "Results of tool calls, by outcome."
-        yield _counters("tool_results", text, ("outcome",), _keyed(meter.tool_results))
-        yield _histogram(
-            "tool_wait_seconds", "From a tool call's permission to its claim.", meter.tool_wait_s
-        )
-        yield _histogram(
-            "tool_call_seconds", "From a tool call's claim to its result.", meter.tool_call_s
-        )
-
-    def _of_writing(self) -> Iterator[Metric]:
-        meter = self._meter
-        text = "Events committed by this process, by type."
-        yield _counters("events", text, ("type",), _keyed(meter.events))
-        yield _counter("event_text_bytes", "Bytes of text in committed events.", meter.text_bytes)
-        yield _histogram(
-            "commit_seconds",
-            "Time of one commit, from the begin of its transaction, including waits for the "
-            "database.",
-            meter.commit_s,
-        )
-        yield _histogram(
-            "sweep_delay_seconds",
-            "How late a sweep for due runs began.",
-            meter.sweep_delay_s,
-        )
+        yield _grown("first_event_seconds", meter.first_event_s, "model")
+        yield _grown("run_seconds", meter.run_s, "status")
+        yield _grown("runs_ended", meter.run_ends, "status", "code", "model")
+        yield _grown("tokens", meter.tokens, "kind", "model")
+        yield _grown("attempts", meter.attempts)
+        yield _grown("retries", meter.retries, "code")
+        yield _grown("takeovers", meter.takeovers)
+        yield _grown("waits", meter.waits, "kind")
+        yield _grown("tool_claims", meter.tool_claims)
+        yield _grown("tool_results", meter.tool_results, "outcome")
+        yield _grown("tool_wait_seconds", meter.tool_wait_s)
+        yield _grown("tool_call_seconds", meter.tool_call_s)
+        yield _grown("events", meter.events, "type")
+        yield _grown("event_text_bytes", meter.text_bytes)
+        yield _grown("commit_seconds", meter.commit_s)
+        yield _grown("sweep_delay_seconds", meter.sweep_delay_s)
+        yield _grown("socket_pauses", meter.socket_pauses)
+        yield _grown("reconnect_behind_events", meter.reconnect_behind)
 
     def _of_readers(self) -> Iterator[Metric]:
-        hubs = [watch.hub for watch in self.watches.copy() if watch.hub is not None]
-        stats = [hub.stats() for hub in hubs]
-        yield _gauge("readers", "Readers that follow a thread.", sum(s.readers for s in stats))
-        yield _gauge(
-            "reader_lag_events",
-            "Events that the slowest reader has not received yet.",
-            max((s.lag_events for s in stats), default=0),
-        )
-        yield _gauge(
-            "reader_lag_bytes",
-            "Bytes that wait in the fullest reader's buffer.",
-            max((s.lag_bytes for s in stats), default=0),
-        )
-        yield _counter(
-            "socket_pauses",
-            "WebSockets that were full for a while; their readers continue from their cursor.",
-            self._meter.socket_pauses,
-        )
-        yield _histogram(
-            "reconnect_behind_events",
-            "How many events a reader had missed when it came back with a cursor.",
-            self._meter.reconnect_behind,
-        )
+        stats = [watch.hub.stats() for watch in self.watches.copy() if watch.hub is not None]
+        yield _gauge("readers", sum(s.readers for s in stats))
+        yield _gauge("reader_lag_events", max((s.lag_events for s in stats), default=0))
+        yield _gauge("reader_lag_bytes", max((s.lag_bytes for s in stats), default=0))
 
     def _of_services(self) -> Iterator[Metric]:
         watches = self.watches.copy()
+        yield _gauge("active_runs", sum(watch.engine.active for watch in watches))
+        yield _gauge("writer_queue", sum(watch.store.queued for watch in watches))
+        info: dict[tuple[str, ...], float] = {
+            (__version__, watch.engine.name, str(watch.store.describe()["backend"])): 1
+            for watch in watches
+        }
+        yield _gauges("info", ("version", "engine", "backend"), info)
+
+    def _of_samples(self) -> Iterator[Metric]:
+        watches = self.watches.copy()
         for watch in watches:
             watch.refresh()
-        yield _gauge(
-            "active_runs",
-            "Runs that this process executes.",
-            sum(watch.engine.active for watch in watches),
-        )
-        yield _gauge(
-            "writer_queue",
-            "Operations that wait for the next commit.",
-            sum(watch.store.queued for watch in watches),
-        )
         samples = [watch.sample for watch in watches]
-        runs = GaugeMetricFamily(
-            PREFIX + "open_runs",
-            "Runs in the database that have not ended, by status.",
-            labels=("status",),
-        )
-        for status in ("pending", "processing", "waiting"):
-            runs.add_metric((status,), sum(s.open_runs.get(status, 0) for s in samples))
-        yield runs
-        yield _gauge(
-            "oldest_pending_seconds",
-            "How long the oldest pending run has waited; 0 without pending runs.",
-            max((s.oldest_pending_s for s in samples), default=0.0),
-        )
-        yield from self._of_calls(samples)
-        info = GaugeMetricFamily(
-            PREFIX + "info",
-            "1, with the version, engine and backend of this process.",
-            labels=("version", "engine", "backend"),
-        )
-        for watch in watches:
-            backend = str(watch.store.describe()["backend"])
-            info.add_metric((__version__, watch.engine.name, backend), 1)
-        yield info
-
-    def _of_calls(self, samples: Sequence[Sample]) -> Iterator[Metric]:
-        calls = GaugeMetricFamily(
-            PREFIX + "open_tool_calls",
-            "Tool calls in the database without a result, by state.",
-            labels=("state",),
-        )
-        for state in ("asked", "open", "claimed"):
-            calls.add_metric((state,), sum(s.open_calls.get(state, 0) for s in samples))
-        yield calls
-        yield _gauge(
-            "oldest_open_tool_call_seconds",
-            "How long the oldest open call has waited for an executor; 0 without open calls.",
-            max((s.oldest_call_s for s in samples), default=0.0),
-        )
+        runs = sum((Counter(sample.open_runs) for sample in samples), Counter())
+        statuses = ("pending", "processing", "waiting")
+        yield _gauges("open_runs", ("status",), {(name,): runs[name] for name in statuses})
+        oldest_pending_s = max((sample.oldest_pending_s for sample in samples), default=0.0)
+        yield _gauge("oldest_pending_seconds", oldest_pending_s)
+        calls = sum((Counter(sample.open_calls) for sample in samples), Counter())
+        states = ("asked", "open", "claimed")
+        yield _gauges("open_tool_calls", ("state",), {(name,): calls[name] for name in states})
+        oldest_call_s = max((sample.oldest_call_s for sample in samples), default=0.0)
+        yield _gauge("oldest_open_tool_call_seconds", oldest_call_s)
 
     def _of_counts(self) -> Iterator[Metric]:
         watches = self.watches.copy()
         counts = sum((watch.counts() for watch in watches), self._meter.past.copy())
-        for name, text in COUNTER_HELP.items():
-            yield _counter(name, text, counts[name])
-        housekeepings = [watch.housekeeping for watch in watches if watch.housekeeping is not None]
-        yield _gauge(
-            "housekeeping_longest_step_seconds",
-            "The longest time for which housekeeping has blocked the writer.",
-            max((house.counts.longest_step_s for house in housekeepings), default=0.0),
-        )
+        for name, text in COUNT_HELP.items():
+            yield CounterMetricFamily(PREFIX + name, text, value=counts[name])
+        houses = [watch.housekeeping for watch in watches if watch.housekeeping is not None]
+        longest_step_s = max((house.counts.longest_step_s for house in houses), default=0.0)
+        yield _gauge("housekeeping_longest_step_seconds", longest_step_s)
 
 
 COLLECTOR = ChatCollector(METER)
@@ -237,37 +187,32 @@ def withdraw(watch: ServiceWatch) -> None:
         METER.past.update(watch.counts())
 
 
-def _keyed(counter: Counter[str]) -> Labelled:
-    return [((key,), value) for key, value in counter.copy().items()]
+def _grown(name: str, value: int | Counter[Any] | Histogram | Histograms, *labels: str) -> Metric:
+    """Make a counter or a histogram, with one number for each value of its labels."""
+    if isinstance(value, int):
+        return CounterMetricFamily(PREFIX + name, HELP[name], value=value)
+    if isinstance(value, Counter):
+        counter = CounterMetricFamily(PREFIX + name, HELP[name], labels=labels)
+        for key, count in value.copy().items():
+            counter.add_metric(key if isinstance(key, tuple) else (key,), count)
+        return counter
+    family = HistogramMetricFamily(PREFIX + name, HELP[name], labels=labels)
+    if isinstance(value, Histogram):
+        family.add_metric((), _buckets(value), value.total)
+    else:
+        for label, histogram in value.copy().items():
+            family.add_metric((label,), _buckets(histogram), histogram.total)
+    return family
 
 
-def _counter(name: str, text: str, value: int) -> Metric:
-    return CounterMetricFamily(PREFIX + name, text, value=value)
+def _gauge(name: str, value: float) -> Metric:
+    return GaugeMetricFamily(PREFIX + name, HELP[name], value=value)
 
 
-def _counters(name: str, text: str, labels: tuple[str, ...], values: Labelled) -> Metric:
-    family = CounterMetricFamily(PREFIX + name, text, labels=labels)
-    for key, value in values:
+def _gauges(name: str, labels: tuple[str, ...], values: Mapping[tuple[str, ...], float]) -> Metric:
+    family = GaugeMetricFamily(PREFIX + name, HELP[name], labels=labels)
+    for key, value in values.items():
         family.add_metric(key, value)
-    return family
-
-
-def _gauge(name: str, text: str, value: float) -> Metric:
-    return GaugeMetricFamily(PREFIX + name, text, value=value)
-
-
-def _histogram(name: str, text: str, histogram: Histogram) -> Metric:
-    family = HistogramMetricFamily(PREFIX + name, text)
-    family.add_metric((), _buckets(histogram), histogram.total)
-    return family
-
-
-def _histograms(
-    name: str, text: str, label: str, histograms: Iterable[tuple[str, Histogram]]
-) -> Metric:
-    family = HistogramMetricFamily(PREFIX + name, text, labels=(label,))
-    for value, histogram in histograms:
-        family.add_metric((value,), _buckets(histogram), histogram.total)
     return family
 
 
