@@ -84,7 +84,7 @@ class Inbox:
         except RuntimeError:
             self._loop = None
         if self._jobs:
-            self._call_for_jobs()  # of a script whose loop runs only now
+            self._call_in_loop(self._begin_job)  # of a script whose loop runs only now
 
     def is_here(self) -> bool:
         """Return whether the calling thread is the thread of this inbox."""
@@ -97,15 +97,15 @@ class Inbox:
             self._changes[owner_id] = change
         self.wake.set()
         if is_first:
-            self._call()
+            self._call_in_loop(self._drain_in_loop)
 
-    def _call(self) -> None:
-        """Let the thread's loop apply the changes, if the thread has a loop."""
+    def _call_in_loop(self, function: Callable[[], None]) -> None:
+        """Call a function on the thread's loop, if the thread has a loop."""
         if self._loop is not None:
             try:
-                self._loop.call_soon_threadsafe(self._drain_in_loop, context=self._context.copy())
+                self._loop.call_soon_threadsafe(function, context=self._context.copy())
             except RuntimeError:
-                self._loop = None  # the loop was closed; the next wait or read applies the change
+                self._loop = None  # the loop was closed; the next wait or read does the work
 
     def _drain_in_loop(self) -> None:
         try:
@@ -135,20 +135,13 @@ class Inbox:
                 self._changes = {**batch, **self._changes}
             self._is_draining = False
             if self._changes:
-                self._call()
+                self._call_in_loop(self._drain_in_loop)
 
     def add(self, job: Job) -> None:
         """Add a job. Any thread may call this; without a loop, the next ``watch`` runs the job."""
         self._jobs.append(job)
         self.wake.set()
-        self._call_for_jobs()
-
-    def _call_for_jobs(self) -> None:
-        if self._loop is not None:
-            try:
-                self._loop.call_soon_threadsafe(self._begin_job, context=self._context.copy())
-            except RuntimeError:
-                self._loop = None  # the loop was closed; the next `watch` runs the job
+        self._call_in_loop(self._begin_job)
 
     def _begin_job(self) -> None:
         """Begin the next job on the loop, unless one is under way there."""
@@ -160,7 +153,7 @@ class Inbox:
 
     def _job_ended(self, task: asyncio.Task[None]) -> None:
         self._job_in_loop = None
-        self._call_for_jobs()  # a cell that waits has its turn first
+        self._call_in_loop(self._begin_job)  # a cell that waits has its turn first
 
     def run_jobs(self, is_long: bool) -> None:
         """Run the jobs that wait. Only ``watch`` calls this, in the inbox's thread."""
