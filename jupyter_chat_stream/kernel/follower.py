@@ -48,7 +48,7 @@ class Follower:
         self.error: ChatStreamError | None = None  # if set, no event will follow
         self._subscription = Subscription(thread_id)
         self.lock = threading.RLock()  # a __del__ may read while its thread reads
-        self._wakeups: set[asyncio.Future[None]] = set()
+        self._change_event = asyncio.Event()  # another one after each change
         self.listeners: list[Callable[[bool], None]] = []
         self._misfits = 0
         self._trouble: ChatStreamError | None = None  # why no event comes at present
@@ -119,12 +119,7 @@ class Follower:
                 away_s = time.monotonic() - max(start, self._trouble_since)
                 if away_s >= GIVE_UP_S or not _is_passing(self._trouble):
                     raise self._trouble
-            wakeup = asyncio.get_running_loop().create_future()
-            self._wakeups.add(wakeup)
-            try:
-                await wakeup
-            finally:
-                self._wakeups.discard(wakeup)
+            await self._change_event.wait()
 
     async def live(self) -> None:
         """Wait until all events up to now have arrived."""
@@ -211,9 +206,8 @@ class Follower:
         self._tell(False)
 
     def _tell(self, urgent: bool) -> None:
-        for wakeup in self._wakeups:
-            if not wakeup.done():
-                wakeup.set_result(None)
+        change_event, self._change_event = self._change_event, asyncio.Event()
+        change_event.set()
         for listener in tuple(self.listeners):
             listener(urgent)
 

@@ -30,7 +30,7 @@ class KernelOffer:
         self._pending_versions: deque[int] = deque()  # versions of the frames without an answer
         self._answered_version = 0
         self._error: ChatStreamError | None = None
-        self._wakeups: set[asyncio.Future[None]] = set()
+        self._answer_event = asyncio.Event()  # another one after each answer
 
     def replace(self, tools: Sequence[ToolRecord]) -> None:
         self._tools = tools
@@ -71,9 +71,8 @@ class KernelOffer:
         self._answered_version = max(self._answered_version, self._pending_versions.popleft())
         is_refused = frame.get("op") == "error"
         self._error = error_from_wire(frame.get("error") or {}) if is_refused else None
-        for wakeup in self._wakeups:
-            if not wakeup.done():
-                wakeup.set_result(None)
+        answer_event, self._answer_event = self._answer_event, asyncio.Event()
+        answer_event.set()
 
     async def wait_for_answer(self) -> None:
         """Wait until the server has answered the current offer.
@@ -85,12 +84,7 @@ class KernelOffer:
         version = self._version
         async with asyncio.timeout(ANSWERED_WITHIN_S):
             while self._answered_version < version:
-                wakeup = asyncio.get_running_loop().create_future()
-                self._wakeups.add(wakeup)
-                try:
-                    await wakeup
-                finally:
-                    self._wakeups.discard(wakeup)
+                await self._answer_event.wait()
         if self._error is not None:
             raise self._error
 
