@@ -92,29 +92,6 @@ class PagedList(list[T]):
     def __contains__(self, item: object) -> bool:
         return any(other == item for other in reversed(self))
 
-    def __eq__(self, other: object) -> bool:
-        return super().__eq__(_fetch_both(self, other))
-
-    def __ne__(self, other: object) -> bool:
-        return not self == other
-
-    __hash__ = None
-
-    def __lt__(self, other: list[T]) -> bool:
-        return super().__lt__(_fetch_both(self, other))
-
-    def __le__(self, other: list[T]) -> bool:
-        return super().__le__(_fetch_both(self, other))
-
-    def __gt__(self, other: list[T]) -> bool:
-        return super().__gt__(_fetch_both(self, other))
-
-    def __ge__(self, other: list[T]) -> bool:
-        return super().__ge__(_fetch_both(self, other))
-
-    def __add__(self, other: Any) -> Any:
-        return super().__add__(_fetch_both(self, other))
-
     def __radd__(self, other: list[Any]) -> list[Any]:
         return [*other, *self]
 
@@ -122,28 +99,25 @@ class PagedList(list[T]):
         return list(self)
 
 
-def _fetch_both(mine: PagedList[Any], other: Any) -> Any:
-    """Fetch all of two lists, and return the second."""
-    for each in (mine, other):
-        if isinstance(each, PagedList):
-            each._ask_all()
-    return other
-
-
 def _whole_list_method(name: str) -> Callable[..., Any]:
-    """Make a list's method that fetches the whole list first."""
+    """Make a list's method that fetches the whole list first, and all of its arguments."""
     original = getattr(list, name)
 
     @functools.wraps(original)
-    def method(self: PagedList[Any], *args: Any, **options: Any) -> Any:
-        self._ask_all()
-        return original(self, *args, **options)
+    def method(*args: Any, **options: Any) -> Any:
+        for paged_list in args:
+            if isinstance(paged_list, PagedList):
+                paged_list._ask_all()
+        return original(*args, **options)
 
     return method
 
 
 # The methods that work at a list's end, `append`, `extend` and `+=`, need no beginning.
 _NEED_ALL = ("clear", "count", "index", "insert", "pop", "remove", "reverse", "sort")
-_OPERATORS = ("delitem", "imul", "mul", "rmul", "setitem", "reduce_ex")
+_OPERATORS = (
+    "add", "delitem", "eq", "ge", "gt", "imul", "le", "lt", "mul", "ne", "rmul", "setitem",
+    "reduce_ex",
+)  # fmt: skip
 for _name in (*_NEED_ALL, *(f"__{name}__" for name in _OPERATORS)):
     setattr(PagedList, _name, _whole_list_method(_name))
