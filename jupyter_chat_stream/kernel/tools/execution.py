@@ -122,11 +122,6 @@ class CallExecution:
     async def _in_this_loop(self, value: Awaitable[T]) -> T:
         loop = asyncio.get_running_loop()
         task = loop.create_task(_outcome_of(value))
-        return await self._await_cancellable(task, loop)
-
-    async def _await_cancellable(
-        self, task: asyncio.Task[tuple[T, None] | tuple[None, BaseException]], loop: Any
-    ) -> T:
         guard = self._guard = InterruptGuard(lambda: loop.call_soon_threadsafe(task.cancel))
         guard.enter()
         try:
