@@ -214,13 +214,7 @@ class Coalescer:
     def _started_event(self, chunk: ToolCallChunk) -> ToolStarted:
         part = self._tool_parts.get(chunk.tool_call_id)
         facts = self._facts_of(chunk)
-        return ToolStarted(
-            part=self._next_part() if part is None else part,
-            tool_call_id=clean_text(chunk.tool_call_id),
-            name=clean_text(chunk.name),
-            input=clean_json(chunk.input),
-            **({} if facts is None else vars(facts)),
-        )
+        return started_event(chunk, self._next_part() if part is None else part, facts)
 
     def _return_tool(self, chunk: ToolResultChunk, reason: FailedFor | None = None) -> None:
         self._end_part()
@@ -261,6 +255,21 @@ class Coalescer:
             self._ready.append(
                 Delta(part=part, kind=kind, text=text[start : start + self._max_chars])
             )
+
+
+def started_event(chunk: ToolCallChunk, part: int, facts: CallFacts | None) -> ToolStarted:
+    """Return the event of a tool call.
+
+    Args:
+        facts: None for a call that no executor makes.
+    """
+    return ToolStarted(
+        part=part,
+        tool_call_id=clean_text(chunk.tool_call_id),
+        name=clean_text(chunk.name),
+        input=clean_json(chunk.input),
+        **({} if facts is None else vars(facts)),
+    )
 
 
 def _ends_in_half(text: str) -> bool:

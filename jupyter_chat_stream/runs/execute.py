@@ -23,9 +23,8 @@ from dataclasses import replace
 
 from ..providers.base import EndChunk
 from ..providers.prices import usage_with_cost
-from ..shared.endings import content_of
 from ..shared.errors import DamagedRow, ProviderError, StaleAttempt, StoreError
-from ..shared.events import Body, Completed, Finalized, NoteAdded
+from ..shared.events import Body, NoteAdded
 from ..shared.logs import Line, place_of
 from ..shared.parts import open_calls
 from ..shared.records import Usage
@@ -33,7 +32,7 @@ from ..store.front import TAKEN_OVER, Claimed
 from .appender import Appender
 from .components.builds import Build
 from .context import Gathered, draft_prompt, gather, gather_round
-from .last_events import LastEvents
+from .last_events import LastEvents, completion
 from .pauses import Pause
 from .reading import StreamReading
 from .retries import Retries
@@ -209,14 +208,19 @@ class Execution:
         total = with_rounds(gathered.rounds_usage, usage)
         if self._build is not None:
             return await self._end_version(self._build, gathered, appender, total)
+
+        def completed() -> Sequence[Body]:
+            parts = [*gathered.reply["parts"], *appender.parts]
+            return completion(parts, total, end.stop_reason)
+
         if not appender.has_calls and not any(open_calls(gathered.reply["parts"])):
-            await appender.finish(lambda: _completion(gathered, appender, end, total))
+            await appender.finish(completed)
             return False
         max_rounds = self._services.config.max_tool_rounds
         taken_over = self._claimed.params.get(TAKEN_OVER, 0)  # a person has continued the answer
         if count_rounds(gathered.reply["parts"][taken_over:]) >= max_rounds:
             note = NoteAdded(text=TOO_MANY_ROUNDS.format(rounds=max_rounds))
-            await appender.finish(lambda: (note, *_completion(gathered, appender, end, total)))
+            await appender.finish(lambda: (note, *completed()))
             return False
         await appender.finish((), release=False, rounds_usage=total)
         self._note_round(total)
@@ -240,18 +244,6 @@ class Execution:
         """Count a round that was committed: its tokens, and no failure yet in the next round."""
         self._spent_tokens.end_round(total)
         self._claimed = replace(self._claimed, retries=0)
-
-
-def _completion(
-    gathered: Gathered, appender: Appender, end: EndChunk, usage: Usage
-) -> tuple[Body, Body]:
-    complete = Completed(
-        content=content_of([*gathered.reply["parts"], *appender.parts]),
-        usage=usage,
-        stop_reason=end.stop_reason,
-        model=None,
-    )
-    return complete, Finalized(status="completed")
 
 
 def _add_new_notes(notes: Sequence[str], gathered: Gathered, appender: Appender) -> None:

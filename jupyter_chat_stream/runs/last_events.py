@@ -6,14 +6,24 @@ transaction releases the run (L10).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from ..shared.endings import content_of
 from ..shared.errors import ChatStreamError, ProviderError
-from ..shared.events import Failed, Finalized, StatusChanged
-from ..shared.records import EndStatus
+from ..shared.events import Body, Completed, Failed, Finalized, StatusChanged
+from ..shared.records import EndStatus, Part, Usage
 from ..store.front import Claimed
 from .appender import Appender
 from .services import RunServices
 from .spent import SpentTokens
 from .stopping import Stopping
+
+
+def completion(parts: Sequence[Part], usage: Usage | None, stop_reason: str) -> tuple[Body, ...]:
+    """Return the last events of a complete answer."""
+    content = content_of(parts)
+    complete = Completed(content=content, usage=usage, stop_reason=stop_reason, model=None)
+    return complete, Finalized(status="completed")
 
 
 class LastEvents:

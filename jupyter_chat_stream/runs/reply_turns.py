@@ -12,7 +12,7 @@ a result. Calls of tools that the provider itself executes belong to no round.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeGuard
 
 from ..providers.base import (
@@ -21,6 +21,7 @@ from ..providers.base import (
     TextBlock,
     ToolResultBlock,
     ToolUseBlock,
+    Turn,
 )
 from ..shared.endings import content_of
 from ..shared.parts import output_instead
@@ -31,17 +32,9 @@ CUT_MARK = "[The rest of this result is left out, because it is too long.]"
 MIN_RESULT_CHARS = 1_000  # a shorter result is never shortened
 
 
-@dataclass(frozen=True, kw_only=True)
-class ReplyTurn:
-    """The blocks of one turn in a reply, in their order."""
-
-    role: Role
-    blocks: tuple[Block, ...]
-
-
 def reply_turns(
     parts: Sequence[Part], data: Sequence[ProviderData], *, is_ended: bool
-) -> list[ReplyTurn]:
+) -> list[Turn]:
     """Return the turns of a reply: the assistant's blocks, and after calls the results.
 
     Args:
@@ -76,14 +69,14 @@ class _Rounds:
         self._results: dict[str, ToolResultPart] = {
             part["tool_call_id"]: part for part in parts if part["kind"] == "tool_result"
         }
-        self._turns: list[ReplyTurn] = []
+        self._turns: list[Turn] = []
         self._blocks: list[Block] = []
         self._calls: list[ToolCallPart] = []
         self._own_ids: set[str] = set()
         self._text_from = 0  # the first part whose text is in no block yet
         self._has_result = False  # whether this round has a result already
 
-    def reply_turns(self, data: Sequence[ProviderData]) -> list[ReplyTurn]:
+    def reply_turns(self, data: Sequence[ProviderData]) -> list[Turn]:
         for item in data:
             if item.part < 0:
                 self._blocks.append(ReasoningBlock(data=item.data))
@@ -143,7 +136,7 @@ class _Rounds:
 
     def _add(self, role: Role, blocks: Sequence[Block]) -> None:
         if blocks:
-            self._turns.append(ReplyTurn(role=role, blocks=tuple(blocks)))
+            self._turns.append(Turn(role=role, blocks=tuple(blocks)))
 
 
 def has_rounds(parts: Sequence[Part]) -> bool:

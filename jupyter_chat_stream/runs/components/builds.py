@@ -21,13 +21,15 @@ from typing import Protocol
 from ...providers.base import ToolCallChunk
 from ...shared.building import COMPONENT_SYSTEM
 from ...shared.endings import content_of
-from ...shared.events import Body, Completed, Finalized, NoteAdded, ToolStarted, clean_text
+from ...shared.events import Body, NoteAdded, clean_text
 from ...shared.records import MessageRecord, Params, Part, Usage
 from ...store.front import BUILD, TAKEN_OVER
+from ..coalesce import started_event
 from ..context import Gathered
+from ..last_events import completion
 from ..reply_turns import end_of_rounds
 from ..tools.build_component import MAX_CODE_CHARS, NAME
-from ..toolset import CallFacts, ToolBook
+from ..toolset import ToolBook
 
 MAX_TRIES = 3
 NO_VERSION_WORKS = "No version of the component works: {tries} were tried."
@@ -123,7 +125,7 @@ class Build:
             input={"operation": "test", "code": code, "name": self.name},
         )
         facts = book.facts_of(call)
-        return (_started_event(call, version.next_part, facts),)
+        return (started_event(call, version.next_part, facts),)
 
     def _own_parts(self, parts: Sequence[Part]) -> Sequence[Part]:
         return parts[self.taken_over :]
@@ -150,27 +152,11 @@ def _may_be_code(text: str) -> bool:
     return "import" in text
 
 
-def _started_event(call: ToolCallChunk, part: int, facts: CallFacts | None) -> ToolStarted:
-    return ToolStarted(
-        part=part,
-        tool_call_id=call.tool_call_id,
-        name=call.name,
-        input=dict(call.input),
-        **({} if facts is None else vars(facts)),
-    )
-
-
 def _end_events(
     gathered: Gathered, usage: Usage | None, note: str = "", new_parts: Sequence[Part] = ()
 ) -> tuple[Body, ...]:
-    complete = Completed(
-        content=content_of([*gathered.reply["parts"], *new_parts]),
-        usage=usage,
-        stop_reason="end_turn",
-        model=None,
-    )
     notes = (NoteAdded(text=note),) if note else ()
-    return (*notes, complete, Finalized(status="completed"))
+    return (*notes, *completion([*gathered.reply["parts"], *new_parts], usage, "end_turn"))
 
 
 def _request_of(reply: MessageRecord, description: str) -> MessageRecord:
