@@ -208,7 +208,6 @@ class Chat(
     # ------------------------------------------------------------------ sending
 
     def _remember_run(self, run: Run) -> None:
-        """Remember a run before its events arrive. Called on the link's loop."""
         self._sent_runs[run.id] = run
         self._inbox.put(id(self), weakly(self._refresh))
 

@@ -21,7 +21,7 @@ from ..shared.errors import StoreError
 from ..shared.events import from_iso
 from ..shared.logs import Line
 from ..store.front import ChatStore, Commit, Housekeeping
-from .meter import METER, Meter
+from .meter import METER
 from .runs import RunWatch
 
 log = logging.getLogger("jupyter_chat_stream.metrics")
@@ -62,7 +62,6 @@ class ServiceWatch:
         hub: Hub | None = None,
         housekeeping: Housekeeping | None = None,
         tool_expires_s: float = 0.0,
-        meter: Meter = METER,
     ) -> None:
         self.store = store
         self.engine = engine
@@ -70,16 +69,15 @@ class ServiceWatch:
         self.housekeeping = housekeeping
         self.sample = Sample()
         self._tool_expires_ms = int(tool_expires_s * 1000)
-        self._meter = meter
         self._loop = asyncio.get_running_loop()
         self._sampling: asyncio.Task[None] | None = None
         models = [str(model["id"]) for model in registry.models()]
-        self.runs = RunWatch(models, providers=registry.providers, meter=meter)
+        self.runs = RunWatch(models, providers=registry.providers)
         store.listen(self.runs.see)
         store.observe(self._on_commit)
         if isinstance(engine, ExecutingEngine):
             engine.running.observe = self.runs.count_claim
-            engine.sweep.observe = meter.sweep_delay_s.observe
+            engine.sweep.observe = METER.sweep_delay_s.observe
 
     def refresh(self) -> None:
         """Start a new sample of the database, unless the last one is fresh. Any thread may call."""
@@ -111,12 +109,12 @@ class ServiceWatch:
 
     def reader_came_back(self, thread_id: str, after: int, head: int) -> None:
         """Note that a reader has come back with a cursor, and how many events it had missed."""
-        self._meter.reconnect_behind.observe(head - after)
+        METER.reconnect_behind.observe(head - after)
         log.info(Line("reader.came_back", thread=thread_id, after=after, behind=head - after))
 
     def socket_paused(self, held_bytes: int) -> None:
         """Count a full outbox of a socket."""
-        self._meter.socket_pauses += 1
+        METER.socket_pauses += 1
         log.info(Line("socket.paused", held_bytes=held_bytes))
 
     def counts(self) -> Counter[str]:
@@ -148,5 +146,5 @@ class ServiceWatch:
 
     def _on_commit(self, commit: Commit) -> None:
         # on the writer's thread
-        self._meter.commit_s.observe(commit.seconds)
-        self._meter.text_bytes += commit.bytes
+        METER.commit_s.observe(commit.seconds)
+        METER.text_bytes += commit.bytes

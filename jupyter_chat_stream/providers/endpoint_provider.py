@@ -130,7 +130,6 @@ class EndpointProvider(ABC):
         return self.endpoint.context_tokens is not None or self.endpoint.is_openai
 
     def endpoint_facts(self) -> EndpointFacts:
-        """Describe the address; sends no request."""
         endpoint = self.endpoint
         is_expected = endpoint.is_configured or endpoint.needs_key
         sdk_error = self.missing_sdk() if is_expected else None

@@ -20,18 +20,15 @@ class FakeAnthropic(FakeServer):
     path = "/v1/messages"
 
     def pieces(self, answer: Answer, request: Request) -> Iterator[Piece]:
-        """Yield the events of a reply."""
         for event in answers.stream_events(answer, request.body, request.number):
             kind: Any = _KINDS.get(event["type"], "other")
             yield Piece(data=answers.to_sse(event), kind=kind)
 
     def refusal_of(self, request: Request) -> Answer | None:
-        """Refuse invalid requests like the real API."""
         if request.size_bytes > MAX_BODY_BYTES:
             return answers.refuse(413, "request_too_large", "Request exceeds the maximum size")
         refusal = answers.refusal_of(request.body, has_key=request.has_key)
         return refusal or answers.refuse_first(wrongs_of_messages(request.body))
 
     def error_of(self, type_: str, message: str) -> Any:
-        """Return the API's error object."""
         return answers.error_body(type_, message)

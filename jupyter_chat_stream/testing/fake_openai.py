@@ -29,7 +29,6 @@ class FakeOpenAI(FakeServer):
     Args:
         queue: answers for the next requests, in order; `add` appends more.
         default: the answer when the queue is empty, or a function that makes it.
-        port: 0 for a free one.
         models: the list of ``GET /v1/models``, as names or whole entries; a request for another
             model is refused.
         list_answer: the answer to ``GET /v1/models`` instead of the list.
@@ -49,14 +48,13 @@ class FakeOpenAI(FakeServer):
         self,
         *queue: Answer,
         default: Answer | Rule | None = None,
-        port: int = 0,
         models: Sequence[str | Mapping[str, object]] = (DEFAULT_MODEL,),
         list_answer: Answer | None = None,
         pages: Mapping[str, JsonPage] | None = None,
         needs_key: bool = False,
         refuses: Sequence[str] = (),
     ) -> None:
-        super().__init__(*queue, default=default, port=port)
+        super().__init__(*queue, default=default)
         self.models = [_entry(model) for model in models]
         self.list_answer = list_answer
         self.pages = dict(pages or {})
@@ -111,7 +109,6 @@ class FakeOpenAI(FakeServer):
             await connection.send_json(answer.status, answer.body, answer.headers)
 
     def pieces(self, answer: Answer, request: Request) -> Iterator[Piece]:
-        """Yield the events of a reply."""
         head = {
             "id": f"chatcmpl-fake-{request.number}",
             "object": "chat.completion.chunk",
@@ -133,7 +130,6 @@ class FakeOpenAI(FakeServer):
         yield Piece(data=DONE, kind="last")
 
     def refusal_of(self, request: Request) -> Answer | None:
-        """Refuse invalid requests like real servers."""
         body = request.body
         if self.needs_key and not request.has_key:
             return answers.refuse(401, "invalid_api_key", "No key")

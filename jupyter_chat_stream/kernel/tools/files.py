@@ -33,13 +33,11 @@ class CallFiles:
 
     Args:
         conceal: removes secrets from a text before it leaves the kernel.
-        max_bytes: the limit of one file.
     """
 
-    def __init__(self, conceal: Callable[[str], str] = str, max_bytes: int = MAX_BYTES) -> None:
+    def __init__(self, conceal: Callable[[str], str] = str) -> None:
         self.contents: list[Content] = []
         self._conceal = conceal
-        self._max_bytes = max_bytes
         self._names: dict[str, str] = {}  # by the bytes' hash: the name of the file
         self._texts: dict[int, tuple[object, str]] = {}  # by object id: its text in the output
         self._size = 0
@@ -78,7 +76,7 @@ class CallFiles:
         if content.type == PARQUET and holds_secret(content.data, self._conceal):
             return None
         is_full = len(self.contents) >= MAX_FILES or self._size + size > MAX_FILES_BYTES
-        if is_full or not 0 < size <= self._max_bytes:
+        if is_full or not 0 < size <= MAX_BYTES:
             return None
         name = self._free_name(clean_name(self._conceal(content.name)))
         self.contents.append(replace(content, name=name))
@@ -86,13 +84,13 @@ class CallFiles:
         self._size += size
         return name
 
-    def add_displayed(self, data: JsonView, name: str = "figure") -> str | None:
+    def add_displayed(self, data: JsonView) -> str | None:
         """Keep the picture of a display, and return its name; None without a picture."""
         for type_ in (*IMAGES, SVG):
             raw = _bytes_of(type_, data.get(type_))
             if raw:
-                file_name = name + (".svg" if type_ == SVG else with_ending("", type_))
-                return self.add(Content(name=file_name, type=type_, data=raw))
+                name = "figure.svg" if type_ == SVG else with_ending("figure", type_)
+                return self.add(Content(name=name, type=type_, data=raw))
         return None
 
     def close_figures(self) -> None:
@@ -114,7 +112,7 @@ class CallFiles:
             name = with_ending("document" if type_ == PDF else "image", type_)
             return Content(name=name, type=type_, data=bytes(value))
         if is_frame(value) or shows_picture(value):
-            return convert(value, None, None, self._max_bytes)
+            return convert(value, None, None, MAX_BYTES)
         return None
 
     def _describe(self, figure: Any, content: Content) -> str:
@@ -130,7 +128,7 @@ class CallFiles:
         return "\n".join(parts)
 
     def _reason(self, content: Content) -> str:
-        if len(content.data) > self._max_bytes:
+        if len(content.data) > MAX_BYTES:
             return "it is too large"
         if content.type == PARQUET and holds_secret(content.data, self._conceal):
             return "it contains the value of a secret environment variable"

@@ -81,7 +81,6 @@ class AnthropicProvider:
         return self._keys.is_there()
 
     def endpoint_facts(self) -> EndpointFacts:
-        """Describe the address; sends no request."""
         return EndpointFacts(
             title="Anthropic",
             dialect="messages",
@@ -90,7 +89,6 @@ class AnthropicProvider:
         )
 
     async def warm(self) -> None:
-        """Import the SDK without blocking the event loop."""
         await sdk.warm()
 
     async def stream(self, prompt: Prompt) -> AsyncGenerator[Chunk, None]:

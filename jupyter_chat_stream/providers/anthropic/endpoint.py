@@ -67,7 +67,6 @@ class MessagesProvider(EndpointProvider):
         return models.complete(model, is_set=self.endpoint.can is not None)
 
     async def warm(self) -> None:
-        """Import the SDK without blocking the event loop."""
         if self.is_ready():
             await sdk.warm()
 

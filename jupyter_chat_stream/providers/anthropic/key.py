@@ -36,7 +36,6 @@ class ClaudeKey(KeySource):
 
     @property
     def path(self) -> Path:
-        """The path of the key file, which need not exist."""
         if self._set_path is not None:
             return self._set_path
         env_path = self._environ.get(ENV_KEY_FILE)

@@ -98,11 +98,8 @@ def parse(model: str, params: Params) -> DemoParams:
         after_chars=_whole(params, "after_chars", 0, 0, MAX_CHARS) or 0,
         retry_after_s=_number(params, "retry_after_s", 0, 86_400),
         expires_in_s=_number(params, "expires_in_s", 0.001, MAX_WAIT_S),
-        joinable_s=_number(
-            {"joinable_s": DEFAULT_JOINABLE_S, **params}, "joinable_s", 0, MAX_WAIT_S
-        )
-        or 0.0,
-        wait_s=_number({"wait_s": DEFAULT_WAIT_S, **params}, "wait_s", 0, MAX_WAIT_S) or 0.0,
+        joinable_s=_number(params, "joinable_s", 0, MAX_WAIT_S, DEFAULT_JOINABLE_S) or 0.0,
+        wait_s=_number(params, "wait_s", 0, MAX_WAIT_S, DEFAULT_WAIT_S) or 0.0,
         until_ms=_time_ms(params, "until"),
     )
 
@@ -117,8 +114,10 @@ def _time_ms(params: Params, name: str) -> int | None:
         ) from None
 
 
-def _number(params: Params, name: str, low: float, high: float) -> float | None:
-    value = params.get(name)
+def _number(
+    params: Params, name: str, low: float, high: float, default: float | None = None
+) -> float | None:
+    value = params.get(name, default)
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:

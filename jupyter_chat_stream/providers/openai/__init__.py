@@ -65,7 +65,6 @@ class OpenAIProvider(EndpointProvider):
         return {"Authorization": f"Bearer {key}"} if key else {}
 
     async def warm(self) -> None:
-        """Import the SDK without blocking the event loop."""
         is_wanted = self.endpoint.is_configured or self.endpoint.needs_key
         if is_wanted and self.is_ready():
             await sdk.warm()

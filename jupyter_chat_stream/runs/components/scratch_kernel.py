@@ -61,9 +61,8 @@ class KernelLimits:
 class ScratchKernels:
     """The scratch kernels of one process."""
 
-    def __init__(self, bounds: KernelLimits, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(self, bounds: KernelLimits) -> None:
         self._bounds = bounds
-        self._environment = environment
         self._free_slots = asyncio.Semaphore(MAX_KERNELS)
         self._cleanups: set[asyncio.Task[None]] = set()
 
@@ -77,9 +76,7 @@ class ScratchKernels:
             folder = Path(await asyncio.to_thread(_new_folder))
             kernel = _Kernel(self._bounds, folder)
             try:
-                await kernel.start(
-                    scratch_environment(self._environment or dict(os.environ), folder)
-                )
+                await kernel.start(scratch_environment(os.environ, folder))
                 return await kernel.run(code)
             finally:
                 kernel.kill()

@@ -210,7 +210,6 @@ class ServerTools:
         return tool
 
     async def close(self) -> None:
-        """End all processes and connections of the sources."""
         await asyncio.gather(*(source.close() for source in self._sources))
 
     def _join(
