@@ -23,31 +23,12 @@ from traitlets import TraitError
 from ..shared import logs
 from ..shared.config import CONNECTION_ENV, ChatStream
 from ..shared.connection_file import Connection
+from . import handlers
 from .attachments import AttachmentHandler, AttachmentsHandler
 from .base import SETTING
 from .exports import CopyHandler, ExportHandler
 from .files_root import choose_files_root, choose_tool_owners, tell_root
 from .following import EventsHandler
-from .handlers import (
-    InputHandler,
-    KeyHandler,
-    MeHandler,
-    MessagesHandler,
-    ModelsHandler,
-    ProjectsHandler,
-    ReadHandler,
-    RetryHandler,
-    RewriteHandler,
-    RunCommandHandler,
-    RunHandler,
-    RunsHandler,
-    ScheduleHandler,
-    SchedulesHandler,
-    StatusHandler,
-    ThreadHandler,
-    ThreadsHandler,
-    UnknownHandler,
-)
 from .host import ServiceHost
 from .kernels import KernelOwners
 from .presence import Presence
@@ -60,36 +41,36 @@ BASE = "api/chat-stream"
 EVERYWHERE = ("", "0.0.0.0", "::", "*")
 
 ROUTES = (
-    (r"status", StatusHandler),
-    (r"models", ModelsHandler),
-    (r"endpoints/([^/]+)/key", KeyHandler),
-    (r"me", MeHandler),
-    (r"threads", ThreadsHandler),
-    (r"threads/([^/]+)", ThreadHandler),
-    (r"threads/([^/]+)/messages", MessagesHandler),
-    (r"threads/([^/]+)/read", ReadHandler),
+    (r"status", handlers.StatusHandler),
+    (r"models", handlers.ModelsHandler),
+    (r"endpoints/([^/]+)/key", handlers.KeyHandler),
+    (r"me", handlers.MeHandler),
+    (r"threads", handlers.ThreadsHandler),
+    (r"threads/([^/]+)", handlers.ThreadHandler),
+    (r"threads/([^/]+)/messages", handlers.MessagesHandler),
+    (r"threads/([^/]+)/read", handlers.ReadHandler),
     (r"threads/([^/]+)/events", EventsHandler),
-    (r"threads/([^/]+)/runs", RunsHandler),
+    (r"threads/([^/]+)/runs", handlers.RunsHandler),
     (r"threads/([^/]+)/export", ExportHandler),
     (r"threads/([^/]+)/copy", CopyHandler),
     (r"threads/([^/]+)/usage", ThreadUsageHandler),
-    (r"runs/([^/]+)", RunHandler),
-    (r"runs/([^/]+)/(cancel|withdraw|continue)", RunCommandHandler),
-    (r"runs/([^/]+)/retry", RetryHandler),
-    (r"runs/([^/]+)/rewrite", RewriteHandler),
-    (r"runs/([^/]+)/input", InputHandler),
+    (r"runs/([^/]+)", handlers.RunHandler),
+    (r"runs/([^/]+)/(cancel|withdraw|continue)", handlers.RunCommandHandler),
+    (r"runs/([^/]+)/retry", handlers.RetryHandler),
+    (r"runs/([^/]+)/rewrite", handlers.RewriteHandler),
+    (r"runs/([^/]+)/input", handlers.InputHandler),
     (r"runs/([^/]+)/tools/([^/]+)/(claim|output|result)", ToolCallHandler),
     (r"tools", ToolsHandler),
     (r"consents", ConsentsHandler),
     (r"consents/([^/]+)", ConsentHandler),
     (r"attachments", AttachmentsHandler),
     (r"attachments/([^/]+)", AttachmentHandler),
-    (r"projects", ProjectsHandler),
+    (r"projects", handlers.ProjectsHandler),
     (r"usage", UsageHandler),
-    (r"schedules", SchedulesHandler),
-    (r"schedules/([^/]+)", ScheduleHandler),
+    (r"schedules", handlers.SchedulesHandler),
+    (r"schedules/([^/]+)", handlers.ScheduleHandler),
     (r"ws", ChatSocket),
-    (r".*", UnknownHandler),
+    (r".*", handlers.UnknownHandler),
 )
 
 
@@ -113,25 +94,26 @@ class ChatStreamApp(ExtensionApp):
         self.host = ServiceHost(config, settings=server.web_app.settings, log=self.log, make=make)
         self.settings[SETTING] = self.host
         file = f"connection-{os.getpid()}-{secrets.token_hex(3)}.json"
-        self._presence: Presence | None = None
         self.connection_path = Path(jupyter_runtime_dir()) / "chat-stream" / file
         os.environ[CONNECTION_ENV] = str(self.connection_path)
-        self._files: dict[str, Path] = {}  # connection files, by the owner of their kernels
-        self._owner_presences: dict[str, Presence] = {}
+        # By the owner whose kernels read the file; None: the server's own user.
+        self._presences: dict[str | None, Presence] = {}
         KernelOwners(self._file_of).watch(server.kernel_manager)
         # The first iteration of the event loop binds the port; this asks for the second.
         server.io_loop.add_callback(server.io_loop.add_callback, self._begin)
 
     def _file_of(self, owner: str) -> Path:
         """Write the connection file of an owner's kernels; returns its path."""
-        path = self._files.get(owner)
-        if path is None:
+        if owner not in self._presences:
             name = f"connection-{os.getpid()}-{secrets.token_hex(8)}.json"
-            path = self._files[owner] = self.connection_path.with_name(name)
-            content = connection_of(self._server, self.host.token_of(owner))
-            presence = self._owner_presences[owner] = Presence(path, content)
-            presence.begin()
-        return path
+            path = self.connection_path.with_name(name)
+            self._keep_file(owner, path, self.host.token_of(owner))
+        return self._presences[owner].path
+
+    def _keep_file(self, owner: str | None, path: Path, token: str) -> None:
+        presence = Presence(path, connection_of(self._server, token))
+        self._presences[owner] = presence
+        presence.begin()
 
     @property
     def _server(self) -> ServerApp:
@@ -140,13 +122,11 @@ class ChatStreamApp(ExtensionApp):
 
     def initialize_handlers(self) -> None:
         self.handlers.extend((f"/{BASE}/{path}", handler) for path, handler in ROUTES)
-        self.handlers.append((f"/{BASE}", UnknownHandler))
+        self.handlers.append((f"/{BASE}", handlers.UnknownHandler))
 
     def _begin(self) -> None:
         """Write the connection file and start the service; the server listens now."""
-        content = connection_of(self._server, self.host.token)
-        self._presence = Presence(self.connection_path, content)
-        self._presence.begin()
+        self._keep_file(None, self.connection_path, self.host.token)
         self.host.begin()
 
     def current_activity(self) -> dict[str, int] | None:
@@ -155,9 +135,7 @@ class ChatStreamApp(ExtensionApp):
     async def stop_extension(self) -> None:
         if os.environ.get(CONNECTION_ENV) == str(self.connection_path):
             del os.environ[CONNECTION_ENV]
-        if self._presence is not None:
-            await self._presence.end()
-        for presence in self._owner_presences.values():
+        for presence in self._presences.values():
             await presence.end()
         await self.host.stop()
 

@@ -27,7 +27,7 @@ class Presence:
     look_s = LOOK_S
 
     def __init__(self, path: Path, content: Connection) -> None:
-        self._path = path
+        self.path = path
         self._content = content
         self._last_reason: str | None = None
         self._task: asyncio.Task[None] | None = None
@@ -42,23 +42,23 @@ class Presence:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
-        connection_file.remove(self._path, self._content.token)
+        connection_file.remove(self.path, self._content.token)
 
     async def _work(self) -> None:
         while True:
             await asyncio.sleep(self.look_s)
-            if not connection_file.is_kept(self._path, self._content):
+            if not connection_file.is_kept(self.path, self._content):
                 self._keep()
 
     def _keep(self) -> None:
         try:
-            connection_file.write(self._path, self._content)
+            connection_file.write(self.path, self._content)
         except OSError as error:
             reason = reason_of(error)
             if reason != self._last_reason:  # the same failure is logged once
-                log.error(Line("connection_file.refused", path=str(self._path), reason=reason))
+                log.error(Line("connection_file.refused", path=str(self.path), reason=reason))
             self._last_reason = reason
             return
         if self._last_reason is not None or self._task is not None:
-            log.warning(Line("connection_file.written_again", path=str(self._path)))
+            log.warning(Line("connection_file.written_again", path=str(self.path)))
         self._last_reason = None
