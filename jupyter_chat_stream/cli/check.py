@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-import time
 from typing import IO, TYPE_CHECKING
 
 from ..shared.config import ChatStream
-from .command import CliCommand, begin_anew, buffer_output, no_words
+from .command import CliCommand, begin_anew, buffer_output, no_words, progress_writer
 
 if TYPE_CHECKING:
     from ..store.front import ChatStore
-
-PROGRESS_S = 1.0
 
 
 class Check(CliCommand):
@@ -38,16 +34,9 @@ class Check(CliCommand):
 
 
 def _write_differences(store: ChatStore, file: IO[str]) -> int:
-    told_at = time.monotonic()
-
-    def progress(threads_done: int, threads: int) -> None:
-        nonlocal told_at
-        if time.monotonic() - told_at >= PROGRESS_S and sys.stderr.isatty():
-            told_at = time.monotonic()
-            print(f"… {threads_done} of {threads} threads", file=sys.stderr, flush=True)
-
+    write_progress = progress_writer()
     return store.upkeep.verify(
         begin=lambda: begin_anew(file),
         tell=lambda difference: print(difference, file=file),
-        progress=progress,
+        progress=lambda done, threads: write_progress(f"{done} of {threads} threads"),
     )

@@ -11,7 +11,8 @@ import logging
 import os
 import shutil
 import sys
-from collections.abc import Collection, Iterator
+import time
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from tempfile import TemporaryFile
 from typing import IO, Any, cast
@@ -27,6 +28,7 @@ from ..shared.errors import ChatStreamError, InvalidInput
 
 # A later file takes precedence. The second is the file of the server's extension.
 CONFIG_FILES = ("jupyter_server_config", "jupyter_chat_stream_config")
+PROGRESS_S = 1.0
 
 
 class CliCommand(JupyterApp):
@@ -111,6 +113,19 @@ def buffer_output() -> Iterator[IO[str]]:
         file.seek(0)
         sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
         shutil.copyfileobj(file, sys.stdout)
+
+
+def progress_writer() -> Callable[[str], None]:
+    """Return a function that shows progress at a terminal, at most once in ``PROGRESS_S``."""
+    told_at = time.monotonic()
+
+    def write(text: str) -> None:
+        nonlocal told_at
+        if time.monotonic() - told_at >= PROGRESS_S and sys.stderr.isatty():
+            told_at = time.monotonic()
+            print(f"… {text}", file=sys.stderr, flush=True)
+
+    return write
 
 
 def begin_anew(file: IO[str]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,12 +10,10 @@ from traitlets import Bool
 
 from ..shared.config import ChatStream
 from ..shared.errors import DatabaseBusy
-from .command import CliCommand, no_words
+from .command import CliCommand, no_words, progress_writer
 
 if TYPE_CHECKING:
-    from ..store.front import ChatStore, Counts, Plan, Policy
-
-PROGRESS_S = 1.0
+    from ..store.front import ChatStore, Plan, Policy
 
 
 class Gc(CliCommand):
@@ -92,15 +89,10 @@ def _tell_plan(plan: Plan) -> None:
 
 
 def _collect(store: ChatStore, policy: Policy) -> int:
-    told_at = time.monotonic()
-
-    def progress(counts: Counts) -> None:
-        nonlocal told_at
-        if time.monotonic() - told_at >= PROGRESS_S and sys.stderr.isatty():
-            told_at = time.monotonic()
-            print(f"… {counts.compacted_runs} runs compacted", file=sys.stderr, flush=True)
-
-    counts = store.upkeep.collect(policy, progress=progress)
+    write_progress = progress_writer()
+    counts = store.upkeep.collect(
+        policy, progress=lambda counts: write_progress(f"{counts.compacted_runs} runs compacted")
+    )
     print(f"threads expired: {counts.expired_threads}")
     print(f"threads purged: {counts.purged_threads}, with {counts.purged_rows} rows")
     print(f"attachments deleted: {counts.deleted_attachments}")
