@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import cast
 
 from ..shared.endings import words_of_end
@@ -41,19 +41,9 @@ class Message:
 
     @classmethod
     def from_wire(cls, wire: MessageRecord, shown_in: str | None = None) -> Message:
-        names = (
-            "id",
-            "role",
-            "status",
-            "content",
-            "model",
-            "usage",
-            "error",
-            "run_id",
-            "incomplete",
-        )
-        fields = {name: wire.get(name) for name in (*names, "parent_id", "seq")}
-        return cls(**fields, parts=tuple(wire["parts"]), shown_in=shown_in)  # type: ignore[arg-type]
+        names = {each.name for each in fields(cls)} - {"parts", "shown_in"}
+        values = {name: wire.get(name) for name in names}
+        return cls(**values, parts=tuple(wire["parts"]), shown_in=shown_in)  # type: ignore[arg-type]
 
     @property
     def attachments(self) -> tuple[Attachment, ...]:

@@ -6,11 +6,12 @@ The result is a list of records that prints as a table. An unknown cost is never
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date, datetime, timedelta
-from typing import Literal
+from typing import Any, Literal
 
 from ..shared.errors import WrongCall
+from ..shared.json_objects import JsonView
 from ..shared.spelling import did_you_mean
 from ..shared.usage import ContextRecord, UsageGroup, UsageSum
 from .link import current, path_of
@@ -202,13 +203,7 @@ async def _of_thread(thread_id: str) -> UsageTable:
         [_entry(group, group["model"]) for group in wire["models"]],
         by="model",
         total=_entry(wire["total"], "total"),
-        context=context
-        and ContextUse(
-            model=context["model"],
-            used_tokens=context["used_tokens"],
-            context_tokens=context["context_tokens"],
-            prompt_tokens=context["prompt_tokens"],
-        ),
+        context=context and ContextUse(**_fields_of(ContextUse, context)),
     )
 
 
@@ -256,17 +251,12 @@ def _name_of(group: UsageGroup) -> str:
 
 
 def _entry(wire: UsageSum, name: str, thread: str | None = None) -> UsageEntry:
-    return UsageEntry(
-        name=name,
-        answers=wire["answers"],
-        input_tokens=wire["input_tokens"],
-        output_tokens=wire["output_tokens"],
-        cache_read_tokens=wire["cache_read_tokens"],
-        cache_write_tokens=wire["cache_write_tokens"],
-        cost_usd=wire["cost_usd"],
-        unknown_cost=wire["unknown_cost"],
-        thread=thread,
-    )
+    return UsageEntry(**{**_fields_of(UsageEntry, wire), "name": name, "thread": thread})
+
+
+def _fields_of(record: type[UsageEntry | ContextUse], wire: JsonView) -> dict[str, Any]:
+    """Return the fields of a record from the wire; a newer server may send others, too."""
+    return {each.name: wire[each.name] for each in fields(record) if each.name in wire}
 
 
 def _cells(entry: UsageEntry) -> tuple[str, ...]:
