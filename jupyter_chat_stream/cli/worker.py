@@ -38,21 +38,12 @@ class Worker(CliCommand):
         return logging.INFO
 
     def run(self, settings: ChatStream, words: list[str]) -> int:
-        return run(settings, words)
-
-
-def run(settings: ChatStream, words: list[str]) -> int:
-    """Execute runs until a signal ends the process.
-
-    Raises:
-        StoreError: the database cannot be used by a worker.
-    """
-    no_words(words)
-    refuse_scratch(settings)
-    if "max_active_runs" not in settings.config.get("ChatStream", {}):
-        settings.max_active_runs = MAX_ACTIVE_RUNS
-    asyncio.run(work(settings))
-    return 0
+        no_words(words)
+        refuse_scratch(settings)
+        if "max_active_runs" not in settings.config.get("ChatStream", {}):
+            settings.max_active_runs = MAX_ACTIVE_RUNS
+        asyncio.run(work(settings))
+        return 0
 
 
 def refuse_scratch(settings: ChatStream) -> None:

@@ -31,18 +31,18 @@ def settings(**given: object) -> ChatStream:
 def test_a_worker_takes_a_hundred_runs_unless_it_is_told_otherwise(
     started: list[ChatStream], given: dict[str, object], most: int
 ) -> None:
-    assert module.run(settings(**given), []) == 0
+    assert module.Worker().run(settings(**given), []) == 0
     assert [each.max_active_runs for each in started] == [most]
 
 
 @pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:"])
 def test_a_database_that_is_one_servers_own_is_refused(started: list[ChatStream], url: str) -> None:
     with pytest.raises(DatabaseUnreadable, match="a worker would have nothing to do"):
-        module.run(settings(database_url=url), [])
+        module.Worker().run(settings(database_url=url), [])
     assert started == []
 
 
 def test_words_that_mean_nothing_are_refused(started: list[ChatStream]) -> None:
     with pytest.raises(InvalidInput):
-        module.run(settings(), ["now"])
+        module.Worker().run(settings(), ["now"])
     assert started == []
