@@ -76,8 +76,10 @@ class Lister:
                 round_ = _Round(http=http, ends_at=ends_at)
                 entries = _entries(await self._get(round_, self.endpoint.list_url))
                 entries = await self._with_details(round_, entries)
-        except (TimeoutError, aiohttp.ClientError, OSError) as error:
-            raise self._unreachable_error(error) from None
+        except TimeoutError:
+            raise late(self.endpoint) from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise unreachable(self.endpoint, type(error).__name__) from None
         chat_models = [
             entry for entry in entries if sizes.is_chat_model(self.endpoint, entry["id"])
         ]
@@ -189,11 +191,6 @@ class Lister:
         if self.endpoint.is_local or proxy_bypass(parts.hostname or ""):
             return None
         return getproxies().get(parts.scheme)
-
-    def _unreachable_error(self, error: BaseException) -> ProviderDown:
-        if isinstance(error, asyncio.TimeoutError):
-            return late(self.endpoint)
-        return unreachable(self.endpoint, type(error).__name__)
 
 
 def late(endpoint: Endpoint) -> ProviderDown:
