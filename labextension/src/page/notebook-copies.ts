@@ -1,42 +1,29 @@
 /**
  * Writes the saved copies of chats into notebook files. The server writes their text (decision 33).
  *
- * A save of the notebook updates its copies. A new chat output causes a save soon afterwards, because a
- * reload would lose the output with the address of the thread. A copy is written only during a save, and
- * only if its text has changed. This module saves only if JupyterLab's autosave is on and the save cannot
- * open a dialog.
+ * A copy is written only during a save of the notebook, and only if its text has changed. A new chat
+ * output causes a save soon afterwards (`NotebookSaving`).
  */
 import {
   type INotebookModel,
   type INotebookTracker,
   type NotebookPanel
 } from '@jupyterlab/notebook';
-import { type Contents } from '@jupyterlab/services';
 import { type PartialJSONObject } from '@lumino/coreutils';
 
 import { type Api } from '../connection/api';
-import { type Clock } from '../connection/connection';
 import { type Address, MIME_TYPE, parseAddress } from '../protocol/address';
 import { type ThreadClient } from '../thread/model';
 import { type Threads } from '../thread/page-threads';
 import { ChatCopy, CopyRequests, type CopyExtent, shownState } from './chat-copy';
+import { NotebookSaving, type NotebookSavingOptions } from './notebook-saving';
 
-export interface NotebookCopiesOptions {
+export interface NotebookCopiesOptions extends NotebookSavingOptions {
   readonly tracker: INotebookTracker;
   readonly threads: Threads;
   readonly api: Api;
-  readonly contents: Contents.IManager;
-  readonly clock: Clock;
   readonly extent: () => CopyExtent;
-  /** Whether JupyterLab's autosave is on. */
-  readonly isAutosaving: () => boolean;
 }
-
-/** The delay between a new output and the save, so that several outputs need one save. */
-const SAVE_AFTER_MS = 1_000;
-
-/** A save that tells no end by then has ended: JupyterLab tells none if the person cancels its dialog. */
-const LONGEST_SAVE_MS = 60_000;
 
 /** Keep copies in all notebooks that are or will be open. */
 export function keepChats(options: NotebookCopiesOptions): void {
@@ -86,11 +73,9 @@ class NotebookCopies {
     private readonly _requests: CopyRequests,
     private readonly _options: NotebookCopiesOptions
   ) {
+    this._saving = new NotebookSaving(_context, _options);
     _context.saveState.connect((_sender, state) => {
-      this._endSave?.();
-      this._endSave = null;
       if (state === 'started') {
-        this._endSave = _options.clock.later(() => (this._endSave = null), LONGEST_SAVE_MS);
         this._writeCopies();
       }
     });
@@ -98,8 +83,6 @@ class NotebookCopies {
     model.cells.changed.connect(() => this._watchCells(model));
     const unwatch = _options.threads.watch(client => this._fetchCopies(client));
     _context.disposed.connect(() => {
-      this._cancelSave?.();
-      this._endSave?.();
       unwatch();
       this._copies.forEach(copy => copy.dispose());
       this._copies.clear();
@@ -119,7 +102,7 @@ class NotebookCopies {
             this._findChats();
           }
           if (type === 'add' && hasChat) {
-            this._saveSoon();
+            this._saving.saveSoon();
           }
         });
       }
@@ -206,62 +189,12 @@ class NotebookCopies {
     }
   }
 
-  private _saveSoon(): void {
-    this._cancelSave?.();
-    this._cancelSave = this._options.clock.later(() => {
-      this._cancelSave = null;
-      void this._save();
-    }, SAVE_AFTER_MS);
-  }
-
-  private async _save(): Promise<void> {
-    if (!this._maySave()) {
-      return;
-    }
-    const isQuiet = this._endSave === null && (await this._isUnchangedOnDisk());
-    // The person may have saved or closed the notebook during the request.
-    if (!this._maySave()) {
-      return;
-    }
-    if (this._endSave !== null) {
-      this._saveSoon(); // JupyterLab takes the file of a save under way for a foreign change
-    } else if (isQuiet) {
-      await this._context.save().catch(() => undefined); // JupyterLab has reported the failure already
-    }
-  }
-
-  private _maySave(): boolean {
-    const { isDisposed, model, contentsModel } = this._context;
-    return (
-      !isDisposed &&
-      this._options.isAutosaving() &&
-      model.dirty &&
-      !model.readOnly &&
-      model.collaborative !== true &&
-      contentsModel?.writable === true
-    );
-  }
-
-  private async _isUnchangedOnDisk(): Promise<boolean> {
-    const context = this._context;
-    const loadedFile = context.contentsModel;
-    try {
-      const onDisk = await this._options.contents.get(context.path, { content: false });
-      return loadedFile?.last_modified === onDisk.last_modified && onDisk.writable;
-    } catch {
-      // The file is gone or the server did not respond: saving now could open a dialog.
-      return false;
-    }
-  }
-
+  private readonly _saving: NotebookSaving;
   /** By address: the copies of the chats in the outputs. */
   private readonly _copies = new Map<string, ChatCopy>();
   /** What the threads showed when their copies were requested. */
   private readonly _states = new WeakMap<ThreadClient, string>();
   private readonly _models = new WeakSet<OutputAreaModel>();
-  private _cancelSave: (() => void) | null = null;
-  /** Ends the wait for the end of a save that is under way; null if none is. */
-  private _endSave: (() => void) | null = null;
 }
 
 /** The outputs of a code cell; null for a cell of another type. */

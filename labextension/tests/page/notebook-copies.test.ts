@@ -1,156 +1,28 @@
 // @vitest-environment node
-import { beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 
-import { type CopyExtent } from '../../src/page/chat-copy';
-import { type NotebookCopiesOptions, keepChats } from '../../src/page/notebook-copies';
 import { MIME_TYPE } from '../../src/protocol/address';
-import { FakePage, conversation, flushPromises } from '../fakes';
+import { conversation, flushPromises } from '../fakes';
+import {
+  FakeOutput,
+  PATH,
+  answer,
+  chatOutput,
+  follow,
+  notebook,
+  page,
+  receive,
+  settings,
+  useOpenNotebook
+} from './open-notebook';
 
-/** A signal as Lumino's: listeners are called at once, in order. */
-class FakeSignal<T> {
-  private readonly _slots: ((sender: unknown, args: T) => void)[] = [];
-  connect(slot: (sender: unknown, args: T) => void): boolean {
-    this._slots.push(slot);
-    return true;
-  }
-  emit(args: T): void {
-    this._slots.forEach(slot => slot(this, args));
-  }
-}
-
-type Bundle = Record<string, unknown>;
-
-class FakeOutput {
-  writes = 0;
-  constructor(public data: Bundle) {}
-  setData({ data }: { data: Bundle }): void {
-    this.data = data;
-    this.writes += 1;
-  }
-}
-
-class FakeOutputs {
-  readonly changed = new FakeSignal<{ type: string; newValues: FakeOutput[] }>();
-  private readonly _list: FakeOutput[] = [];
-  get length(): number {
-    return this._list.length;
-  }
-  get(index: number): FakeOutput | undefined {
-    return this._list[index];
-  }
-  clear(): void {
-    this._list.length = 0;
-  }
-  add(output: FakeOutput): void {
-    this._list.push(output);
-    this.changed.emit({ type: 'add', newValues: [output] });
-  }
-}
-
-/** A notebook of one cell, and what is on its disk. */
-class FakeNotebook {
-  readonly outputs = new FakeOutputs();
-  readonly saveState = new FakeSignal<string>();
-  readonly disposed = new FakeSignal<void>();
-  readonly cellsChanged = new FakeSignal<void>();
-  saves = 0;
-  onDisk: { last_modified: string; writable: boolean } | null = {
-    last_modified: '1',
-    writable: true
-  };
-  readonly model = {
-    dirty: true,
-    readOnly: false,
-    collaborative: false,
-    cells: Object.assign([{ outputs: this.outputs }, {}], { changed: this.cellsChanged })
-  };
-  readonly context = {
-    ready: Promise.resolve(),
-    isDisposed: false,
-    disposed: this.disposed,
-    path: 'a.ipynb',
-    model: this.model,
-    saveState: this.saveState,
-    contentsModel: { last_modified: '1', writable: true },
-    save: async () => {
-      this.saves += 1;
-      this.saveState.emit('started');
-      this.model.dirty = false;
-      this.saveState.emit('completed');
-    }
-  };
-}
-
-const PATH = 'threads/t/copy?extent=all';
-
-let page: FakePage;
-let notebook: FakeNotebook;
-let settings: { extent: CopyExtent; autosave: boolean };
-
-beforeEach(async () => {
-  page = new FakePage();
-  notebook = new FakeNotebook();
-  settings = { extent: 'all', autosave: true };
-  const options = {
-    tracker: {
-      // Two views of one notebook, which share its context.
-      forEach: (action: (panel: object) => void) =>
-        [notebook, { context: notebook.context }].forEach(action),
-      widgetAdded: new FakeSignal()
-    },
-    threads: page.threads,
-    api: page.api,
-    contents: {
-      get: async () => {
-        if (notebook.onDisk === null) {
-          throw new Error('gone');
-        }
-        return notebook.onDisk;
-      }
-    },
-    clock: page.network.clock,
-    extent: () => settings.extent,
-    isAutosaving: () => settings.autosave
-  };
-  keepChats(options as unknown as NotebookCopiesOptions);
-  await flushPromises();
-});
-
-function chatOutput(copy = 'old', address: object = { thread: 't' }): FakeOutput {
-  return new FakeOutput({ [MIME_TYPE]: address, 'text/markdown': copy, 'text/plain': copy });
-}
-
-/** Events of the thread arrive, and are shown. */
-function receive(...events: readonly object[]): void {
-  page.network.socket.receive({ op: 'events', thread: 't', events });
-  page.frame();
-}
-
-/** The thread of the output is on the page, up to an event, and live. */
-function follow(seq = 10): void {
-  page.threads.acquire('t');
-  page.network.socket.open();
-  receive(...conversation().slice(0, seq));
-  page.network.socket.receive({ op: 'live', thread: 't', seq });
-  page.frame();
-}
-
-/** The server answers the newest request. */
-async function answer(markdown: string, seq = 10, path = PATH): Promise<void> {
-  page.api.call('GET', path).answer({ seq, markdown, plain: `plain ${markdown}` });
-  await flushPromises();
-}
+useOpenNotebook();
 
 /** The number of copies that were requested. */
 const requests = (): number => page.api.calls.filter(({ path }) => path.includes('/copy')).length;
 
 function save(): void {
   notebook.saveState.emit('started');
-}
-
-async function passes(ms: number): Promise<void> {
-  page.network.clock.turn(ms);
-  await flushPromises();
 }
 
 describe('the copy in a notebook', () => {
@@ -375,84 +247,5 @@ describe('the request for a copy', () => {
     second.fail(new Error('aborted'));
     await flushPromises();
     expect(requests()).toBe(2);
-  });
-});
-
-describe('a fresh chat output', () => {
-  it('is saved soon, once for several', async () => {
-    notebook.outputs.add(chatOutput());
-    notebook.outputs.add(chatOutput());
-    await passes(5_000);
-    expect(notebook.saves).toBe(1);
-  });
-
-  it('is saved with its copy, if that has come', async () => {
-    follow();
-    const output = chatOutput();
-    notebook.outputs.add(output);
-    await answer('new');
-    await passes(5_000);
-    expect(output.data['text/markdown']).toBe('new');
-  });
-
-  const reasons: Readonly<Record<string, () => void>> = {
-    'autosave is off': () => (settings.autosave = false),
-    'nothing changed': () => (notebook.model.dirty = false),
-    'the notebook is read-only': () => (notebook.model.readOnly = true),
-    'the file cannot be written': () => (notebook.context.contentsModel.writable = false),
-    'others write it too': () => (notebook.model.collaborative = true),
-    'it changed on disk': () => (notebook.onDisk = { last_modified: '2', writable: true }),
-    'it is gone from disk': () => (notebook.onDisk = null)
-  };
-  for (const [reason, make] of Object.entries(reasons)) {
-    it(`is not saved where ${reason}: no dialog may open`, async () => {
-      make();
-      notebook.outputs.add(chatOutput());
-      await passes(5_000);
-      expect(notebook.saves).toBe(0);
-    });
-  }
-
-  it('is saved after a save that is under way: two at once can open a dialog', async () => {
-    notebook.outputs.add(chatOutput());
-    notebook.saveState.emit('started');
-    await passes(5_000);
-    expect(notebook.saves).toBe(0);
-    notebook.saveState.emit('completed');
-    await passes(5_000);
-    expect(notebook.saves).toBe(1);
-  });
-
-  it('is not saved twice, if the save under way has written it', async () => {
-    notebook.outputs.add(chatOutput());
-    notebook.saveState.emit('started');
-    await passes(5_000);
-    notebook.model.dirty = false;
-    notebook.saveState.emit('completed');
-    await passes(5_000);
-    expect(notebook.saves).toBe(0);
-  });
-
-  it('is saved after a save that tells no end, because a person cancelled its dialog', async () => {
-    notebook.outputs.add(chatOutput());
-    notebook.saveState.emit('started');
-    await passes(60_000);
-    await passes(5_000);
-    expect(notebook.saves).toBe(1);
-  });
-
-  it('of another kind is not our business', async () => {
-    notebook.outputs.add(new FakeOutput({ 'text/plain': '2' }));
-    await passes(5_000);
-    expect(notebook.saves).toBe(0);
-  });
-
-  it('of a cell that was added later is saved too', async () => {
-    const outputs = new FakeOutputs();
-    notebook.model.cells.push({ outputs });
-    notebook.cellsChanged.emit();
-    outputs.add(chatOutput());
-    await passes(5_000);
-    expect(notebook.saves).toBe(1);
   });
 });
