@@ -41,7 +41,8 @@ def exchange(thread: WholeThread, run_id: str) -> list[MessageEntry]:
     If the answer is not whole and was retried, the first whole reply to the same question takes
     its place; until there is one, the newest does. The replies of the builds that it has begun
     follow. A question that was not sent stands alone.
-    The twin of ``exchange`` in ``labextension/src/fold/branch.ts``.
+    The twin of ``exchange`` in ``labextension/src/fold/branch.ts``; both run
+    ``tests/vectors/exchanges``.
 
     Raises:
         RunNotFound: the thread has no such run.

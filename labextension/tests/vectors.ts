@@ -12,3 +12,8 @@ export function vector(name: string, count?: number): Transcript {
   const { events } = asObject(wire, name) as { readonly events: readonly unknown[] };
   return fold(EMPTY, events.slice(0, count).map(parseEvent));
 }
+
+/** The cases of a folder of vectors. */
+export function readCases(folder: string): unknown {
+  return JSON.parse(readFileSync(join(VECTORS, folder, 'cases.json'), 'utf8'));
+}

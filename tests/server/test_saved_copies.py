@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
 from jupyter_chat_stream.export import saved_copies
-from jupyter_chat_stream.export.saved_copies import exchange, saved_copy
+from jupyter_chat_stream.export.saved_copies import saved_copy
 from jupyter_chat_stream.shared.errors import RunNotFound
+from jupyter_chat_stream.shared.fold import whole_message
+from jupyter_chat_stream.shared.records import CopyExtent, MessageRecord
 from jupyter_chat_stream.store.front import MessageEntry, WholeThread
 from tests.server.conftest import StartServer
 from tests.server.harness import ChatServer, Reply
@@ -117,23 +121,27 @@ async def test_no_copy_is_written_on_the_event_loop(
 
 # ---------------------------------------------------------------------------------- which messages
 
+CASES = json.loads(
+    (Path(__file__).parents[1] / "vectors" / "exchanges" / "cases.json").read_text("utf-8")
+)
+
 
 class FakeThread:
     """A thread in memory that counts the messages that were read."""
 
     seq = 7
 
-    def __init__(self, *messages: dict[str, Any]) -> None:
+    def __init__(self, *messages: MessageRecord) -> None:
         self.read_count = 0
         self._messages = {message["id"]: message for message in messages}
         self.entries = [
-            MessageEntry(pk=pk, **{name: message[name] for name in FIELDS})
+            MessageEntry(pk=pk, **{name: cast(Any, message)[name] for name in FIELDS})
             for pk, message in enumerate(messages)
         ]
 
     def messages(
         self, entries: Sequence[MessageEntry], *, page_messages: int = 1
-    ) -> Iterator[dict[str, Any]]:
+    ) -> Iterator[MessageRecord]:
         for entry in entries:
             self.read_count += 1
             yield self._messages[entry.id]
@@ -142,62 +150,54 @@ class FakeThread:
 FIELDS = ("id", "role", "status", "parent_id", "run_id")
 
 
-def message(id_: str, parent_id: str | None, **fields: Any) -> dict[str, Any]:
-    """Make a message; one whose id begins with ``q`` is a question."""
+def message(id_: str, parent_id: str | None, fields: Any = None) -> MessageRecord:
+    """Make a message of the vectors: one whose id begins with ``q`` is a question."""
     is_question = id_.startswith("q")
-    return {
+    written: Any = {
         "id": id_,
         "parent_id": parent_id,
         "role": "user" if is_question else "assistant",
         "run_id": None if is_question else f"r-{id_}",
         "model": "m",
         "status": "completed",
-        "incomplete": None,
-        "parts": [],
-        "content": id_,
-        **fields,
+        "stop_reason": None,
+        "error": None,
+        "parts": [{"kind": "text", "text": id_}],
+        **(fields or {}),
     }
+    return whole_message(written, 7)
 
 
-def shown(run_id: str, *messages: dict[str, Any]) -> list[str]:
-    return [entry.id for entry in exchange(cast(WholeThread, FakeThread(*messages)), run_id)]
+def shown(
+    messages: Sequence[MessageRecord], extent: CopyExtent = "all", run_id: str | None = None
+) -> list[str] | None:
+    """Return the ids of the messages that a copy shows; None if there is no such run."""
+    ids: list[str] = []
+
+    def keep_ids(newest_first: Iterator[MessageRecord], *, markdown: bool = True) -> str:
+        ids[:] = [message["id"] for message in newest_first]
+        return ""
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(saved_copies, "join_newest", keep_ids)
+        try:
+            saved_copy(cast(WholeThread, FakeThread(*messages)), extent, run_id)
+        except RunNotFound:
+            return None
+    return ids[::-1]
 
 
-def test_an_exchange_keeps_its_whole_answer_whatever_is_asked_again() -> None:
-    tries = [message("q", None), message("a", "q"), message("b", "q")]
-    assert shown("r-a", *tries) == ["q", "a"]
-    assert shown("r-b", *tries) == ["q", "b"]
-
-
-@pytest.mark.parametrize("flaw", [{"status": "failed"}, {"incomplete": {"reason": "paused"}}])
-def test_the_first_whole_try_takes_the_place_of_one_that_is_not_whole(flaw: Any) -> None:
-    tries = [message("q", None), message("a", "q", **flaw), message("b", "q"), message("c", "q")]
-    assert shown("r-a", *tries) == ["q", "b"]
-    assert shown("r-a", *tries[:2]) == ["q", "a"]
-
-
-def test_the_newest_try_is_shown_until_one_is_whole() -> None:
-    tries = [message("q", None), message("a", "q", status="failed")]
-    assert shown("r-a", *tries, message("c", "q", status="pending")) == ["q", "c"]
-
-
-def test_the_replies_of_builds_follow_the_answer_that_has_begun_them() -> None:
-    calls = [
-        {"kind": "tool_call", "job_id": "r-x"},
-        {"kind": "tool_result", "job_id": "r-x"},
-        {"kind": "tool_call", "job_id": "r-nobody"},
-    ]
-    answer = message("a", "q", parts=calls)
-    assert shown("r-a", message("q", None), answer, message("x", "a")) == ["q", "a", "x"]
-
-
-def test_an_exchange_of_an_unknown_run_is_an_error() -> None:
-    with pytest.raises(RunNotFound):
-        shown("r-b", message("q", None), message("a", "q"))
+@pytest.mark.parametrize("case", CASES, ids=[case["name"] for case in CASES])
+def test_a_copy_shows_the_messages_that_the_cases_name(case: dict[str, Any]) -> None:
+    messages = [message(*fields) for fields in case["messages"]]
+    for run_id, ids in case["shown"].items():
+        assert shown(messages, "all", run_id) == ids
+    assert shown(messages) == case.get("all", [message["id"] for message in messages])
 
 
 def test_a_long_thread_is_read_only_as_far_as_its_copy_goes() -> None:
-    messages = [message(f"q{n}", None, content="x" * 5_000) for n in range(2_000)]
+    text = [{"kind": "text", "text": "x" * 5_000}]
+    messages = [message(f"q{n}", None, {"parts": text}) for n in range(2_000)]
     thread = FakeThread(*messages)
     got = saved_copy(cast(WholeThread, thread), "all")
     assert got["markdown"].startswith("*(what came before")

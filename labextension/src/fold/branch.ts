@@ -48,7 +48,8 @@ function newest(transcript: Transcript): Message | undefined {
  *
  * If the answer is not whole and was retried, the first whole reply to the same question takes its
  * place; until there is one, the newest does. So an answer that a cell has shown whole stays, whatever
- * is asked again elsewhere. A question that was not sent stands alone.
+ * is asked again elsewhere. A question that was not sent stands alone. The twin of `exchange` in
+ * `jupyter_chat_stream/export/saved_copies.py`; both run `tests/vectors/exchanges`.
  */
 export function exchange(transcript: Transcript, runId: string): readonly Message[] {
   const { messages } = transcript;

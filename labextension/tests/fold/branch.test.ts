@@ -3,9 +3,11 @@ import { describe, expect, it } from 'vitest';
 
 import { branch, exchange, newestLeaf, openRunsBelow, siblings } from '../../src/fold/branch';
 import { EMPTY, type Transcript, fold } from '../../src/fold/transcript';
+import { isReplyToUnsent } from '../../src/fold/unsent';
 import { parseEvent } from '../../src/protocol/parse';
 import { type Message } from '../../src/protocol/records';
 import { tree } from '../branches';
+import { readCases } from '../vectors';
 
 const folded = (...args: Parameters<typeof tree>): Transcript =>
   fold(EMPTY, tree(...args).map(parseEvent));
@@ -89,32 +91,22 @@ it('finds the runs below a message that have not ended, in their order', () => {
   expect(openRunsBelow(state, one(state, 'a'))).toEqual([]);
 });
 
-describe('the exchange of one run', () => {
-  const failed = { status: 'failed' };
+interface ExchangeCase {
+  readonly name: string;
+  readonly messages: Parameters<typeof tree>[0];
+  readonly shown: Readonly<Record<string, readonly string[] | null>>;
+  readonly all?: readonly string[];
+}
 
-  it('keeps its own whole answer, whatever is asked again elsewhere', () => {
-    const state = folded(FOREST);
-    expect(ids(exchange(state, 'r-a'))).toEqual(['q1', 'a']);
-  });
+describe('the messages of an address', () => {
+  const cases = readCases('exchanges') as readonly ExchangeCase[];
 
-  it('takes the first whole try for a failed one, and keeps it when a later try fails', () => {
-    const tries = [
-      ['q', null],
-      ['a', 'q', failed],
-      ['b', 'q'],
-      ['c', 'q', failed]
-    ] as const;
-    expect(ids(exchange(folded(tries), 'r-a'))).toEqual(['q', 'b']);
-    expect(ids(exchange(folded(tries.slice(0, 2)), 'r-a'))).toEqual(['q', 'a']);
-  });
-
-  it('shows the newest try until one is whole', () => {
-    const state = folded([
-      ['q', null],
-      ['a', 'q', failed],
-      ['b', 'q', failed],
-      ['c', 'q', { status: 'pending' }]
-    ]);
-    expect(ids(exchange(state, 'r-a'))).toEqual(['q', 'c']);
+  it.each(cases)('are those that the case names: $name', ({ messages, shown, all }) => {
+    const state = folded(messages);
+    for (const [runId, expected] of Object.entries(shown)) {
+      expect(ids(exchange(state, runId)), runId).toEqual(expected ?? []);
+    }
+    const delivered = [...state.messages.values()].filter(one => !isReplyToUnsent(state, one));
+    expect(ids(delivered)).toEqual(all ?? messages.map(([id]) => id));
   });
 });

@@ -2,7 +2,6 @@
 /** Builds beside a chat: how far they have come, and the components that they make. */
 import { describe, expect, it } from 'vitest';
 
-import { exchange } from '../../src/fold/branch';
 import {
   answersFirst,
   buildIds,
@@ -118,10 +117,6 @@ describe('a build beside the queue', () => {
   it('is stopped after the answers', () => {
     expect(oldestOpenReply(all)?.id).toBe('a');
     expect(answersFirst(all, [build, answer]).map(one => one.id)).toEqual(['a', 'b']);
-  });
-
-  it('is shown below its answer where a single run is shown', () => {
-    expect(exchange(all, 'run-a').map(one => one.id)).toEqual(['q', 'a', 'b']);
   });
 });
 

@@ -1,9 +1,6 @@
 /** How an answer ended, as the page tells it, and what it offers then. */
 import { describe, expect, it } from 'vitest';
 
-import { exchange } from '../../src/fold/branch';
-import { EMPTY, fold } from '../../src/fold/transcript';
-import { parseEvent } from '../../src/protocol/parse';
 import { conversation } from '../fakes';
 import { arrive, click, end, has, page, part, show, useStage } from '../stage';
 
@@ -109,17 +106,5 @@ describe('the end of an answer', () => {
     expect(part('outcome').textContent).toContain('The model declined: locks.');
     expect(has('continue')).toBe(false);
     expect(has('retry')).toBe(true);
-  });
-});
-
-describe('the exchange of one run', () => {
-  it('shows what an incomplete answer was continued with', () => {
-    const cut = answered([[0, 'text', 'First, ']], 'max_tokens');
-    const more = JSON.parse(
-      JSON.stringify(conversation().slice(2)).replace(/"a"/g, '"a2"').replace(/"r"/g, '"r2"')
-    ) as object[];
-    const events = [...cut, ...more].map((event, index) => ({ ...event, seq: index + 1 }));
-    const shown = exchange(fold(EMPTY, events.map(parseEvent)), 'r');
-    expect(shown.map(message => message.id)).toEqual(['q', 'a2']);
   });
 });

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 
 import { Subscription } from '../../src/connection/subscription';
-import { activeReplies, branch, exchange } from '../../src/fold/branch';
+import { activeReplies, branch } from '../../src/fold/branch';
 import { contentOf, incompleteOf } from '../../src/fold/endings';
 import { EMPTY, FoldError, type Transcript, fold, replace } from '../../src/fold/transcript';
 import { type Fields } from '../../src/protocol/fields';
@@ -266,25 +266,5 @@ describe('what is shown', () => {
   it('survives parents that go round in a circle', () => {
     const state = fold(EMPTY, read([...conversation(), again('b', 's', 11, 'b')]));
     expect(branch(state).map(message => message.id)).toEqual(['b']);
-  });
-
-  it('is one exchange for a run, whatever came later', () => {
-    const state = fold(EMPTY, read([...conversation(), again('b', 's', 11, 'a')]));
-    expect(exchange(state, 'r').map(message => message.id)).toEqual(['q', 'a']);
-    expect(exchange(state, 'nobody')).toEqual([]);
-  });
-
-  it('shows the newest try of an exchange that did not complete', () => {
-    const events = conversation().slice(0, 5);
-    const end = {
-      type: 'finalized',
-      thread_id: 't',
-      at: 'x',
-      run_id: 'r',
-      message_id: 'a',
-      seq: 6
-    };
-    const failed = [...events, { ...end, status: 'failed' }, again('b', 's', 7, 'q')];
-    expect(exchange(fold(EMPTY, read(failed)), 'r').map(message => message.id)).toEqual(['q', 'b']);
   });
 });
