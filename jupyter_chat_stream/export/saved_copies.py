@@ -17,16 +17,18 @@ PAGE_MESSAGES = 4  # a few long messages fill a copy
 
 
 def saved_copy(thread: WholeThread, extent: CopyExtent, run_id: str | None = None) -> SavedCopy:
-    """Write the copy of all messages or of the last exchange, and only those of a run if named.
+    """Write the copy of all messages or of the last exchange; of the exchange of a run if named.
 
     Raises:
         RunNotFound: the thread has no such run.
     """
-    entries = thread.entries if run_id is None else exchange(thread, run_id)
-    unsent = {entry.id for entry in thread.entries if _is_unsent(entry)}
-    sent = [entry for entry in entries if entry.parent_id not in unsent]
-    newest_first = (sent if extent == "all" else _last_exchange(sent))[::-1]
-    messages = thread.messages(newest_first, page_messages=PAGE_MESSAGES)
+    if run_id is not None:
+        entries = exchange(thread, run_id)
+    else:
+        unsent = {entry.id for entry in thread.entries if _is_unsent(entry)}
+        sent = [entry for entry in thread.entries if entry.parent_id not in unsent]
+        entries = sent if extent == "all" else _last_exchange(sent)
+    messages = thread.messages(entries[::-1], page_messages=PAGE_MESSAGES)
     for_markdown, for_plain = tee(messages)  # each message is read once
     return {
         "seq": thread.seq,
@@ -60,7 +62,8 @@ def exchange(thread: WholeThread, run_id: str) -> list[MessageEntry]:
         for entry in entries[index:]
         if entry.role == "assistant" and entry.parent_id == parent_id
     ]
-    reply, message = _shown_try(thread, tries)
+    # The role of a damaged row may be unknown: then the run's own message is shown.
+    reply, message = _shown_try(thread, tries or [entries[index]])
     by_run = {entry.run_id: entry for entry in entries if entry.run_id is not None}
     builds = [by_run[build] for build in _builds_of(message) if build in by_run]
     return [*question, reply, *builds]
@@ -77,11 +80,18 @@ def _shown_try(
 
 
 def _last_exchange(entries: Sequence[MessageEntry]) -> list[MessageEntry]:
-    """Return the newest reply and its question; without a reply, the newest message."""
-    if not entries:
-        return []
-    last = next((entry for entry in reversed(entries) if entry.role == "assistant"), entries[-1])
-    return [entry for entry in entries if entry is last or entry.id == last.parent_id]
+    """Return the newest reply and its question; without a reply, the newest message.
+
+    The reply of a build is below another reply: then the replies up to the question are shown, too.
+    """
+    by_id = {entry.id: entry for entry in entries}
+    replies = (entry for entry in reversed(entries) if entry.role == "assistant")
+    entry = next(replies, entries[-1] if entries else None)
+    shown: set[str] = set()
+    while entry is not None and entry.id not in shown:
+        shown.add(entry.id)
+        entry = by_id.get(entry.parent_id or "") if entry.role == "assistant" else None
+    return [entry for entry in entries if entry.id in shown]
 
 
 def _is_unsent(entry: MessageEntry) -> bool:

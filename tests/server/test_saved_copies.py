@@ -192,7 +192,16 @@ def test_a_copy_shows_the_messages_that_the_cases_name(case: dict[str, Any]) -> 
     messages = [message(*fields) for fields in case["messages"]]
     for run_id, ids in case["shown"].items():
         assert shown(messages, "all", run_id) == ids
+        assert shown(messages, "last", run_id) == ids
     assert shown(messages) == case.get("all", [message["id"] for message in messages])
+
+
+def test_the_last_exchange_has_its_question_also_if_builds_stand_below_the_answer() -> None:
+    first = [message("q", None), message("a", "q")]
+    last = [message("q2", "a"), message("b", "q2"), message("x", "b"), message("y", "x")]
+    assert shown([*first, *last], "last") == ["q2", "b", "x", "y"]
+    assert shown([*first, *last[:2]], "last") == ["q2", "b"]
+    assert shown([*first, last[0]], "last") == ["q", "a"]
 
 
 def test_a_long_thread_is_read_only_as_far_as_its_copy_goes() -> None:

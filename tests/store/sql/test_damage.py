@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from jupyter_chat_stream.export.formats import find_format
+from jupyter_chat_stream.export.saved_copies import saved_copy
 from jupyter_chat_stream.export.source import Source
 from jupyter_chat_stream.shared.errors import DamagedRow
 from jupyter_chat_stream.shared.events import dumps, to_wire
@@ -127,6 +128,10 @@ def test_the_thread_is_listed_and_exported_and_the_check_names_the_row(
         assert "second" in text
         if "UPDATE message" in statement:
             assert "is damaged" in text
+    copy = harness.look(lambda conn: saved_copy(WholeThread(conn, thread), "all"))
+    assert copy["plain"].endswith("second")
+    copy = harness.look(lambda conn: saved_copy(WholeThread(conn, thread), "all", run_id))
+    assert copy["plain"].startswith("You:\n\nWhy?\n\ndemo/tour:\n\n")
     found = harness.look(lambda conn: [str(each) for each in verify(conn)])
     assert found
     assert all(thread_id in each for each in found)
