@@ -1,3 +1,5 @@
+// @vitest-environment node
+// Node refuses the abort signals of jsdom.
 import { ServerConnection } from '@jupyterlab/services';
 import { describe, expect, it } from 'vitest';
 
@@ -18,19 +20,41 @@ const refusal = async (response: Response): Promise<ApiError> => {
 const json = (status: number, value: object) => new Response(JSON.stringify(value), { status });
 const page = (status: number) => new Response('<html><title>Sign in</title></html>', { status });
 
-/** Node refuses the abort signals of jsdom. */
-class WithoutSignal extends Request {
-  constructor(input: RequestInfo | URL, init?: RequestInit) {
-    super(input, { ...init, signal: null });
-  }
-}
+const apiOver = (fetch: (request: Request) => Promise<Response>): ServerApi => {
+  const baseUrl = 'http://127.0.0.1/';
+  const settings = { ...ServerConnection.makeSettings({ baseUrl }), fetch };
+  return new ServerApi(settings as ServerConnection.ISettings, ENGLISH.trans);
+};
+
+describe('a request', () => {
+  it.each(['before it is sent', 'while it is under way'])('is aborted %s', async when => {
+    let isAborted = false;
+    // As a browser's: it sends nothing if the signal is aborted, and breaks off when it is.
+    const endless = ({ signal }: Request): Promise<Response> =>
+      new Promise((_resolve, reject) => {
+        const end = (): void => {
+          isAborted = true;
+          reject(new Error('aborted'));
+        };
+        signal.addEventListener('abort', end);
+        if (signal.aborted) {
+          end();
+        }
+      });
+    const abort = new AbortController();
+    if (when === 'before it is sent') {
+      abort.abort();
+    }
+    const request = { method: 'GET', path: 'models', signal: abort.signal } as const;
+    const response = apiOver(endless).request(request);
+    abort.abort();
+    await expect(response).rejects.toMatchObject({ status: 0, code: 'unreachable' });
+    expect(isAborted).toBe(true);
+  });
+});
 
 describe('a download', () => {
-  const api = (answer: Response): ServerApi => {
-    const fetch = () => Promise.resolve(answer);
-    const settings = { ...ServerConnection.makeSettings(), fetch, Request: WithoutSignal };
-    return new ServerApi(settings, ENGLISH.trans);
-  };
+  const api = (answer: Response): ServerApi => apiOver(() => Promise.resolve(answer));
   const answer = (type: string) =>
     new Response('<b>x</b>', { status: 200, headers: { 'Content-Type': type } });
 
