@@ -29,6 +29,15 @@ PROXIES = ("all_proxy", "http_proxy", "https_proxy", "ftp_proxy", "no_proxy")
 FOREIGN_NAMES = (*PROXIES, "pythondontwritebytecode")
 # Where each Python that is started finds these sources, and what makes its start quick.
 ROOT = Path(__file__).parent.parent
+# What each page would have its server do for nobody: check whether JupyterLab needs a build, and
+# load all of nbconvert's exporters for two menus (half a second).
+PAGE_CONFIG = {
+    "buildAvailable": False,
+    "buildCheck": False,
+    "disabledExtensions": {
+        f"@jupyterlab/notebook-extension:{menu}": True for menu in ("export", "update-raw-mimetype")
+    },
+}
 PYTHONPATH = os.pathsep.join([str(ROOT), str(ROOT / "tests" / "startup")])
 
 _home: Path | None = None
@@ -85,10 +94,9 @@ def home_environment(home: Path) -> dict[str, str]:
     # A person's own model server on its usual port must not be in a test's list of models.
     config = {"ChatStream": {"find_local_models": False}}
     (folders["JUPYTER_CONFIG_DIR"] / "jupyter_config.json").write_text(json.dumps(config))
-    # Each page would have its server check whether JupyterLab needs a build.
     page = folders["JUPYTER_CONFIG_DIR"] / "labconfig" / "page_config.json"
     page.parent.mkdir(exist_ok=True)
-    page.write_text(json.dumps({"buildAvailable": False, "buildCheck": False}))
+    page.write_text(json.dumps(PAGE_CONFIG))
     return {name: str(folder) for name, folder in folders.items()}
 
 

@@ -11,7 +11,14 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ViewportSize, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    Playwright,
+    ViewportSize,
+    expect,
+    sync_playwright,
+)
 
 from tests.e2e import notebooks
 from tests.e2e.gated_provider import AnswerGate
@@ -46,13 +53,37 @@ expect.set_options(timeout=PATIENCE_MS)
 
 
 @pytest.fixture(scope="package")
-def browser(chromium_path: str) -> Iterator[Browser]:
+def playwright() -> Iterator[Playwright]:
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=chromium_path, chromium_sandbox=False, args=[*FLAGS, HOST_RULES]
-        )
-        yield browser
-        browser.close()
+        yield playwright
+
+
+@pytest.fixture(scope="package")
+def profile(
+    playwright: Playwright, chromium_path: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[BrowserContext]:
+    """Yield a browser with a profile on the disk: only there it keeps the code it has compiled."""
+    profile = playwright.chromium.launch_persistent_context(
+        tmp_path_factory.mktemp("profile"),
+        executable_path=chromium_path,
+        chromium_sandbox=False,
+        args=[*FLAGS, HOST_RULES],
+        viewport=VIEWPORT,
+    )
+    profile.set_default_timeout(PATIENCE_MS)
+    profile.add_init_script(path=SCRIPT)
+    yield profile
+    profile.close()
+
+
+@pytest.fixture(scope="package")
+def browser(playwright: Playwright, chromium_path: str) -> Iterator[Browser]:
+    """Yield a browser for contexts with settings of their own, such as a touch screen."""
+    browser = playwright.chromium.launch(
+        executable_path=chromium_path, chromium_sandbox=False, args=[*FLAGS, HOST_RULES]
+    )
+    yield browser
+    browser.close()
 
 
 @pytest.fixture(scope="package")
@@ -74,27 +105,7 @@ def sites(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], 
 
 
 @pytest.fixture(scope="package")
-def contexts(browser: Browser) -> Iterator[Callable[[Site], BrowserContext]]:
-    """Yield a function that returns a site's browser profile, which keeps what it has loaded."""
-    opened: dict[int, BrowserContext] = {}
-
-    def context_of(site: Site) -> BrowserContext:
-        if id(site) not in opened:
-            context = browser.new_context(viewport=VIEWPORT)
-            context.set_default_timeout(PATIENCE_MS)
-            context.add_init_script(path=SCRIPT)
-            opened[id(site)] = context
-        return opened[id(site)]
-
-    yield context_of
-    for context in opened.values():
-        context.close()
-
-
-@pytest.fixture(scope="package")
-def lasting_pages(
-    contexts: Callable[[Site], BrowserContext],
-) -> Iterator[Callable[[Site], NotebookPage]]:
+def lasting_pages(profile: BrowserContext) -> Iterator[Callable[[Site], NotebookPage]]:
     """Yield a function that returns a site's open page; its tests open their notebooks in it."""
     opened: dict[int, NotebookPage] = {}
 
@@ -102,7 +113,7 @@ def lasting_pages(
         if id(site) not in opened:
             text = notebooks.text("Others are opened beside this one.")
             path = notebooks.write(site, "lasting", text)
-            first = NotebookPage(contexts(site).new_page(), site, path, "lasting")
+            first = NotebookPage(profile.new_page(), site, path, "lasting")
             opened[id(site)] = first
             first.open(kernel=False)
         return opened[id(site)]
@@ -141,12 +152,12 @@ def gate(tmp_path: Path) -> AnswerGate:
 
 
 @pytest.fixture
-def open_notebook(contexts: Callable[[Site], BrowserContext], name: str) -> Iterator[Open]:
+def open_notebook(profile: BrowserContext, name: str) -> Iterator[Open]:
     """Open notebooks in pages; afterwards, see that they behaved and close them."""
     opened: list[NotebookPage] = []
 
     def open_one(site: Site, path: str, *, kernel: bool = True) -> NotebookPage:
-        page = contexts(site).new_page()
+        page = profile.new_page()
         notebook = NotebookPage(page, site, path, f"{name}-{len(opened)}")
         opened.append(notebook)
         notebook.open(kernel=kernel)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 from playwright.sync_api import BrowserContext, Route, expect
@@ -15,15 +14,14 @@ from tests.e2e.sites import Site
 
 
 def test_chats_are_drawn_in_order_after_a_view_that_could_not_be_loaded_at_first(
-    own_site: Site, contexts: Callable[[Site], BrowserContext], name: str
+    own_site: Site, profile: BrowserContext, name: str
 ) -> None:
     # On a server of other tests, a chat may be waiting for an answer; its mark loads the view.
     site = own_site
-    context = contexts(site)
     late = {file.name for file in files() if not file.is_start}
     loaded: list[str] = []
     stopped: list[Route] = []
-    page = context.new_page()
+    page = profile.new_page()
 
     def stop(route: Route) -> None:
         stopped.append(route)
