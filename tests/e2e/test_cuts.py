@@ -1,6 +1,6 @@
 """Hundreds of broken sockets, one line as slow as 3G: no gap, no duplicate, nothing stuck (L6).
 
-``CHAT_STREAM_CUTS`` (300) says how many. Six pages of JupyterLab follow one answer through two
+``CHAT_STREAM_CUTS`` (300) says how many. Four pages of JupyterLab follow one answer through two
 proxies, in cells, a panel and a tab. The proxies break each socket of the chat after a few hundred
 bytes, most of them within a frame, while the answer grows. Other sockets pass: Jupyter's own are
 not what is tested.
@@ -26,7 +26,7 @@ from tests.e2e.sites import Site
 from tests.e2e.test_panel import PanelPage
 from tests.proxy import Line, Proxy
 
-PAGES = 6
+PAGES = 4
 CUTS = int(os.environ.get("CHAT_STREAM_CUTS", "300"))
 # On the slow line a handshake takes about 0.3 s, and its page polls between.
 CUTS_OF_THE_SLOW_LINE = min(30, CUTS // 25)
@@ -34,7 +34,7 @@ CUTS_OF_THE_SLOW_LINE = min(30, CUTS // 25)
 LEAST_BYTES, MOST_BYTES = 500, 1_200
 SLOW_3G = Line(bytes_per_s=50_000, delay_s=0.05)
 # A word passes when this many pages listen: else the gaps would be longer than a cut socket's life.
-LISTENING = 4
+LISTENING = 2
 # A page that polls after two deaf sockets has none for some seconds.
 LONGEST_STEP_S = 1.0
 WORD_S = 0.02

@@ -29,7 +29,7 @@ CHUNKS_PER_S = 100
 CLAUDE, DEMO = "anthropic/claude-sonnet-5-5", "demo/long"
 MODELS = (CLAUDE, CLAUDE, CLAUDE, DEMO, DEMO)
 NO_LIMIT = 1_000_000  # of crashes
-WHOLE_EVERY = 5  # so often a process is started as a person does it, not by the fork server
+WHOLE_EVERY = 10  # so often a process is started as a person does it, not by the fork server
 
 
 @dataclass(kw_only=True)

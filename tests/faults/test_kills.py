@@ -2,7 +2,7 @@
 
 ``JCS_KILLS`` and ``JCS_KILLS_POSTGRES`` set the number of kills (a soak has 1000: soak.py);
 ``JCS_SEED`` repeats a run's moments. The kills come in rounds of at most 50, each with a fresh
-database. Every fifth process is started as a person starts it; the fork server starts the others.
+database. Every tenth process is started as a person starts it; the fork server starts the others.
 """
 
 from __future__ import annotations

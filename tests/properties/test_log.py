@@ -24,9 +24,10 @@ class PostgresMachine(LogMachine):
     """The same on Postgres, each walk in a database of its own."""
 
     server: Postgres
+    template: str
 
     def make_database(self) -> str:
-        self.name = self.server.create_database()
+        self.name = self.server.create_database(self.template)
         return self.server.url(self.name)
 
     def drop_database(self) -> None:
@@ -35,8 +36,9 @@ class PostgresMachine(LogMachine):
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _server(postgres_server: Postgres) -> None:
+def _server(postgres_server: Postgres, postgres_template: str) -> None:
     PostgresMachine.server = postgres_server
+    PostgresMachine.template = postgres_template
 
 
 TestTheLog = LogMachine.TestCase

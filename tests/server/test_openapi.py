@@ -23,7 +23,7 @@ from jupyter_chat_stream.server.extension import ROUTES
 from tests.server.harness import ChatServer
 
 SPEC = Path(__file__).parents[2] / "docs" / "openapi.yaml"
-EXAMPLES = 25
+EXAMPLES = 15
 NEXT_YEAR = f"{datetime.now(UTC).year + 1}-01-01T00:00:00+01:00"
 LAST_WEEK = f"{datetime.now(UTC) - timedelta(days=7):%Y-%m-%d}"
 # Of what no schema can tell whether it can be meant, these can.
