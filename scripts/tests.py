@@ -33,7 +33,8 @@ OPENAPI = ("tests/server/test_openapi.py",)
 def main(arguments: Sequence[str]) -> int:
     """Run the tests; return the status of the first kind that fails."""
     selection = select([word for word in arguments if word != COVERAGE])
-    env = environment()
+    # What makes the start of each Python quick: the test processes', too.
+    env = {**environment(), "PYTHONPATH": str(ROOT / "tests" / "startup")}
     if selection.is_whole or selection.vitest:
         say("Front end: vitest")
         status = _run(["jlpm", "test", *selection.vitest], SOURCES, env)
