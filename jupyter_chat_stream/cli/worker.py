@@ -94,7 +94,7 @@ async def _working(settings: ChatStream) -> AsyncIterator[str]:
     from ..engine.executing import ExecutingEngine
     from ..metrics.serving import MetricsServer
     from ..providers.registry import Registry
-    from ..service.parts import Parts
+    from ..service.subsystems import Subsystems
     from ..store.front import ChatStore
 
     store = ChatStore.open(
@@ -111,15 +111,15 @@ async def _working(settings: ChatStream) -> AsyncIterator[str]:
             find_local=settings.find_local_models,
             allowed=settings.allowed_models,
         )
-        parts = Parts(settings, store, registry, kind="worker")
-        await parts.start(warms=True)
-        assert isinstance(parts.engine, ExecutingEngine)
-        owner, max_runs = parts.engine.holder, settings.max_active_runs
+        subsystems = Subsystems(settings, store, registry, kind="worker")
+        await subsystems.start(warms=True)
+        assert isinstance(subsystems.engine, ExecutingEngine)
+        owner, max_runs = subsystems.engine.holder, settings.max_active_runs
         database = store.describe()["url"]
         try:
             yield f"worker {owner}, process {os.getpid()}, {max_runs} runs at a time, on {database}"
         finally:
-            await parts.stop()
+            await subsystems.stop()
     finally:
         metrics.stop()
         store.close()

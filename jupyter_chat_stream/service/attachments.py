@@ -34,7 +34,7 @@ class Attachments(ServiceBase):
             check=TypeCheck(claimed_type, name),
             size=max_bytes if size is None else size,
             max_unsent_bytes=MAX_PER_MESSAGE * max_bytes,
-            is_live=lambda: self.parts.engine.active > 0,
+            is_live=lambda: self.subsystems.engine.active > 0,
         )
 
     async def attachment(self, owner: str, attachment_id: str) -> StoredAttachment:

@@ -16,7 +16,7 @@ from ..shared.config import ChatStream
 from ..shared.errors import ChatStreamError, InvalidInput, StoreError
 from ..shared.model_records import EndpointRecord, ModelRecord
 from ..store.front import ChatStore, system_now_ms
-from .parts import ServerParts
+from .subsystems import ServerSubsystems
 
 FALLBACK_MODEL = "demo/tour"
 
@@ -34,7 +34,7 @@ class ServiceBase:
         self.config = config
         self._registry = registry
         self._now_ms = now_ms
-        self._parts: ServerParts | None = None
+        self._subsystems: ServerSubsystems | None = None
         self._default_model = config.default_model or FALLBACK_MODEL
 
     async def start(self) -> None:
@@ -59,12 +59,12 @@ class ServiceBase:
             if registry is None:
                 registry = await in_own_thread(self._load_registry)
             self._default_model = self._choose_default(registry)
-            parts = ServerParts(self.config, store, registry)
-            await parts.start(warms=self._default_model != FALLBACK_MODEL)
+            subsystems = ServerSubsystems(self.config, store, registry)
+            await subsystems.start(warms=self._default_model != FALLBACK_MODEL)
         except BaseException:
             await in_own_thread(store.close)
             raise
-        self._parts = parts
+        self._subsystems = subsystems
 
     def _load_registry(self) -> Registry:
         # A worker may run on another machine, where this machine's addresses mean nothing.
@@ -77,27 +77,27 @@ class ServiceBase:
 
     async def stop(self) -> None:
         """Stop the engine, leave its runs due, and close the database."""
-        parts, self._parts = self._parts, None
-        if parts is None:
+        subsystems, self._subsystems = self._subsystems, None
+        if subsystems is None:
             return
         try:
-            await parts.stop()
-        finally:  # closing writes the pending operations, even if a part raised
-            await in_own_thread(parts.store.close)
+            await subsystems.stop()
+        finally:  # closing writes the pending operations, even if a subsystem raised
+            await in_own_thread(subsystems.store.close)
 
     @property
     def active_runs(self) -> int:
-        return self._parts.engine.active if self._parts else 0
+        return self._subsystems.engine.active if self._subsystems else 0
 
     @property
     def store(self) -> ChatStore:
-        return self.parts.store
+        return self.subsystems.store
 
     @property
-    def parts(self) -> ServerParts:
-        if self._parts is None:
+    def subsystems(self) -> ServerSubsystems:
+        if self._subsystems is None:
             raise StoreError("The chat is not running here. Ask again when its server has started.")
-        return self._parts
+        return self._subsystems
 
     def _choose_default(self, registry: Registry) -> str:
         if self.config.default_model:

@@ -20,8 +20,8 @@ class Following(ServiceBase):
         """Follow a thread from a cursor."""
         thread, head = await self._check_cursor(owner, thread_id, after)
         if after > 0:
-            self.parts.watch.reader_came_back(thread_id, after, head)
-        return self.parts.hub.follow(thread, after, raw=raw)
+            self.subsystems.watch.reader_came_back(thread_id, after, head)
+        return self.subsystems.hub.follow(thread, after, raw=raw)
 
     async def preview(self, reader: Reader) -> str | None:
         """Read the frame with a long thread's newest messages; None if the thread is short."""
@@ -29,7 +29,7 @@ class Following(ServiceBase):
 
     async def watch(self, owner: str, sink: Sink) -> None:
         """Hand the rows of the owner's list to a sink whenever they change, until cancelled."""
-        watcher = self.parts.watchers.watch(owner)
+        watcher = self.subsystems.watchers.watch(owner)
         try:
             await watcher.pour(sink)
         finally:
@@ -40,7 +40,7 @@ class Following(ServiceBase):
     ) -> dict[str, object]:
         """Answer a cursor once; wait at most ``wait_s`` for the first new event."""
         thread, _ = await self._check_cursor(owner, thread_id, after)
-        replay = await self.parts.hub.read_page(thread, after, raw=raw, wait_s=wait_s)
+        replay = await self.subsystems.hub.read_page(thread, after, raw=raw, wait_s=wait_s)
         if isinstance(replay, Snapshot):
             return {"snapshot": replay.to_wire(), "seq": replay.seq}
         events = [to_wire(event) for event in replay.events]
@@ -51,7 +51,7 @@ class Following(ServiceBase):
         runs = self.store.runs
         run = await runs.find(owner, run_id)
         after, is_over = await runs.progress(run)
-        reader = self.parts.hub.follow(run.thread, after)
+        reader = self.subsystems.hub.follow(run.thread, after)
         try:
             clock = asyncio.get_running_loop().time
             deadline = clock() + timeout_s
@@ -66,7 +66,7 @@ class Following(ServiceBase):
 
     def socket_paused(self, held_bytes: int) -> None:
         """Count a socket that cannot take its frames."""
-        self.parts.watch.socket_paused(held_bytes)
+        self.subsystems.watch.socket_paused(held_bytes)
 
     async def _check_cursor(self, owner: str, thread_id: str, after: int) -> tuple[ThreadRef, int]:
         """Find the thread and its last seq; raises CursorAhead for a cursor beyond it."""

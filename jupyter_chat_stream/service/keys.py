@@ -55,7 +55,7 @@ class Keys(ServiceBase):
                 "Only the user whose server this is may set its keys, and only on the page. Ask "
                 "whoever runs the server to write the key into its environment or key file."
             )
-        keys = self.parts.registry.keys(endpoint)
+        keys = self.subsystems.registry.keys(endpoint)
         if keys is None:
             raise KeyElsewhere(
                 f"The endpoint {endpoint!r} takes no key: its settings name neither 'key_env' nor "

@@ -27,18 +27,20 @@ class MessageService(ToolService):
 
         With ``deliver_ms`` the run is due at that time, and takes its turn then.
         """
-        parts = self.parts
-        request.check(parts.store.now_ms())
+        subsystems = self.subsystems
+        request.check(subsystems.store.now_ms())
         if request.model is not None:
-            parts.registry.get(request.model)
+            subsystems.registry.get(request.model)
         self.check_tools(request)
         requested_names = [item for item in request.tools or () if isinstance(item, str)]
         names = [
             tool["name"]
-            for tool in (await parts.server_tools.of(owner).list_named(requested_names)).tools
+            for tool in (await subsystems.server_tools.of(owner).list_named(requested_names)).tools
         ]
-        record = await parts.store.runs.send(thread_id, self._sender(owner, key), request, names)
-        parts.engine.nudge()
+        record = await subsystems.store.runs.send(
+            thread_id, self._sender(owner, key), request, names
+        )
+        subsystems.engine.nudge()
         return record
 
     async def runs(
@@ -65,16 +67,16 @@ class MessageService(ToolService):
         The builds that an answer waits for end with it.
         """
         ref = await self.store.runs.find(owner, run_id)
-        await self.parts.engine.abort(run_id)
-        usage_by_run = await self.parts.tokens.of_thread(ref.thread.id)
+        await self.subsystems.engine.abort(run_id)
+        usage_by_run = await self.subsystems.tokens.of_thread(ref.thread.id)
         run = await self.store.runs.cancel(ref, usage_by_run)
-        self.parts.engine.nudge()
+        self.subsystems.engine.nudge()
         return run
 
     async def withdraw(self, owner: str, run_id: str) -> RunRecord:
         """Cancel a run that has not begun, and take its message off its branch."""
         run = await self.store.runs.withdraw(owner, run_id)
-        self.parts.engine.nudge()
+        self.subsystems.engine.nudge()
         return run
 
     async def rewrite(self, owner: str, run_id: str, content: str) -> MessageRecord:
@@ -90,7 +92,7 @@ class MessageService(ToolService):
     ) -> SuccessorRecord:
         """Make a new run and a sibling reply for an ended one, by the same model or another."""
         if choices.model is not None:
-            self.parts.registry.get(choices.model)
+            self.subsystems.registry.get(choices.model)
         return await self._succeed(owner, run_id, key, keep_parts=False, choices=choices)
 
     async def continue_run(
@@ -104,7 +106,7 @@ class MessageService(ToolService):
     ) -> RunRecord:
         """Answer a run's open question; the first answer wins."""
         run = await self.store.runs.give_input(owner, run_id, request_id, value)
-        self.parts.engine.nudge()
+        self.subsystems.engine.nudge()
         return run
 
     async def _succeed(
@@ -120,7 +122,7 @@ class MessageService(ToolService):
         successor = await self.store.runs.succeed(
             sender, run_id, keep_parts=keep_parts, choices=choices
         )
-        self.parts.engine.nudge()
+        self.subsystems.engine.nudge()
         return successor
 
     def _sender(self, owner: str, key: str | None) -> Sender:

@@ -36,7 +36,7 @@ class Schedules(ServiceBase):
         check_content(schedule.content)
         self._check_model(schedule.model)
         result = await self.store.schedules.create(owner, thread_id, schedule)
-        self.parts.engine.nudge()
+        self.subsystems.engine.nudge()
         return result
 
     async def change_schedule(
@@ -51,7 +51,7 @@ class Schedules(ServiceBase):
             check_content(changes["content"])
         self._check_model(changes.get("model"))
         schedule = await self.store.schedules.change(owner, schedule_id, changes)
-        self.parts.engine.nudge()
+        self.subsystems.engine.nudge()
         return schedule
 
     async def delete_schedule(self, owner: str, schedule_id: str) -> None:
@@ -59,4 +59,4 @@ class Schedules(ServiceBase):
 
     def _check_model(self, model: str | None) -> None:
         if model is not None:
-            self.parts.registry.get(model)
+            self.subsystems.registry.get(model)

@@ -26,13 +26,13 @@ class Threads(ServiceBase):
 
     async def status(self) -> StatusRecord:
         """Return the versions, the database, the engine, the number of runs and a limit."""
-        parts = self.parts
+        subsystems = self.subsystems
         return {
             "version": __version__,
             "protocol": PROTOCOL_VERSION,
-            "database": parts.store.describe(),
-            "engine": parts.engine.name,
-            "runs": await parts.store.runs.count_by_status(),
+            "database": subsystems.store.describe(),
+            "engine": subsystems.engine.name,
+            "runs": await subsystems.store.runs.count_by_status(),
             "max_attachment_bytes": self.config.max_attachment_bytes,
         }
 
@@ -45,9 +45,9 @@ class Threads(ServiceBase):
             refresh: ask the endpoints again, even if their lists are recent.
             may_set_keys: whether this person may set keys on the page.
         """
-        await self.parts.registry.refresh(force=refresh)
+        await self.subsystems.registry.refresh(force=refresh)
         preferred_model = (await self.preferences(owner))["default_model"]
-        models, endpoints = self.parts.registry.listing(may_set_keys=may_set_keys)
+        models, endpoints = self.subsystems.registry.listing(may_set_keys=may_set_keys)
         self._follow_keys(models, endpoints)
         if not self.config.run_in_server:  # the workers' keys are not known here
             for model in models:
@@ -64,7 +64,7 @@ class Threads(ServiceBase):
     async def set_preferences(self, owner: str, changes: PreferencesChange) -> PreferencesRecord:
         model = changes.get("default_model")
         if model is not None:
-            self.parts.registry.get(model)
+            self.subsystems.registry.get(model)
         return await self.store.threads.change_preferences(owner, changes)
 
     async def create_thread(
@@ -85,7 +85,7 @@ class Threads(ServiceBase):
                 moves to the project, unless the project has one already.
         """
         if model is not None:
-            self.parts.registry.get(model)
+            self.subsystems.registry.get(model)
         else:
             model = (await self.preferences(owner))["default_model"] or self._default_model
         return await self.store.threads.create(
@@ -136,19 +136,19 @@ class Threads(ServiceBase):
         """Change fields of a thread, and whether the owner has pinned it (None: as before)."""
         model = changes.get("model")
         if model is not None:
-            self.parts.registry.get(model)
+            self.subsystems.registry.get(model)
         if changes.get("params"):
             model_id = (
                 model or (await self.thread(owner, thread_id))["model"] or self._default_model
             )
-            parameters.check(self.parts.registry.get(model_id)[1], changes["params"])
+            parameters.check(self.subsystems.registry.get(model_id)[1], changes["params"])
         return await self.store.threads.change(owner, thread_id, changes, pinned=pinned)
 
     async def delete_thread(self, owner: str, thread_id: str) -> None:
         """Cancel the thread's runs and mark it deleted, in one transaction."""
-        usage_by_run = await self.parts.tokens.of_thread(thread_id)
+        usage_by_run = await self.subsystems.tokens.of_thread(thread_id)
         for run_id in await self.store.threads.delete(owner, thread_id, usage_by_run):
-            await self.parts.engine.abort(run_id)
+            await self.subsystems.engine.abort(run_id)
 
     async def state_text(
         self, owner: str, thread_id: str, *, limit: int | None = None, before: str | None = None

@@ -32,7 +32,7 @@ class ToolService(ServiceBase):
     async def tools(self, owner: str, thread_id: str) -> ToolList:
         """List the tools of a thread, with what stands between each and its next call."""
         context = await self._tool_context(owner, thread_id)
-        listing = await self.parts.server_tools.of(owner).list_all()
+        listing = await self.subsystems.server_tools.of(owner).list_all()
         tools = list(known_tools(listing.tools, context.offers).values())
         questions = [
             ConsentQuestion(tool=tool["name"], operation=operation, digest=digest_of(tool))
@@ -167,7 +167,7 @@ class ToolService(ServiceBase):
             output=output,
             attachment_ids=attachment_ids,
         )
-        self.parts.engine.nudge()
+        self.subsystems.engine.nudge()
         return run
 
     async def consents(self, owner: str) -> ConsentList:
@@ -203,7 +203,7 @@ class ToolService(ServiceBase):
         await self.store.tools.delete_consent(owner, consent_id)
 
     async def _find_tool(self, owner: str, name: str, thread_id: str | None) -> ToolRecord:
-        for tool in (await self.parts.server_tools.of(owner).list_named((name,))).tools:
+        for tool in (await self.subsystems.server_tools.of(owner).list_named((name,))).tools:
             return tool
         if thread_id is not None:
             offers = (await self._tool_context(owner, thread_id)).offers

@@ -27,7 +27,7 @@ class UsageService(ServiceBase):
     async def thread_usage(self, owner: str, thread_id: str) -> ThreadUsage:
         """Add up a thread's answers; tell how much of the next model's context they have used."""
         total, models, used_context, model = await self.store.usage.of_thread(
-            owner, thread_id, self.parts.registry.free()
+            owner, thread_id, self.subsystems.registry.free()
         )
         context = (
             None
@@ -80,7 +80,7 @@ class UsageService(ServiceBase):
     def _context(self, used_context: UsedContext, model_id: str) -> ContextRecord:
         context_tokens = prompt_tokens = None
         try:
-            _, model = self.parts.registry.get(model_id)
+            _, model = self.subsystems.registry.get(model_id)
             context_tokens = model.context_tokens
             prompt_tokens = max(0, context_tokens - answer_tokens(model))
         except ChatStreamError:
@@ -110,7 +110,7 @@ class UsageService(ServiceBase):
             owner=owner,
             since_ms=max(0, since_ms),
             until_ms=until_ms,
-            free=self.parts.registry.free(),
+            free=self.subsystems.registry.free(),
         )
 
 

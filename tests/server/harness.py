@@ -67,16 +67,16 @@ class ChatServer:
     @property
     def readers(self) -> int:
         """How many readers the service has now."""
-        return 0 if self.service is None else self.parts.hub.stats().readers
+        return 0 if self.service is None else self.subsystems.hub.stats().readers
 
     @property
     def service(self) -> Any:
         return self.host.running_service
 
     @property
-    def parts(self) -> Any:
-        """The parts that the service started: its engine, its hub, its watchers."""
-        return self.service.parts
+    def subsystems(self) -> Any:
+        """The subsystems that the service started: its engine, its hub, its watchers."""
+        return self.service.subsystems
 
     @property
     def headers(self) -> dict[str, str]:

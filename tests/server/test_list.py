@@ -99,7 +99,7 @@ async def test_a_socket_gets_no_rows_after_unwatch_and_may_watch_again(
     await socket.send({"op": "unwatch"})  # harmless
     await socket.send({"op": "ping"})
     assert await socket.next() == {"op": "pong"}
-    watchers = chat_server.parts.watchers
+    watchers = chat_server.subsystems.watchers
     await until(lambda: watchers.count == 0)
     await chat_server.thread()
     for _ in range(2):  # the second replaces the first
@@ -121,7 +121,7 @@ async def test_a_socket_that_is_not_read_holds_little_of_the_list(
     await deaf.open()
     handler = socket_of(chat_server)
     await deaf.send({"op": "watch"})
-    watchers = chat_server.parts.watchers
+    watchers = chat_server.subsystems.watchers
     await until(lambda: watchers.count == 1)
     listener = await watching(chat_server)
     connection: Any = handler.ws_connection

@@ -157,7 +157,7 @@ async def test_no_label_holds_what_a_person_chose(start_server: StartServer) -> 
     server = await start_server()
     thread_id = await server.thread(name="thread-xyzzy", title="title-xyzzy")
     await server.answered(thread_id, "content-xyzzy")
-    server.parts.watch.runs.models = frozenset()  # as if the model were nobody's
+    server.subsystems.watch.runs.models = frozenset()  # as if the model were nobody's
     await server.answered(thread_id, "content-xyzzy")
     got = await metrics(server)
     assert got("runs_ended_total", model="demo/other") == 1
@@ -168,7 +168,7 @@ async def test_no_label_holds_what_a_person_chose(start_server: StartServer) -> 
 async def test_services_that_come_and_go_add_up(start_server: StartServer) -> None:
     one = await start_server()
     await one.answered(await one.thread())
-    one.parts.hub.falls_behind += 3
+    one.subsystems.hub.falls_behind += 3
     await one.service.stop()
     assert not collector.COLLECTOR.watches
     one.host.begin()  # as after a failed start

@@ -72,7 +72,7 @@ async def test_a_result_cannot_name_the_upload_of_somebody_else(start_server: St
     ada, eve = {"X-User": "ada"}, {"X-User": "eve"}
     await server.ask("GET", "status", headers=ada)  # it waits for the service
     provider = ScriptedProvider(default=in_rounds([call("c1", "plot")]))
-    server.parts.registry.add(provider)
+    server.subsystems.registry.add(provider)
     made = await server.ask("POST", "threads", {"model": "scripted/model"}, headers=ada)
     thread = made.json["id"]
     socket = await server.socket(ada)

@@ -132,7 +132,7 @@ async def test_a_schedule_sends_its_message_and_is_answered(chat_server: ChatSer
         lambda tx: tx.execute("UPDATE schedule SET next_ms = :now", {"now": tx.now_ms})
     )
     path = f"threads/{thread_id}/events?after=1&wait=30"
-    chat_server.parts.engine.nudge()
+    chat_server.subsystems.engine.nudge()
     assert (await chat_server.ask("GET", path)).status == 200
     now = (await chat_server.ask("GET", f"schedules/{schedule['id']}")).json
     reply = await service.wait_ended("local", now["last_run_id"], 20.0)

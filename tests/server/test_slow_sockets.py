@@ -99,7 +99,7 @@ async def test_a_client_that_does_not_read_holds_little_and_slows_nobody(
     assert len(held) > len(ids)
     assert max(held) <= 1_000
     listener.close()
-    assert chat_server.parts.hub.stats().lag_bytes == 0
+    assert chat_server.subsystems.hub.stats().lag_bytes == 0
     deaf.socket.close()
     await until(lambda: not chat_server.readers)
 
@@ -120,7 +120,7 @@ async def test_two_hundred_sockets_that_never_read_hold_little_and_miss_nobody_e
     buffered = [len(one.ws_connection.stream._write_buffer) for one in open_sockets()]
     assert len(buffered) == len(deaf_ones) + 1
     assert max(buffered) <= 256 * 1024
-    assert chat_server.parts.hub.stats().lag_bytes <= 256 * 1024 * len(deaf_ones)
+    assert chat_server.subsystems.hub.stats().lag_bytes <= 256 * 1024 * len(deaf_ones)
     listener.close()
     for deaf in deaf_ones:
         deaf.socket.close()

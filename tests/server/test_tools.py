@@ -35,7 +35,7 @@ async def offering(server: ChatServer, thread: str, *tools: Any, **fields: Any) 
 async def thread_of(server: ChatServer, *rounds: list[Any], **fields: Any) -> str:
     """A thread whose model makes these calls."""
     provider = ScriptedProvider(default=in_rounds(*rounds))
-    server.parts.registry.add(provider)
+    server.subsystems.registry.add(provider)
     return await server.thread(model="scripted/model", **fields)
 
 
@@ -216,7 +216,7 @@ async def test_messages_name_the_tools_that_are_there(chat_server: ChatServer) -
     socket = await offering(chat_server, thread, tool("train"), kernel_tool)
     await socket.next("offered")
     assert (await listed(chat_server, thread))["kernel"]["is_on"] is False
-    provider = chat_server.parts.registry.providers["scripted"]
+    provider = chat_server.subsystems.registry.providers["scripted"]
 
     async def sent(**fields: Any) -> list[str]:
         before = len(provider.prompts)
@@ -318,7 +318,7 @@ async def test_to_another_user_calls_tools_and_consents_do_not_exist(
     ada, eve = {"X-User": "ada"}, {"X-User": "eve"}
     await server.ask("GET", "status", headers=ada)  # it waits for the service
     provider = ScriptedProvider(default=in_rounds([call("c1", "train")]))
-    server.parts.registry.add(provider)
+    server.subsystems.registry.add(provider)
     made = await server.ask("POST", "threads", {"model": "scripted/model"}, headers=ada)
     thread = made.json["id"]
     offer = {

@@ -16,7 +16,7 @@ from jupyter_chat_stream.providers.registry import Registry
 from jupyter_chat_stream.runs.execute import Execution
 from jupyter_chat_stream.runs.tools.base import CallContext, ServerTools, ToolOutcome
 from jupyter_chat_stream.runs.tools.build_component import BuildComponent
-from jupyter_chat_stream.service import Service, parts
+from jupyter_chat_stream.service import Service, subsystems
 from jupyter_chat_stream.shared.building import COMPONENT_SYSTEM
 from jupyter_chat_stream.shared.config import ChatStream
 from jupyter_chat_stream.shared.errors import Overloaded
@@ -183,7 +183,7 @@ async def test_a_build_begins_at_once_while_its_answer_goes_on(
 ) -> None:
     """L9: the next sweep is a minute away, and the answer makes a call that does not end."""
     tools = ServerTools(BuildComponent(TriedKernels()), EndlessTool())
-    monkeypatch.setattr(parts, "make_server_tools", lambda config: tools)
+    monkeypatch.setattr(subsystems, "make_server_tools", lambda config: tools)
     beside = [ToolUse(id="e", name="endless", input={})]
     async with lab(api, tmp_path, wait=False, beside=beside) as made:
         answer, build = await made.begin()
@@ -213,7 +213,7 @@ async def test_stop_counts_the_tokens_of_a_build_while_its_answer_makes_another_
 ) -> None:
     """L9: the answer is held, so its own attempt ends it, and the build with it."""
     tools = ServerTools(BuildComponent(TriedKernels()), EndlessTool())
-    monkeypatch.setattr(parts, "make_server_tools", lambda config: tools)
+    monkeypatch.setattr(subsystems, "make_server_tools", lambda config: tools)
     async with lab(api, tmp_path, beside=[ToolUse(id="e", name="endless", input={})]) as made:
         answer, build = await made.begin()
         assert (await made.service.run("local", answer))["status"] == "processing"

@@ -1,7 +1,7 @@
-"""The parts of a process that executes runs, or has workers execute them: a server or a worker.
+"""What a server or a worker consists of: the engine, housekeeping, the registry, metrics.
 
-This module alone knows the order in which the parts start and stop. The process opens and closes
-the store itself.
+This module alone knows the order in which these subsystems start and stop. The process opens and
+closes the store itself.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from ..shared.config import ChatStream
 from ..store.front import ChatStore
 
 
-class Parts:
-    """The parts of a worker, and those of a server that need no readers."""
+class Subsystems:
+    """The subsystems of a worker, and those of a server that serve no readers."""
 
     def __init__(
         self,
@@ -87,8 +87,8 @@ class Parts:
         await self.registry.close()
 
 
-class ServerParts(Parts):
-    """The parts of a server: also those for its readers."""
+class ServerSubsystems(Subsystems):
+    """The subsystems of a server: also those that serve its readers."""
 
     def __init__(self, config: ChatStream, store: ChatStore, registry: Registry) -> None:
         self.hub = Hub(store, poll_interval_s=config.poll_interval_s)
