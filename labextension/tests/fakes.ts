@@ -316,10 +316,20 @@ export async function flushPromises(): Promise<void> {
   }
 }
 
-/** Let the bytes of files be read, too: a browser reads them in tasks of their own. */
+/** The reads of files that are under way. */
+const reads = new Set<Promise<ArrayBuffer>>();
+const readBlob = Blob.prototype.arrayBuffer;
+Blob.prototype.arrayBuffer = function () {
+  const read = readBlob.call(this).finally(() => reads.delete(read));
+  reads.add(read);
+  return read;
+};
+
+/** Wait until the files that are being read are read, and what follows has happened. */
 export async function flushReads(): Promise<void> {
-  for (let turn = 0; turn < 5; turn += 1) {
-    await new Promise<void>(resolve => setTimeout(resolve));
+  await flushPromises();
+  while (reads.size > 0) {
+    await Promise.allSettled(reads);
     await flushPromises();
   }
 }
