@@ -14,16 +14,18 @@ import pytest
 from playwright.sync_api import (
     Browser,
     BrowserContext,
+    Page,
     Playwright,
     ViewportSize,
+    WebSocketRoute,
     expect,
     sync_playwright,
 )
 
 from tests.e2e import notebooks
 from tests.e2e.gated_provider import AnswerGate
-from tests.e2e.pages import PATIENCE_MS, SCRIPT, NotebookPage
-from tests.e2e.sites import FLAVOURS, Site, fetch_old_lab
+from tests.e2e.pages import PATIENCE_MS, SCRIPT, THEMES, NotebookPage, use_theme
+from tests.e2e.sites import FLAVOURS, LASTING, Site, fetch_old_lab
 
 FLAGS = (
     "--disable-background-networking",
@@ -38,6 +40,34 @@ VIEWPORT: ViewportSize = {"width": 1280, "height": 900}
 HOST_RULES = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
 HERE = Path(__file__).parent
 
+# Closes all but one notebook, the chat in the panel and the panel, and forgets what we stored.
+PUT_BACK = """lasting => {
+  const { shell } = window.jupyterapp;
+  for (const widget of [...shell.widgets('main')]) {
+    if (widget.context?.path !== lasting) {
+      widget.dispose();
+    }
+  }
+  document.querySelector('#jp-ChatStream-panel [data-testid=back]')?.click();
+  shell.collapseRight();
+  for (const storage of [localStorage, sessionStorage]) {
+    for (const key of Object.keys(storage)) {
+      if (key.startsWith('jupyter-chat-stream')) {
+        storage.removeItem(key);
+      }
+    }
+  }
+  return document.body.dataset.jpThemeName;
+}"""
+# Empties a field of the page's, also one that is not visible.
+EMPTY = """field => {
+  if (field.value !== '') {
+    const { set } = Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, 'value');
+    set.call(field, '');
+    field.dispatchEvent(new Event('input', { bubbles: true }));
+  }
+}"""
+Through = Callable[[WebSocketRoute], None]  # what stands between a page and its server
 Open = Callable[..., NotebookPage]
 OpenBeside = Callable[..., NotebookPage]
 
@@ -112,7 +142,7 @@ def lasting_pages(profile: BrowserContext) -> Iterator[Callable[[Site], Notebook
     def page_of(site: Site) -> NotebookPage:
         if id(site) not in opened:
             text = notebooks.text("Others are opened beside this one.")
-            path = notebooks.write(site, "lasting", text)
+            path = notebooks.write(site, LASTING.removesuffix(".ipynb"), text)
             first = NotebookPage(profile.new_page(), site, path, "lasting")
             opened[id(site)] = first
             first.open(kernel=False)
@@ -125,19 +155,16 @@ def lasting_pages(profile: BrowserContext) -> Iterator[Callable[[Site], Notebook
 
 @pytest.fixture
 def site(request: pytest.FixtureRequest, sites: Callable[[str], Site]) -> Iterator[Site]:
-    """A server that no test kills: the newest JupyterLab, where a test names no other."""
+    """A server: of the newest JupyterLab, where a test names no other.
+
+    A test that kills it starts it again, and loads its page again.
+    """
     site = sites(getattr(request, "param", "lab"))
     yield site
+    if not site.is_running:
+        site.start()  # for the tests that follow
     site.forget_kernels()
-
-
-@pytest.fixture
-def own_site(tmp_path: Path) -> Iterator[Site]:
-    """A server of the test's own, to be killed."""
-    site = Site(FLAVOURS["lab"], tmp_path / "site")
-    site.start()
-    yield site
-    site.stop()
+    site.forget_answers()
 
 
 @pytest.fixture
@@ -156,8 +183,12 @@ def open_notebook(profile: BrowserContext, name: str) -> Iterator[Open]:
     """Open notebooks in pages; afterwards, see that they behaved and close them."""
     opened: list[NotebookPage] = []
 
-    def open_one(site: Site, path: str, *, kernel: bool = True) -> NotebookPage:
+    def open_one(
+        site: Site, path: str, *, kernel: bool = True, through: Through | None = None
+    ) -> NotebookPage:
         page = profile.new_page()
+        if through is not None:
+            page.route_web_socket(re.compile("chat-stream/ws"), through)
         notebook = NotebookPage(page, site, path, f"{name}-{len(opened)}")
         opened.append(notebook)
         notebook.open(kernel=kernel)
@@ -173,22 +204,34 @@ def open_notebook(profile: BrowserContext, name: str) -> Iterator[Open]:
 def open_beside(
     site: Site, lasting_pages: Callable[[Site], NotebookPage], open_notebook: Open
 ) -> Iterator[OpenBeside]:
-    """Open notebooks in the page that stays, for tests that do not load it again."""
+    """Open notebooks in the page that stays; a test may load it again, and not close it."""
     opened: list[NotebookPage] = []
 
     def open_one(path: str, *, kernel: bool = False) -> NotebookPage:
         if not site.flavour.holds_many:
             return open_notebook(site, path, kernel=kernel)
-        lasting = lasting_pages(site)
-        lasting.page.set_viewport_size(VIEWPORT)
-        opened.append(lasting.also(path, kernel=kernel))
+        opened.append(lasting_pages(site).also(path, kernel=kernel))
         return opened[-1]
 
     yield open_one
     for notebook in opened:
-        notebook.page.evaluate("window.jupyterapp.shell.collapseRight?.()")  # a panel of this test
         notebook.close()
+        notebook.seen.end()
+    if opened:
+        put_back(opened[-1].page)
     expect_good_behaviour(opened)
+
+
+def put_back(page: Page) -> None:
+    """Leave nothing of a test in a page that stays."""
+    page.unroute_all()
+    page.set_viewport_size(VIEWPORT)
+    theme = page.evaluate(PUT_BACK, LASTING)
+    if theme != THEMES["light"]:
+        use_theme(page, THEMES["light"])
+    search = page.locator("#jp-ChatStream-panel").get_by_test_id("thread-search")
+    if search.count():
+        search.evaluate(EMPTY)
 
 
 def expect_good_behaviour(opened: Sequence[NotebookPage]) -> None:

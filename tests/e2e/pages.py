@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from playwright.sync_api import ConsoleMessage, Dialog, Locator, Page, Request, expect
+from playwright.sync_api import ConsoleMessage, Dialog, Error, Locator, Page, Request, expect
 
-from tests.e2e.sites import PATIENCE_S, TOKEN, Site
+from tests.e2e.sites import PATIENCE_S, TOKEN, Site, until
 
 PATIENCE_MS = PATIENCE_S * 1000
 SCRIPT = Path(__file__).with_name("answer_growth.js")
 PICTURES = os.environ.get("JCS_SHOTS")
 NARROW = 620
+THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
 HERE = ("127.0.0.1", "localhost")
 # What the browser itself notes of a server that is gone.
 OF_A_SERVER_GONE = ("WebSocket connection to", "Failed to load resource")
@@ -42,10 +44,17 @@ _CELLS = """panel => [...panel.content.model.cells].map(cell => ({
 _OPEN = """async path => {
   await window.jupyterapp.commands.execute('docmanager:open', { path });
 }"""
+_TO_WORKSPACE = "name => history.replaceState(null, '', `/lab/workspaces/${name}`)"
+_OPEN_PATHS = """() => [...window.jupyterapp.shell.widgets('main')]
+  .map(widget => widget.context?.path).filter(path => path !== undefined)"""
 _RUN = """async (panel, index) => {
   panel.content.activeCellIndex = index;
   await window.jupyterapp.commands.execute('notebook:run-cell');
 }"""
+
+_THEME = "theme => window.jupyterapp.commands.execute('apputils:change-theme', { theme })"
+_IS_DRAWN = """theme => document.body.dataset.jpThemeName === theme
+  && document.querySelector('#jupyterlab-splash') === null"""
 
 
 @dataclass(kw_only=True)
@@ -56,13 +65,33 @@ class Seen:
     dialogs: list[str] = field(default_factory=list)
     foreign: list[str] = field(default_factory=list)
     saves: list[str] = field(default_factory=list)
+    uploads: list[str] = field(default_factory=list)
+    marks: list[str] = field(default_factory=list)
     was_server_killed: bool = False
+    _page: Page | None = None
 
     def watch(self, page: Page) -> None:
-        page.on("console", self._on_console)
-        page.on("pageerror", lambda error: self.errors.append(f"{error}\n{error.stack or ''}"))
-        page.on("dialog", self._on_dialog)
-        page.on("request", self._on_request)
+        self._page = page
+        for event, note in self._watched.items():
+            page.on(event, note)
+
+    def end(self) -> None:
+        """Watch no longer: the page shows other notebooks now."""
+        assert self._page is not None
+        for event, note in self._watched.items():
+            self._page.remove_listener(event, note)
+
+    @property
+    def _watched(self) -> dict[Any, Callable[[Any], None]]:
+        return {
+            "console": self._on_console,
+            "pageerror": self._on_error,
+            "dialog": self._on_dialog,
+            "request": self._on_request,
+        }
+
+    def _on_error(self, error: Error) -> None:
+        self.errors.append(f"{error}\n{error.stack or ''}")
 
     def _on_console(self, message: ConsoleMessage) -> None:
         if message.type == "error":
@@ -77,7 +106,11 @@ class Seen:
         if place.scheme in ("http", "https", "ws", "wss") and place.hostname not in HERE:
             self.foreign.append(request.url)
         if request.method == "PUT" and "/api/contents/" in request.url:
-            self.saves.append(urlsplit(request.url).path.rpartition("/")[2])
+            self.saves.append(place.path.rpartition("/")[2])
+        if request.method == "POST" and place.path.endswith("/attachments"):
+            self.uploads.append(request.url)
+        if place.path.endswith("/read"):
+            self.marks.append(request.url)
 
     @property
     def errors_of_ours(self) -> list[str]:
@@ -167,28 +200,45 @@ class NotebookPage:
         self.path = path
         self.seen = Seen()
         self.seen.watch(page)
-        self._address = site.flavour.address(path, workspace)
+        self.is_beside = False  # whether it shares its page with other notebooks
+        self._workspace = workspace
 
     def open(self, *, kernel: bool = True) -> None:
         """Go to the notebook and wait for it, and for its kernel."""
-        self.page.goto(f"{self.site.url}{self._address}&token={TOKEN}")
+        address = self.site.flavour.address(self.path, self._workspace)
+        self.page.goto(f"{self.site.url}{address}&token={TOKEN}")
         self.wait(kernel=kernel)
 
     def also(self, path: str, *, kernel: bool = True) -> NotebookPage:
         """Open another notebook in the same page."""
-        other = NotebookPage(self.page, self.site, path, "")
+        other = NotebookPage(self.page, self.site, path, self._workspace)
+        other.is_beside = True
         self.page.evaluate(_OPEN, path)
         other.wait(kernel=kernel)
         return other
 
     def close(self) -> None:
-        """Close the notebook, and not its page; what is not saved is lost."""
-        self.on_panel("panel => panel.dispose()")
+        """Close the notebook if it is open, and not its page; what is not saved is lost."""
+        self.on_panel("panel => panel?.dispose()")
 
     def reload(self, *, kernel: bool = False) -> None:
         """Load the page again; no cell is run."""
+        if self.is_beside:
+            self.wait_for_layout()
+            # By its address, JupyterLab would open the notebook once more, whenever it is ready.
+            self.page.evaluate(_TO_WORKSPACE, self._workspace)
         self.page.reload()
         self.wait(kernel=kernel)
+
+    def wait_for_layout(self) -> None:
+        """Wait until the workspace knows what is open: notebooks that are closed may come back."""
+        until(self._is_layout_kept, "JupyterLab writes its layout")
+
+    def _is_layout_kept(self) -> bool:
+        kept = self.site.ask("GET", f"lab/api/workspaces/{self._workspace}")["data"]
+        layout = json.dumps(kept.get("layout-restorer:data"))
+        paths = re.findall(r'"(?:notebook|editor):([^"]+)"', layout)
+        return set(paths) == set(self.page.evaluate(_OPEN_PATHS))
 
     def wait(self, *, kernel: bool) -> None:
         """Wait until the notebook is there."""
@@ -223,8 +273,12 @@ class NotebookPage:
 
     def chats_in(self, cell: int) -> Locator:
         """All chats in the outputs of a cell."""
+        return self.cell(cell).locator(".jp-ChatStream")
+
+    def cell(self, index: int) -> Locator:
+        """A cell of the notebook that is at the front."""
         front = ".jp-NotebookPanel:not(.lm-mod-hidden) .jp-Notebook"
-        return self.page.locator(f"{front} .jp-Cell:nth-child({cell + 1}) .jp-ChatStream")
+        return self.page.locator(f"{front} .jp-Cell:nth-child({index + 1})")
 
     def on_panel(self, function: str, argument: Any = None) -> Any:
         """Call a function of the page with the notebook's panel."""
@@ -278,19 +332,18 @@ class NotebookPage:
             return
         size = self.page.viewport_size
         assert size is not None
-        self._change_theme("JupyterLab Dark")
+        use_theme(self.page, THEMES["dark"])
         self.page.screenshot(path=f"{start}-dark.png")
-        self._change_theme("JupyterLab Light")
+        use_theme(self.page, THEMES["light"])
         self.page.set_viewport_size({"width": NARROW, "height": size["height"]})
         self.page.screenshot(path=f"{start}-narrow.png")
         self.page.set_viewport_size(size)
 
-    def _change_theme(self, theme: str) -> None:
-        change = "theme => window.jupyterapp.commands.execute('apputils:change-theme', { theme })"
-        self.page.evaluate(change, theme)
-        is_drawn = """theme => document.body.dataset.jpThemeName === theme
-          && document.querySelector('#jupyterlab-splash') === null"""
-        self.page.wait_for_function(is_drawn, arg=theme)
+
+def use_theme(page: Page, theme: str) -> None:
+    """Change the page's theme and wait until it is drawn."""
+    page.evaluate(_THEME, theme)
+    page.wait_for_function(_IS_DRAWN, arg=theme)
 
 
 def bare(text: str) -> str:

@@ -22,8 +22,7 @@ from scripts.chromium import find_chromium
 from scripts.frontend import ROOT
 from tests.e2e import notebooks
 from tests.e2e.conftest import FLAGS
-from tests.e2e.pages import NotebookPage
-from tests.e2e.screenshots import THEMES, use_theme
+from tests.e2e.pages import THEMES, NotebookPage, use_theme
 from tests.e2e.sites import FLAVOURS, Site, until
 
 IMAGES = ROOT / "docs" / "images"

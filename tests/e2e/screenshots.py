@@ -9,20 +9,17 @@ import sys
 import tempfile
 from pathlib import Path
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import sync_playwright
 
 from scripts.chromium import find_chromium
 from tests.e2e.chat_page import MODEL, ChatPage
 from tests.e2e.conftest import FLAGS
+from tests.e2e.pages import THEMES, use_theme
 from tests.e2e.sites import FLAVOURS, Site
 
 CASES = Path(__file__).parents[1] / "cases"
 WIDTH = 1000
 HEIGHT = 760
-THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
-_THEME = "theme => window.jupyterapp.commands.execute('apputils:change-theme', { theme })"
-_IS_DRAWN = """theme => document.body.dataset.jpThemeName === theme
-  && document.querySelector('#jupyterlab-splash') === null"""
 _TALL = """node => {
   node.style.setProperty('--jp-chat-cap', '640px');
   node.scrollIntoView();
@@ -79,12 +76,6 @@ def texts() -> dict[str, str]:
         "code": CODE,
         "beyond_measure": f"Before.\n\n{PLAIN}\n\nAfter.",
     }
-
-
-def use_theme(page: Page, theme: str) -> None:
-    """Change the page's theme and wait until it is drawn."""
-    page.evaluate(_THEME, theme)
-    page.wait_for_function(_IS_DRAWN, arg=theme)
 
 
 def main(folder: Path) -> None:

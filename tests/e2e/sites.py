@@ -30,6 +30,7 @@ from tests.e2e import gated_provider
 
 TOKEN = "the-reader-s-token"
 PATIENCE_S = 45.0
+LASTING = "lasting.ipynb"  # the notebook of the page that stays
 EXTENSION = "jupyter-chat-stream"
 SERVER_CONFIG = ROOT / "jupyter-config" / "server-config"
 OLD_LAB = "jupyterlab==4.2.*"
@@ -47,7 +48,7 @@ def until(ready: Callable[[], T | None], what: str, patience_s: float = PATIENCE
         if found:
             return found
         assert time.monotonic() < deadline, f"{what}: not within {patience_s} s"
-        pause.wait(0.02)
+        pause.wait(0.05)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,6 +149,10 @@ class Site:
         except OSError:
             return False
 
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
     def kernels(self) -> list[psutil.Process]:
         """Return the processes that the server has started and that live."""
         assert self._process is not None
@@ -166,7 +171,7 @@ class Site:
 
     def stop(self) -> None:
         """End it as a person would."""
-        if self._process is None or self._process.poll() is not None:
+        if self._process is None or not self.is_running:
             return
         self._process.send_signal(signal.SIGTERM)
         try:
@@ -228,9 +233,17 @@ class Site:
     def messages(self, thread: str) -> list[dict[str, Any]]:
         return list(self.chat("GET", f"threads/{thread}/messages")["messages"])
 
+    def forget_answers(self) -> None:
+        """Stop the answers that a test has left: their marks are in every page."""
+        for row in self.chat("GET", "threads?limit=200")["threads"]:
+            for run in self.runs(row["id"]) if row["busy"] or row["asks"] else ():
+                self.chat("POST", f"runs/{run['id']}/cancel")  # changes nothing if it has ended
+
     def forget_kernels(self) -> None:
         """Shut down what the notebooks of a test have left running."""
         for session in self.ask("GET", "api/sessions"):
+            if session["path"] == LASTING:
+                continue
             try:
                 self.ask("DELETE", f"api/sessions/{session['id']}")
             except urllib.error.HTTPError:

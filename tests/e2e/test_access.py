@@ -11,8 +11,7 @@ from scripts.frontend import SOURCES
 from tests.e2e import notebooks
 from tests.e2e.conftest import OpenBeside
 from tests.e2e.gated_provider import MODEL, AnswerGate, words
-from tests.e2e.pages import PATIENCE_MS, NotebookPage
-from tests.e2e.screenshots import use_theme
+from tests.e2e.pages import PATIENCE_MS, NotebookPage, use_theme
 from tests.e2e.sites import Site
 
 AXE = SOURCES / "node_modules" / "axe-core" / "axe.min.js"

@@ -12,8 +12,7 @@ from playwright.sync_api import expect
 from jupyter_chat_stream.runs.components.scratch_kernel import PREFIX
 from tests.e2e import notebooks
 from tests.e2e.conftest import OpenBeside
-from tests.e2e.pages import PATIENCE_MS, NotebookPage
-from tests.e2e.screenshots import use_theme
+from tests.e2e.pages import PATIENCE_MS, NotebookPage, use_theme
 from tests.e2e.sites import Site, until
 from tests.e2e.test_access import THEMES, violations
 

@@ -13,17 +13,18 @@ TEXT = words(200)
 
 
 def test_an_answer_goes_on_after_the_server_was_killed_and_started_again(
-    own_site: Site, open_notebook: Open, name: str, gate: AnswerGate
+    site: Site, open_beside: OpenBeside, name: str, gate: AnswerGate
 ) -> None:
-    site, thread = own_site, own_site.thread(name, MODEL)
+    thread = site.thread(name, MODEL)
     path = notebooks.write(site, name, notebooks.code("1", notebooks.chat_output(thread, "")))
-    notebook = open_notebook(site, path)
+    notebook = open_beside(path)
     notebook.seen.was_server_killed = True
     chat = notebook.chat(0)
     chat.expect_live()
     run = site.send(thread, TEXT, **gate.params)
     gate.open(300)
     chat.expect_text(run, TEXT[:290])
+    notebook.wait_for_layout()
 
     site.kill()
     expect(chat.status).to_have_attribute("data-state", "reconnecting")
@@ -45,7 +46,7 @@ def test_an_answer_goes_on_after_the_server_was_killed_and_started_again(
     assert [(one["id"], one["attempt"]) for one in site.runs(thread)] == [(run, 3)]
 
 
-def test_two_tabs_of_a_notebook_move_together(
+def test_two_tabs_of_a_notebook_move_together_and_closing_both_stops_nothing(
     site: Site, open_beside: OpenBeside, open_notebook: Open, name: str, gate: AnswerGate
 ) -> None:
     thread = site.thread(name, MODEL)
@@ -68,17 +69,13 @@ def test_two_tabs_of_a_notebook_move_together(
     chats[1].field.fill("a draft of the second tab")
     expect(chats[0].field).to_have_value("")
 
-
-def test_closing_the_page_stops_nothing(
-    site: Site, open_notebook: Open, name: str, gate: AnswerGate
-) -> None:
-    thread = site.thread(name, MODEL)
-    path = notebooks.write(site, name, notebooks.code("1", notebooks.chat_output(thread, "")))
-    notebook = open_notebook(site, path, kernel=False)
+    # Closing both stops nothing.
+    gate.open(0)
     run = site.send(thread, TEXT, **gate.params)
     gate.open(100)
-    notebook.chat(0).expect_text(run, TEXT[:90])
-    notebook.page.close()
+    chats[1].expect_text(run, TEXT[:90])
+    tabs[0].close()
+    tabs[1].page.close()
     gate.open()
     site.wait_for(run, "completed")
     assert site.messages(thread)[-1]["content"] == TEXT

@@ -10,8 +10,7 @@ from playwright.sync_api import Locator, expect
 
 from tests.e2e import notebooks
 from tests.e2e.conftest import OpenBeside
-from tests.e2e.pages import PATIENCE_MS, ChatView
-from tests.e2e.screenshots import use_theme
+from tests.e2e.pages import PATIENCE_MS, ChatView, use_theme
 from tests.e2e.sites import Site
 from tests.e2e.test_access import THEMES, violations
 

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Locator, expect
 
 from tests.e2e import notebooks
-from tests.e2e.conftest import Open, OpenBeside
+from tests.e2e.conftest import OpenBeside
 from tests.e2e.pages import PATIENCE_MS, NotebookPage
 from tests.e2e.sites import Site, until
 from tests.e2e.test_panel import PanelPage
@@ -167,14 +167,13 @@ def test_a_proposal_follows_a_notebook_that_is_closed_or_becomes_a_text(
 
 
 def test_a_chat_that_waits_unseen_is_told_by_the_panels_icon_and_opened_by_one_command(
-    own_site: Site, open_notebook: Open, name: str
+    site: Site, open_beside: OpenBeside, name: str
 ) -> None:
     """L13: also where the panel is closed, or shows another chat."""
-    site = own_site  # on another server, chats of other tests may wait, too
     asking, other = thread_with_notebook_tool(site, name), site.thread(f"{name}-o", "demo/echo")
-    notebook = open_notebook(site, notebooks.write(site, f"{name}-o", notebooks.code("1")))
+    notebook = open_beside(notebooks.write(site, f"{name}-o", notebooks.code("1")))
     path = notebooks.write(site, name, notebooks.code("a = 1"))
-    changed = notebook.also(path)
+    changed = open_beside(path)
     page, panel = notebook.page, PanelPage(notebook)
     panel.execute("open", threadId=asking)
     panel.chat.expect_live()

@@ -8,9 +8,8 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.e2e import notebooks
-from tests.e2e.conftest import Open
-from tests.e2e.pages import PATIENCE_MS, ChatView
-from tests.e2e.screenshots import use_theme
+from tests.e2e.conftest import Open, OpenBeside
+from tests.e2e.pages import PATIENCE_MS, ChatView, use_theme
 from tests.e2e.sites import Site
 from tests.e2e.test_access import THEMES, violations
 
@@ -45,10 +44,10 @@ def expect_call(chat: ChatView, run: str, state: str) -> Locator:
 
 @pytest.mark.parametrize("site", ["lab"], indirect=True)
 def test_a_consent_that_one_page_revokes_goes_from_every_list_and_the_next_call_asks(
-    site: Site, open_notebook: Open, name: str
+    site: Site, open_beside: OpenBeside, open_notebook: Open, name: str
 ) -> None:
     path = notebooks.write(site, name, notebooks.code(DEFINE.format(name=name)))
-    notebook = open_notebook(site, path)
+    notebook = open_beside(path, kernel=True)
     notebook.run(0)
     chat = notebook.chat(0)
     chat.expect_live()

@@ -12,8 +12,7 @@ from playwright.sync_api import expect
 
 from tests.e2e import notebooks
 from tests.e2e.conftest import Open, OpenBeside
-from tests.e2e.pages import PATIENCE_MS, ChatView, NotebookPage
-from tests.e2e.screenshots import use_theme
+from tests.e2e.pages import PATIENCE_MS, ChatView, NotebookPage, use_theme
 from tests.e2e.sites import Site
 from tests.e2e.test_access import THEMES, violations
 
@@ -113,10 +112,10 @@ def saved(notebook: NotebookPage) -> Any:
 
 
 def test_a_proposal_waits_for_consent_over_a_restart_and_is_taken_back_by_one_undo(
-    own_site: Site, open_notebook: Open, name: str
+    site: Site, open_beside: OpenBeside, open_notebook: Open, name: str
 ) -> None:
-    site, thread = own_site, thread_with_notebook_tool(own_site, name)
-    notebook = open_notebook(site, path := written(site, name, thread), kernel=False)
+    thread = thread_with_notebook_tool(site, name)
+    notebook = open_beside(path := written(site, name, thread))
     chat = live_chat(notebook)
     read = site.send(thread, call("read", path=path), **AT_ONCE)
     chat.expect_status(read, "completed")  # reading asks nobody
@@ -129,9 +128,11 @@ def test_a_proposal_waits_for_consent_over_a_restart_and_is_taken_back_by_one_un
     run = site.send(thread, proposed, **AT_ONCE)
     card = chat.answer(run).get_by_test_id("tool-call")
     expect(card).to_have_attribute("data-state", "asks", timeout=PATIENCE_MS)
-    expect(notebook.page.get_by_test_id("proposal")).to_have_count(2)
+    proposals = notebook.page.get_by_test_id("proposal")
+    expect(proposals).to_have_count(2)
     assert notebook.cells() == before  # nothing happens before the consent (L13)
     notebook.seen.was_server_killed = True
+    notebook.wait_for_layout()
     site.kill()
     site.start()
     notebook.reload()
@@ -162,7 +163,7 @@ def test_a_proposal_waits_for_consent_over_a_restart_and_is_taken_back_by_one_un
         assert mine.locator("img").count() == 0
         expect(mine.get_by_test_id("tool-input")).to_contain_text("⟨U+202E⟩")
     assert notebook.page.title() != "ran"
-    assert notebook.page.get_by_test_id("proposal").count() == 0
+    assert proposals.count() == 0
     patch = json.loads(proposed.removeprefix("notebook "))["patch"]
     assert saved(notebook)["cells"][1:] == jsonpatch.apply_patch(file, patch)["cells"][1:]
     notebook.page.evaluate("window.jupyterapp.commands.execute('notebook:undo-cell-action')")
@@ -219,11 +220,11 @@ def test_a_proposal_about_a_cell_that_was_typed_in_meanwhile_changes_nothing(
 
 @pytest.mark.parametrize("site", ["lab"], indirect=True)
 def test_what_a_function_draws_stands_below_its_card_and_in_no_cell(
-    site: Site, open_notebook: Open, name: str
+    site: Site, open_beside: OpenBeside, name: str
 ) -> None:
     """An image opens larger and goes back by the keyboard; a hostile name is a text."""
     cell = notebooks.code(DRAWING.format(name=name))
-    notebook = open_notebook(site, notebooks.write(site, name, cell), kernel=True)
+    notebook = open_beside(notebooks.write(site, name, cell), kernel=True)
     notebook.run(0)
     chat = live_chat(notebook)
     run = chat.send("churn {}")
@@ -349,14 +350,14 @@ def test_a_notebook_that_is_open_nowhere_is_changed_in_its_file_and_undo_restore
 
 @pytest.mark.parametrize("site", ["lab"], indirect=True)
 def test_two_tabs_with_typed_text_and_a_changed_file_keep_all_and_one_makes_the_edit(
-    site: Site, open_notebook: Open, name: str
+    site: Site, open_beside: OpenBeside, open_notebook: Open, name: str
 ) -> None:
     """L12, L17: the edit is made once, in one document; no typed text is lost in any."""
     thread = thread_with_notebook_tool(site, name)
     chat = notebooks.code("0", notebooks.chat_output(thread, ""))
     cells = [chat, *(notebooks.code(source) for source in (OLD, "c = 3", "d = 4"))]
     path = notebooks.write(site, name, *cells)
-    tabs = [open_notebook(site, path, kernel=False) for _ in range(2)]
+    tabs = [open_beside(path), open_notebook(site, path, kernel=False)]
     chats = [live_chat(tab) for tab in tabs]
     site.wait_for(site.send(thread, call("read", path=path), **AT_ONCE), "completed")
     cell = results(site, thread)[0]["output"]["cells"][1]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from playwright.sync_api import WebSocketRoute, expect
 
 from tests.e2e import notebooks
@@ -48,9 +46,7 @@ def test_a_dead_network_is_shown_at_once_and_heals_without_a_gap(
     network = Mutable()
     thread = site.thread(name, MODEL)
     path = notebooks.write(site, name, notebooks.code("1", notebooks.chat_output(thread, "")))
-    notebook = open_notebook(site, path, kernel=False)
-    notebook.page.route_web_socket(re.compile("chat-stream/ws"), network.route)
-    notebook.reload()
+    notebook = open_notebook(site, path, kernel=False, through=network.route)
     chat = notebook.chat(0)
     chat.expect_live()
     # A browser without a network still reaches a server on its own machine.

@@ -14,10 +14,8 @@ from tests.e2e.sites import Site
 
 
 def test_chats_are_drawn_in_order_after_a_view_that_could_not_be_loaded_at_first(
-    own_site: Site, profile: BrowserContext, name: str
+    site: Site, profile: BrowserContext, name: str
 ) -> None:
-    # On a server of other tests, a chat may be waiting for an answer; its mark loads the view.
-    site = own_site
     late = {file.name for file in files() if not file.is_start}
     loaded: list[str] = []
     stopped: list[Route] = []
@@ -39,9 +37,9 @@ def test_chats_are_drawn_in_order_after_a_view_that_could_not_be_loaded_at_first
     plain = notebooks.write(site, f"{name}-plain", notebooks.text("No chat here."))
     first = NotebookPage(page, site, plain, name)
     first.seen.was_server_killed = True  # the browser notes each stopped request as an error
-    first.open()  # with its kernel: Jupyter does not end while a kernel starts
+    first.open(kernel=False)
     assert not late & set(loaded), "a page without a chat loads no view"
-    notebook = first.also(notebooks.write(site, name, *cells), kernel=True)
+    notebook = first.also(notebooks.write(site, name, *cells), kernel=False)
     notebook.seen.was_server_killed = True
     chats = [notebook.chats_in(number) for number in range(2)]
     for number, chat in enumerate(chats):
