@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Route, expect
 
 from tests.e2e import notebooks
-from tests.e2e.conftest import Open, OpenBeside
+from tests.e2e.conftest import OpenBeside
 from tests.e2e.pages import ChatView, NotebookPage
 from tests.e2e.sites import FLAVOURS, Site
 
@@ -80,15 +80,8 @@ def written(site: Site, name: str) -> str:
     return notebooks.write(site, name, notebooks.code("1", output))
 
 
-def opened(site: Site, open_notebook: Open, name: str) -> NotebookPage:
-    """Open a notebook with one chat in a page of its own."""
-    notebook = open_notebook(site, written(site, name), kernel=False)
-    notebook.chat(0).expect_live()
-    return notebook
-
-
-def opened_beside(site: Site, open_beside: OpenBeside, name: str) -> NotebookPage:
-    """Open a notebook with one chat in the page that stays."""
+def opened(site: Site, open_beside: OpenBeside, name: str) -> NotebookPage:
+    """Open a notebook with one chat."""
     notebook = open_beside(written(site, name))
     notebook.chat(0).expect_live()
     return notebook
@@ -106,9 +99,9 @@ def attachments(site: Site, thread: str) -> list[tuple[str, str, int]]:
 
 @pytest.mark.parametrize("site", FLAVOURS, indirect=True)
 def test_pasted_and_dropped_files_are_sent_and_drawn_in_boxes_that_do_not_move(
-    site: Site, open_notebook: Open, name: str
+    site: Site, open_beside: OpenBeside, name: str
 ) -> None:
-    notebook = opened(site, open_notebook, name)
+    notebook = opened(site, open_beside, name)
     chat = notebook.chat(0)
     table = b"day,price\nMon,3\n"
     bring(chat, "paste", PLOT)
@@ -154,7 +147,7 @@ def test_pasted_and_dropped_files_are_sent_and_drawn_in_boxes_that_do_not_move(
 def test_an_image_opens_larger_by_the_keyboard_and_the_focus_comes_back(
     site: Site, open_beside: OpenBeside, name: str
 ) -> None:
-    notebook = opened_beside(site, open_beside, name)
+    notebook = opened(site, open_beside, name)
     chat = notebook.chat(0)
     bring(chat, "paste", ("plot.png", "image/png", png(1800, 1400)))
     expect_attached(chat, 1)
@@ -176,9 +169,9 @@ def test_an_image_opens_larger_by_the_keyboard_and_the_focus_comes_back(
 
 
 def test_a_draft_keeps_its_files_over_a_reload_and_tells_of_an_upload_that_was_cut(
-    site: Site, open_notebook: Open, name: str
+    site: Site, open_beside: OpenBeside, name: str
 ) -> None:
-    notebook = opened(site, open_notebook, name)
+    notebook = opened(site, open_beside, name)
     chat = notebook.chat(0)
     chat.field.fill("Look at this")
     bring(chat, "paste", PLOT)
@@ -206,18 +199,14 @@ def test_a_draft_keeps_its_files_over_a_reload_and_tells_of_an_upload_that_was_c
 
 
 def test_send_waits_for_a_large_image_and_a_larger_one_is_refused_before_its_upload(
-    site: Site, open_notebook: Open, name: str, tmp_path: Path
+    site: Site, open_beside: OpenBeside, name: str, tmp_path: Path
 ) -> None:
-    notebook = opened(site, open_notebook, name)
+    notebook = opened(site, open_beside, name)
     chat = notebook.chat(0)
     large, larger = tmp_path / "large.png", tmp_path / "larger.png"
     large.write_bytes(png(2500, 2530, noise=True))
     larger.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(21 * 1024 * 1024))
     assert large.stat().st_size > 18_900_000
-    uploads: list[str] = []
-    notebook.page.on(
-        "request", lambda one: uploads.append(one.url) if one.method == "POST" else None
-    )
     chat.root.get_by_test_id("attach-input").set_input_files([large, larger])
     chip = chat.root.get_by_test_id("chip")
     expect(chip.nth(1)).to_contain_text("Too large: 21 MB. This server takes files of up to 20 MB.")
@@ -225,7 +214,7 @@ def test_send_waits_for_a_large_image_and_a_larger_one_is_refused_before_its_upl
     run = chat.send_typed()
     chat.expect_status(run, "completed")
     assert attachments(site, chat.thread) == [("large.png", "image/png", large.stat().st_size)]
-    assert len([url for url in uploads if "/attachments" in url]) == 1
+    assert len(notebook.seen.uploads) == 1
     thumbnail = chat.root.get_by_test_id("thumbnail").locator("img")
     notebook.page.wait_for_function(_LOADED, arg=thumbnail.element_handle())
     notebook.reload()
@@ -248,7 +237,7 @@ FILES: Sequence[Brought] = (
 def test_nothing_of_a_hostile_file_runs_and_its_name_is_only_text(
     site: Site, open_beside: OpenBeside, name: str
 ) -> None:
-    notebook = opened_beside(site, open_beside, name)
+    notebook = opened(site, open_beside, name)
     chat = notebook.chat(0)
     bring(chat, "drop", *FILES)
     expect_attached(chat, len(FILES))
@@ -283,7 +272,7 @@ def test_nothing_of_a_hostile_file_runs_and_its_name_is_only_text(
 def test_a_type_that_nobody_reads_is_told_on_its_chip(
     site: Site, open_beside: OpenBeside, name: str
 ) -> None:
-    notebook = opened_beside(site, open_beside, name)
+    notebook = opened(site, open_beside, name)
     chat = notebook.chat(0)
     bring(chat, "drop", ("a.zip", "application/zip", b"PK\x03\x04\xff\xff\0\0"), PLOT)
     chips = chat.root.get_by_test_id("chip")
@@ -295,10 +284,11 @@ def test_a_type_that_nobody_reads_is_told_on_its_chip(
 
 
 def test_a_file_is_dragged_from_the_file_browser(
-    site: Site, open_notebook: Open, name: str
+    site: Site, open_beside: OpenBeside, name: str
 ) -> None:
     (site.notebooks / "000-prices.csv").write_bytes(b"day,price\nMon,3\n")
-    notebook = opened(site, open_notebook, name)
+    notebook = opened(site, open_beside, name)
+    notebook.page.evaluate("window.jupyterapp.commands.execute('filebrowser:refresh')")
     chat = notebook.chat(0)
     item = notebook.page.locator(".jp-DirListing-item", has_text="000-prices.csv")
     item.hover()
