@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Locator, expect
 
 from tests.e2e import notebooks
-from tests.e2e.conftest import Open
+from tests.e2e.conftest import OpenBeside
 from tests.e2e.gated_provider import MODEL, AnswerGate, words
 from tests.e2e.pages import PATIENCE_MS, ChatView, NotebookPage
 from tests.e2e.sites import FLAVOURS, Site, until
@@ -46,17 +46,18 @@ class PanelPage:
         )
 
 
-def open_panel(site: Site, open_notebook: Open, name: str) -> PanelPage:
-    path = notebooks.write(site, name, notebooks.code("1"), notebooks.code("2"))
-    return PanelPage(open_notebook(site, path, kernel=False))
+def open_panel(site: Site, open_beside: OpenBeside, name: str, *cells: str) -> PanelPage:
+    """Open a notebook with these cells, or with two, and give its page's panel."""
+    path = notebooks.write(site, name, *[notebooks.code(cell) for cell in cells or ("1", "2")])
+    return PanelPage(open_beside(path))
 
 
 @everywhere
 def test_an_answer_in_the_panel_goes_on_over_a_reload(
-    site: Site, open_notebook: Open, name: str, gate: AnswerGate
+    site: Site, open_beside: OpenBeside, name: str, gate: AnswerGate
 ) -> None:
     thread = site.thread(name, MODEL)
-    panel = open_panel(site, open_notebook, name)
+    panel = open_panel(site, open_beside, name)
     panel.execute("open", threadId=thread)
     panel.chat.expect_live()
     run = site.send(thread, TEXT, **gate.params)
@@ -82,10 +83,10 @@ def _is_kept(panel: PanelPage, thread: str) -> bool:
 
 
 def test_marks_move_while_nobody_touches_the_page(
-    site: Site, open_notebook: Open, name: str, gate: AnswerGate
+    site: Site, open_beside: OpenBeside, name: str, gate: AnswerGate
 ) -> None:
     thread, asked = site.thread(name, MODEL), site.thread(f"{name}-asked", "demo/ask")
-    panel = open_panel(site, open_notebook, name)
+    panel = open_panel(site, open_beside, name)
     panel.execute("show")
     panel.expect_list()
     row = panel.row(thread)
@@ -104,13 +105,13 @@ def test_marks_move_while_nobody_touches_the_page(
 
 
 def test_a_thread_is_found_renamed_and_deleted_by_keyboard(
-    site: Site, open_notebook: Open, name: str
+    site: Site, open_beside: OpenBeside, name: str
 ) -> None:
     thread, other = site.thread(name, "demo/echo"), site.thread(f"{name}-other", "demo/echo")
     word = f"zebra{abs(hash(name))}"
     site.wait_for(site.send(thread, f"Where does the {word} live?"), "completed")
     site.wait_for(site.send(other, "Something else"), "completed")
-    panel = open_panel(site, open_notebook, name)
+    panel = open_panel(site, open_beside, name)
     panel.execute("show")
     panel.search.fill(word)
     snippet = panel.row(thread).get_by_test_id("thread-snippet").first
@@ -138,7 +139,7 @@ def test_a_thread_is_found_renamed_and_deleted_by_keyboard(
     panel.row(thread).get_by_test_id("thread-open").focus()
     panel.page.keyboard.press("Delete")
     expect(panel.row(thread)).to_have_count(0)
-    panel.page.reload()  # within the 8 s: the page sends the deletion as it goes
+    panel.notebook.reload()  # within the 8 s: the page sends the deletion as it goes
     until(lambda: _is_gone(site, thread), "the deletion is sent")
 
 
@@ -148,14 +149,14 @@ def _is_gone(site: Site, thread: str) -> bool:
 
 
 def test_a_thread_is_dragged_into_a_notebook_and_opened_in_a_tab(
-    site: Site, open_notebook: Open, name: str
+    site: Site, open_beside: OpenBeside, name: str
 ) -> None:
     thread = site.thread(name, "demo/echo")
     site.wait_for(site.send(thread, "Hello"), "completed")
-    panel = open_panel(site, open_notebook, name)
+    panel = open_panel(site, open_beside, name)
     panel.execute("show")
     row = panel.row(thread).get_by_test_id("thread-open")
-    row.drag_to(panel.page.locator(".jp-Notebook .jp-Cell").first, steps=12)
+    row.drag_to(panel.notebook.cell(0), steps=12)
     chat = panel.notebook.chat(0)
     chat.expect_live()
     assert chat.thread == thread
@@ -169,10 +170,10 @@ def test_a_thread_is_dragged_into_a_notebook_and_opened_in_a_tab(
 
 @everywhere
 def test_a_shortcut_goes_to_the_chat_of_the_notebook_and_back(
-    site: Site, open_notebook: Open, name: str
+    site: Site, open_beside: OpenBeside, name: str
 ) -> None:
-    panel = open_panel(site, open_notebook, name)
-    panel.page.locator(".jp-Notebook .jp-Cell").nth(1).click()
+    panel = open_panel(site, open_beside, name)
+    panel.notebook.cell(1).click()
     panel.execute("about-cell")
     expect(panel.chat.field).to_be_focused(timeout=PATIENCE_MS)
     before = panel.notebook.cells()
