@@ -13,13 +13,12 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.e2e import notebooks
-from tests.e2e.conftest import Open, expect_good_behaviour
+from tests.e2e.conftest import OpenBeside, expect_good_behaviour
 from tests.e2e.gated_provider import MODEL, AnswerGate, words
-from tests.e2e.pages import PATIENCE_MS, ChatView, NotebookPage
-from tests.e2e.screenshots import use_theme
+from tests.e2e.pages import PATIENCE_MS, ChatView, NotebookPage, use_theme
 from tests.e2e.sites import Site, until
 from tests.e2e.test_access import THEMES, violations
-from tests.e2e.test_panel import PanelPage
+from tests.e2e.test_panel import PanelPage, open_panel
 
 elsewhere = pytest.mark.parametrize("site", ["lab42", "notebook"], indirect=True)
 LONG = words(900)
@@ -44,22 +43,17 @@ _NARROW = """([panel, width]) => {
 _TOP = "log => log.scrollTop"
 
 
-def open_panel(site: Site, open_notebook: Open, name: str, *cells: str) -> PanelPage:
-    path = notebooks.write(site, name, *[notebooks.code(cell) for cell in cells or ("1", "2")])
-    return PanelPage(open_notebook(site, path, kernel=False))
-
-
 def menu_item(page: Page, label: str) -> Locator:
     return page.locator(".jp-ChatStream-menu .lm-Menu-item").filter(has_text=label)
 
 
 @elsewhere
 def test_composer_and_messages_of_the_panel(
-    site: Site, open_notebook: Open, name: str, gate: AnswerGate
+    site: Site, open_beside: OpenBeside, name: str, gate: AnswerGate
 ) -> None:
     """Queue, commands, mentions, an edit and its branches, find, and the copy of it all."""
     thread = site.thread(name, MODEL)
-    panel = open_panel(site, open_notebook, name, "tour = 'of the panel'", "2")
+    panel = open_panel(site, open_beside, name, "tour = 'of the panel'", "2")
     panel.execute("open", threadId=thread)
     chat, keyboard = panel.chat, panel.page.keyboard
     chat.expect_live()
@@ -131,13 +125,13 @@ def _clipboard_with(page: Page, text: str) -> str:
 
 
 @elsewhere
-def test_list_and_places_of_the_panel(site: Site, open_notebook: Open, name: str) -> None:
+def test_list_and_places_of_the_panel(site: Site, open_beside: OpenBeside, name: str) -> None:
     """Search, new chats, the place that is kept over a reload, and a drag to where it is shown."""
     thread = site.thread(name, "demo/echo")
     word = f"okapi{abs(hash(name))}"
     run = site.send(thread, f"{LONG}\n\nWhere does the {word} live?", chars_per_second=1_000_000)
     site.wait_for(run, "completed")
-    panel = open_panel(site, open_notebook, name)
+    panel = open_panel(site, open_beside, name)
     panel.execute("show")
     panel.expect_list()
     expect(panel.row(thread)).to_have_attribute("data-unread", "1")
@@ -178,8 +172,8 @@ def test_list_and_places_of_the_panel(site: Site, open_notebook: Open, name: str
     expect(panel.row(thread)).to_have_attribute("data-unread", "0", timeout=PATIENCE_MS)
 
     row = panel.row(thread).get_by_test_id("thread-open")
-    row.drag_to(panel.page.locator(".jp-Notebook .jp-Cell").first, steps=12)
-    in_cell = panel.page.locator(".jp-Notebook .jp-ChatStream")
+    row.drag_to(panel.notebook.cell(0), steps=12)
+    in_cell = panel.notebook.chats_in(0)
     expect(in_cell).to_have_attribute("data-thread", thread, timeout=PATIENCE_MS)
     if site.flavour.holds_many:
         bar = panel.page.locator("#jp-main-dock-panel .lm-TabBar-content").first
@@ -199,7 +193,7 @@ def _is_kept(panel: PanelPage, thread: str) -> bool:
 
 
 def test_an_answer_that_is_seen_in_an_output_is_read(
-    site: Site, open_notebook: Open, name: str
+    site: Site, open_beside: OpenBeside, name: str
 ) -> None:
     thread, hidden = site.thread(name, "demo/echo"), site.thread(f"{name}-hidden", "demo/echo")
     for each in (thread, hidden):
@@ -207,11 +201,7 @@ def test_an_answer_that_is_seen_in_an_output_is_read(
     below = [notebooks.text("# Below\n\n" + "text\n\n" * 60)]
     chats = [notebooks.code("1", notebooks.chat_output(each, "")) for each in (thread, hidden)]
     path = notebooks.write(site, name, chats[0], *below, chats[1])
-    notebook = open_notebook(site, path, kernel=False)
-    marks: list[str] = []
-    notebook.page.on(
-        "request", lambda sent: marks.append(sent.url) if "/read" in sent.url else None
-    )
+    notebook = open_beside(path)
     notebook.page.bring_to_front()
     notebook.chat(0).expect_live()
     until(lambda: _unread(site, thread) == 0, "it is read")
@@ -219,7 +209,7 @@ def test_an_answer_that_is_seen_in_an_output_is_read(
     notebook.chat(0).expect_status(run, "completed")
     until(lambda: _unread(site, thread) == 0, "the new answer is read")
     assert _unread(site, hidden) == 1
-    assert 1 <= len(marks) <= 2, "one mark for each answer"
+    assert 1 <= len(notebook.seen.marks) <= 2, "one mark for each answer"
     notebook.chats_in(2).scroll_into_view_if_needed()
     until(lambda: _unread(site, hidden) == 0, "what was scrolled to is read")
 
@@ -231,13 +221,13 @@ def _unread(site: Site, thread: str) -> int:
 
 @pytest.mark.parametrize("site", ["notebook"], indirect=True)
 def test_axe_finds_nothing_in_notebook_7_in_panels_and_in_a_narrow_panel(
-    site: Site, open_notebook: Open, name: str
+    site: Site, open_beside: OpenBeside, name: str
 ) -> None:
     thread = site.thread(name, "demo/echo")
     site.wait_for(site.send(thread, "# A heading\n\nText with `code`."), "completed")
     every_day = {"thread_id": thread, "content": "What is new?", "cron": "0 9 * * *"}
     site.chat("POST", "schedules", every_day)
-    panel = open_panel(site, open_notebook, name)
+    panel = open_panel(site, open_beside, name)
     panel.execute("show")
     panel.expect_list()
     found = {"list": violations(panel.root)}
