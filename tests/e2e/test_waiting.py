@@ -31,10 +31,10 @@ def live_chat(notebook: NotebookPage) -> ChatView:
 
 
 def test_a_question_outlives_page_and_kernel_and_is_answered_by_mouse_and_by_keys(
-    site: Site, open_notebook: Open, name: str
+    site: Site, open_beside: OpenBeside, name: str
 ) -> None:
     thread = site.thread(name, ASK)
-    notebook = open_notebook(site, written(site, name, thread), kernel=True)
+    notebook = open_beside(written(site, name, thread), kernel=True)
     chat = live_chat(notebook)
     run = site.send(thread, "A report, please", **AT_ONCE)
     question = chat.root.get_by_test_id("input-request")
@@ -98,10 +98,10 @@ def test_whoever_answers_second_in_another_tab_is_shown_the_first_answer(
 
 
 def test_a_message_for_later_stands_after_the_branch_until_it_is_cancelled(
-    site: Site, open_notebook: Open, name: str
+    site: Site, open_beside: OpenBeside, name: str
 ) -> None:
     thread = site.thread(name, MODEL)
-    notebook = open_notebook(site, written(site, name, thread), kernel=False)
+    notebook = open_beside(written(site, name, thread))
     chat = live_chat(notebook)
     at = (datetime.now().astimezone() + timedelta(days=1)).replace(hour=18, minute=0)
     chat.field.fill("Good evening")
