@@ -12,7 +12,7 @@ from playwright.sync_api import expect
 from jupyter_chat_stream.providers.base import Prompt, text_turn
 from jupyter_chat_stream.providers.demo import answer_to
 from tests.e2e import notebooks
-from tests.e2e.conftest import Open, OpenBeside
+from tests.e2e.conftest import OpenBeside
 from tests.e2e.gated_provider import MODEL, AnswerGate, words
 from tests.e2e.pages import PATIENCE_MS, ChatView, bare
 from tests.e2e.sites import FLAVOURS, Site, until
@@ -242,11 +242,12 @@ def test_a_code_block_is_copied_as_it_was_written(
 
 
 def test_the_tour_reads_the_same_streamed_and_after_a_reload(
-    site: Site, open_notebook: Open, name: str
+    site: Site, open_beside: OpenBeside, name: str
 ) -> None:
     prompt = Prompt(model="tour", turns=(text_turn("user", "Show me"),))
     path, thread = written(site, name, "demo/tour")
-    chat = open_notebook(site, path, kernel=False).chat(0)
+    notebook = open_beside(path)
+    chat = notebook.chat(0)
     chat.expect_live()
     run = site.send(thread, "Show me", chars_per_second=1500)
     chat.expect_status(run, "completed")
@@ -255,7 +256,7 @@ def test_the_tour_reads_the_same_streamed_and_after_a_reload(
     assert streamed["tables"] == 1
     assert streamed["codes"] == 2
     assert streamed["formulas"] == 8
-    chat.root.page.reload()
+    notebook.reload()
     chat.expect_status(run, "completed")
     assert what_is_drawn(chat, run) == streamed
 
