@@ -8,7 +8,7 @@ from typing import Any
 from playwright.sync_api import Locator, expect
 
 from tests.e2e import notebooks
-from tests.e2e.conftest import Open, OpenBeside
+from tests.e2e.conftest import OpenBeside
 from tests.e2e.gated_provider import MODEL, AnswerGate, words
 from tests.e2e.pages import PATIENCE_MS, ChatView
 from tests.e2e.sites import Site, until
@@ -37,14 +37,14 @@ def expect_questions(chat: ChatView, *texts: str) -> None:
 
 
 def test_an_edited_question_is_a_branch_that_lasts(
-    site: Site, open_notebook: Open, name: str
+    site: Site, open_beside: OpenBeside, name: str
 ) -> None:
     thread = site.thread(name, "demo/echo")
     site.wait_for(site.send(thread, "The first"), "completed")
     site.wait_for(site.send(thread, "The second", context=[NOTE]), "completed")
     output = notebooks.chat_output(thread, "")
     path = notebooks.write(site, name, notebooks.code("1", output))
-    notebook = open_notebook(site, path, kernel=False)
+    notebook = open_beside(path)
     chat = notebook.chat(0)
     chat.expect_live()
 
