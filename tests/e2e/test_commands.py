@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.e2e import notebooks
-from tests.e2e.conftest import Open, OpenBeside
+from tests.e2e.conftest import OpenBeside
 from tests.e2e.gated_provider import MODEL, AnswerGate, words
 from tests.e2e.pages import ChatView, NotebookPage, bare
 from tests.e2e.sites import Site
@@ -26,30 +26,14 @@ class OpenChat:
     thread: str
 
 
-def written(site: Site, name: str) -> tuple[str, str]:
-    """Write a notebook with a chat; return its path and the thread."""
-    thread = site.thread(name, MODEL)
-    output = notebooks.chat_output(thread, "")
-    return notebooks.write(site, name, notebooks.code("1", output), notebooks.code("2")), thread
-
-
-def chat_at(notebook: NotebookPage, thread: str) -> OpenChat:
-    notebook.chat(0).expect_live()
-    return OpenChat(notebook=notebook, chat=notebook.chat(0), thread=thread)
-
-
 @pytest.fixture
 def open_chat(site: Site, open_beside: OpenBeside, name: str) -> OpenChat:
     """A chat in the page that all tests of this kind share."""
-    path, thread = written(site, name)
-    return chat_at(open_beside(path), thread)
-
-
-@pytest.fixture
-def own_open_chat(site: Site, open_notebook: Open, name: str) -> OpenChat:
-    """A chat in a page of the test's own, which it may load again."""
-    path, thread = written(site, name)
-    return chat_at(open_notebook(site, path, kernel=False), thread)
+    thread = site.thread(name, MODEL)
+    cell = notebooks.code("1", notebooks.chat_output(thread, ""))
+    notebook = open_beside(notebooks.write(site, name, cell, notebooks.code("2")))
+    notebook.chat(0).expect_live()
+    return OpenChat(notebook=notebook, chat=notebook.chat(0), thread=thread)
 
 
 def test_enter_sends_and_shift_enter_begins_a_line(site: Site, open_chat: OpenChat) -> None:
@@ -68,8 +52,7 @@ def test_enter_sends_and_shift_enter_begins_a_line(site: Site, open_chat: OpenCh
     assert [message["content"] for message in site.messages(open_chat.thread)] == ["one\ntwo"] * 2
 
 
-def test_a_draft_survives_a_reload_until_it_is_sent(site: Site, own_open_chat: OpenChat) -> None:
-    open_chat = own_open_chat
+def test_a_draft_survives_a_reload_until_it_is_sent(site: Site, open_chat: OpenChat) -> None:
     open_chat.chat.field.fill("half a thou")
     open_chat.notebook.reload()
     expect(open_chat.chat.field).to_have_value("half a thou")
