@@ -7,7 +7,7 @@ from typing import Any
 from playwright.sync_api import Locator, expect
 
 from tests.e2e import notebooks
-from tests.e2e.conftest import Open, OpenBeside
+from tests.e2e.conftest import OpenBeside
 from tests.e2e.gated_provider import MODEL, AnswerGate, words
 from tests.e2e.pages import ChatView, NotebookPage
 from tests.e2e.sites import Site
@@ -39,11 +39,11 @@ def picture_narrow(notebook: NotebookPage, chat: ChatView, name: str) -> None:
 
 
 def test_the_queue_is_seen_changed_and_answered_in_all_views(
-    site: Site, open_notebook: Open, gate: AnswerGate, name: str
+    site: Site, open_beside: OpenBeside, gate: AnswerGate, name: str
 ) -> None:
     thread = site.thread(name, MODEL)
     views = [notebooks.code(str(n), notebooks.chat_output(thread, "")) for n in range(2)]
-    notebook = open_notebook(site, notebooks.write(site, name, *views), kernel=False)
+    notebook = open_beside(notebooks.write(site, name, *views))
     chat, other = notebook.chat(0), notebook.chat(1)
     chat.expect_live()
     first = site.send(thread, TEXT, **gate.params)
@@ -104,13 +104,13 @@ def test_sent_messages_come_back_by_arrow_keys_and_undo_takes_them_away(
 
 
 def test_what_is_mentioned_travels_with_the_message(
-    site: Site, open_notebook: Open, name: str
+    site: Site, open_beside: OpenBeside, name: str
 ) -> None:
     thread = site.thread(name, "demo/fast")
     (site.notebooks / f"{name}.csv").write_text("a,b\n1,2\n")
     chat_cell = notebooks.code("1", notebooks.chat_output(thread, ""))
     path = notebooks.write(site, name, chat_cell, notebooks.code(FRAME))
-    notebook = open_notebook(site, path)
+    notebook = open_beside(path, kernel=True)
     notebook.run(1)
     notebook.wait_until("panel => panel.content.model.cells.get(1).executionCount === 1")
     notebook.wait_until("panel => panel?.sessionContext.session?.kernel?.status === 'idle'")
