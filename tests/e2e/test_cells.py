@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Locator, expect
 
 from tests.e2e import notebooks
-from tests.e2e.conftest import Open, OpenBeside
+from tests.e2e.conftest import OpenBeside
 from tests.e2e.pages import PATIENCE_MS, ChatView, NotebookPage
 from tests.e2e.sites import FLAVOURS, Site
 
@@ -176,11 +176,11 @@ def panel_chat(notebook: NotebookPage) -> ChatView:
 
 @pytest.mark.parametrize("site", ["lab", "notebook"], indirect=True)
 def test_an_error_is_taken_to_the_chat_of_its_notebook_with_cell_and_traceback(
-    site: Site, open_notebook: Open, name: str
+    site: Site, open_beside: OpenBeside, name: str
 ) -> None:
     source = "wages = {}\nwages['mine']"
     path = notebooks.write(site, name, notebooks.code(source), notebooks.code("fine = 1"))
-    notebook = open_notebook(site, path)
+    notebook = open_beside(path, kernel=True)
     notebook.run(0, 1)
     explain = notebook.page.get_by_test_id("explain-error")
     expect(explain).to_have_count(1)
@@ -234,11 +234,11 @@ def anchors(site: Site, path: str) -> list[Any]:
 
 
 def test_a_lost_output_returns_by_its_anchor_and_no_cell_is_run(
-    site: Site, open_notebook: Open, name: str
+    site: Site, open_beside: OpenBeside, name: str
 ) -> None:
     source = f"from jupyter_chat_stream import Chat\nchat = Chat({name!r}, model='demo/echo')\nchat"
     path = notebooks.write(site, name, notebooks.code(source), notebooks.code("1"))
-    notebook = open_notebook(site, path)
+    notebook = open_beside(path, kernel=True)
     notebook.run(0)
     chat = notebook.chat(0)
     run = chat.send("Is this lost?")
