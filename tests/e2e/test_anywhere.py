@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.e2e import notebooks
-from tests.e2e.conftest import Open, OpenBeside
+from tests.e2e.conftest import OpenBeside
 from tests.e2e.gated_provider import MODEL, AnswerGate, words
 from tests.e2e.sites import FLAVOURS, Site, until
 
@@ -52,10 +52,10 @@ def test_an_answer_streams_into_both_its_outputs(
 
 @everywhere
 def test_an_answer_goes_on_over_kernel_restarts_and_reloads(
-    site: Site, open_notebook: Open, name: str, gate: AnswerGate
+    site: Site, open_beside: OpenBeside, name: str, gate: AnswerGate
 ) -> None:
     path = notebooks.write(site, name, opening(name), sending(TEXT, gate))
-    notebook = open_notebook(site, path)
+    notebook = open_beside(path, kernel=True)
     notebook.run(0, 1)
     chat = notebook.chat(0)
     (run,) = site.runs(chat.thread)
