@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from playwright.sync_api import expect
 
-from tests.e2e.conftest import Open
+from tests.e2e.conftest import OpenBeside
 from tests.e2e.gated_provider import words
 from tests.e2e.pages import PATIENCE_MS, ChatView
 from tests.e2e.sites import Site
@@ -38,13 +38,13 @@ def drawn_count(chat: ChatView) -> int:
 
 
 def test_a_long_thread_is_drawn_where_it_is_read_and_keeps_its_place_over_a_reload(
-    site: Site, open_notebook: Open, name: str
+    site: Site, open_beside: OpenBeside, name: str
 ) -> None:
     path, thread = written(site, name, "demo/echo")
     for number in range(EXCHANGES):
         run = site.send(thread, f"Part {number}\n\n{words(120)}", chars_per_second=1_000_000)
     site.wait_for(run, "completed")
-    notebook = open_notebook(site, path, kernel=False)
+    notebook = open_beside(path)
     chat = notebook.chat(0)
     chat.expect_status(run, "completed")
     wait_at_end(chat)
