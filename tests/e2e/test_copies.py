@@ -11,7 +11,7 @@ from playwright.sync_api import Route, expect
 
 from tests.corpus.seen import HOSTILE
 from tests.e2e import notebooks
-from tests.e2e.conftest import Open, OpenBeside
+from tests.e2e.conftest import OpenBeside
 from tests.e2e.gated_provider import MODEL, AnswerGate, words
 from tests.e2e.sites import FLAVOURS, Site, until
 
@@ -86,20 +86,20 @@ def test_a_saved_notebook_has_the_answer_and_so_has_its_html(
 
 
 def test_nothing_is_saved_where_it_would_be_refused_or_asked_about(
-    site: Site, open_notebook: Open, name: str
+    site: Site, open_beside: OpenBeside, name: str
 ) -> None:
     """The last of three fresh chats is saved; its turn comes after that of the other two."""
     read_only = notebooks.write(site, f"{name}-read-only", opening(f"{name}-1"))
     changed = notebooks.write(site, f"{name}-changed", opening(f"{name}-2"))
     writable = notebooks.write(site, f"{name}-writable", opening(f"{name}-3"))
-    first = open_notebook(site, writable, kernel=True)
+    first = open_beside(writable, kernel=True)
 
     def refuse(route: Route) -> None:
         response = route.fetch()
         route.fulfill(response=response, json={**response.json(), "writable": False})
 
     first.page.route(re.compile(rf"/api/contents/{read_only}(\?|$)"), refuse)
-    others = [first.also(read_only), first.also(changed)]
+    others = [open_beside(path, kernel=True) for path in (read_only, changed)]
     foreign = json.dumps({"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5})
     (site.notebooks / changed).write_text(foreign)
     for notebook in (*others, first):
