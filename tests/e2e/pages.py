@@ -229,6 +229,8 @@ class NotebookPage:
             self.page.evaluate(_TO_WORKSPACE, self._workspace)
         self.page.reload()
         self.wait(kernel=kernel)
+        if self.is_beside:  # else the panel may come back after the test has ended
+            self.page.evaluate("window.jupyterapp.restored.then(() => null)")
 
     def wait_for_layout(self) -> None:
         """Wait until the workspace knows what is open: notebooks that are closed may come back."""
