@@ -113,10 +113,10 @@ async def _working(settings: ChatStream) -> AsyncIterator[str]:
         )
         subsystems = Subsystems(settings, store, registry, kind="worker")
         await subsystems.start(warms=True)
-        assert isinstance(subsystems.engine, ExecutingEngine)
-        owner, max_runs = subsystems.engine.holder, settings.max_active_runs
-        database = store.describe()["url"]
         try:
+            assert isinstance(subsystems.engine, ExecutingEngine)
+            owner, max_runs = subsystems.engine.holder, settings.max_active_runs
+            database = store.describe()["url"]
             yield f"worker {owner}, process {os.getpid()}, {max_runs} runs at a time, on {database}"
         finally:
             await subsystems.stop()

@@ -72,7 +72,7 @@ HELP = {
         "The longest time for which housekeeping has blocked the writer."
     ),
 }
-# The counts that the parts of each service keep.
+# The counts that the subsystems of each service keep.
 COUNT_HELP = {
     "reader_switches": "Readers with a full buffer or socket that switched to the database.",
     "notices_sent": "Commits that this process has announced to others.",
@@ -107,24 +107,24 @@ class ChatCollector(Collector):
 
     def _of_meter(self) -> Iterator[Metric]:
         meter = self._meter
-        yield _grown("first_event_seconds", meter.first_event_s, "model")
-        yield _grown("run_seconds", meter.run_s, "status")
-        yield _grown("runs_ended", meter.run_ends, "status", "code", "model")
-        yield _grown("tokens", meter.tokens, "kind", "model")
-        yield _grown("attempts", meter.attempts)
-        yield _grown("retries", meter.retries, "code")
-        yield _grown("takeovers", meter.takeovers)
-        yield _grown("waits", meter.waits, "kind")
-        yield _grown("tool_claims", meter.tool_claims)
-        yield _grown("tool_results", meter.tool_results, "outcome")
-        yield _grown("tool_wait_seconds", meter.tool_wait_s)
-        yield _grown("tool_call_seconds", meter.tool_call_s)
-        yield _grown("events", meter.events, "type")
-        yield _grown("event_text_bytes", meter.text_bytes)
-        yield _grown("commit_seconds", meter.commit_s)
-        yield _grown("sweep_delay_seconds", meter.sweep_delay_s)
-        yield _grown("socket_pauses", meter.socket_pauses)
-        yield _grown("reconnect_behind_events", meter.reconnect_behind)
+        yield _metric("first_event_seconds", meter.first_event_s, "model")
+        yield _metric("run_seconds", meter.run_s, "status")
+        yield _metric("runs_ended", meter.run_ends, "status", "code", "model")
+        yield _metric("tokens", meter.tokens, "kind", "model")
+        yield _metric("attempts", meter.attempts)
+        yield _metric("retries", meter.retries, "code")
+        yield _metric("takeovers", meter.takeovers)
+        yield _metric("waits", meter.waits, "kind")
+        yield _metric("tool_claims", meter.tool_claims)
+        yield _metric("tool_results", meter.tool_results, "outcome")
+        yield _metric("tool_wait_seconds", meter.tool_wait_s)
+        yield _metric("tool_call_seconds", meter.tool_call_s)
+        yield _metric("events", meter.events, "type")
+        yield _metric("event_text_bytes", meter.text_bytes)
+        yield _metric("commit_seconds", meter.commit_s)
+        yield _metric("sweep_delay_seconds", meter.sweep_delay_s)
+        yield _metric("socket_pauses", meter.socket_pauses)
+        yield _metric("reconnect_behind_events", meter.reconnect_behind)
 
     def _of_readers(self) -> Iterator[Metric]:
         stats = [watch.hub.stats() for watch in self.watches.copy() if watch.hub is not None]
@@ -163,8 +163,8 @@ class ChatCollector(Collector):
         counts = sum((watch.counts() for watch in watches), self._meter.past.copy())
         for name, text in COUNT_HELP.items():
             yield CounterMetricFamily(PREFIX + name, text, value=counts[name])
-        houses = [watch.housekeeping for watch in watches if watch.housekeeping is not None]
-        longest_step_s = max((house.counts.longest_step_s for house in houses), default=0.0)
+        cleaners = [watch.housekeeping for watch in watches if watch.housekeeping is not None]
+        longest_step_s = max((each.counts.longest_step_s for each in cleaners), default=0.0)
         yield _gauge("housekeeping_longest_step_seconds", longest_step_s)
 
 
@@ -187,7 +187,7 @@ def withdraw(watch: ServiceWatch) -> None:
         METER.past.update(watch.counts())
 
 
-def _grown(name: str, value: int | Counter[Any] | Histogram | Histograms, *labels: str) -> Metric:
+def _metric(name: str, value: int | Counter[Any] | Histogram | Histograms, *labels: str) -> Metric:
     """Make a counter or a histogram, with one number for each value of its labels."""
     if isinstance(value, int):
         return CounterMetricFamily(PREFIX + name, HELP[name], value=value)

@@ -108,7 +108,7 @@ class ServiceWatch:
         log.info(Line("socket.paused", held_bytes=held_bytes))
 
     def counts(self) -> Counter[str]:
-        """Return the counts that the parts of the service have kept since its start."""
+        """Return the counts that the subsystems of the service have kept since its start."""
         totals = Counter(
             notices_sent=self.store.notices_sent,
             notices_received=self.store.notices_received,

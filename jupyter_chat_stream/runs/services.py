@@ -1,4 +1,4 @@
-"""The parts of a process that all its runs share."""
+"""What all runs of a process share."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ from ..store.front import ChatStore
 
 
 class Subsystems:
-    """The subsystems of a worker, and those of a server that serve no readers."""
+    """What a worker and a server both have."""
 
     def __init__(
         self,
@@ -58,15 +58,17 @@ class Subsystems:
     async def start(self, *, warms: bool) -> None:
         """Start the engine, and housekeeping if the process executes runs.
 
+        If the engine does not start, everything is stopped again.
+
         Args:
-            warms: whether to import the SDKs of the providers now.
+            warms: whether a process that executes runs imports the SDKs of the providers now.
         """
         # Without an engine, a notice tells a worker on the same file of due runs.
         if self._executes or not self.store.is_sqlite:
             try:
                 await self.engine.start()
             except BaseException:  # also if the start was cancelled
-                await self.engine.stop()
+                await self.stop()
                 raise
         collector.expose(self.watch)
         if self._executes:
@@ -75,8 +77,9 @@ class Subsystems:
                 self._warming = asyncio.get_running_loop().create_task(self.registry.warm())
 
     async def stop(self) -> None:
-        """Stop the engine, and leave its runs due."""
-        collector.withdraw(self.watch)
+        """Stop everything; runs that have not ended stay due."""
+        collector.withdraw(self.watch)  # first: a stop that is cancelled must not leave it there
+        await self._stop_following()
         await self.watch.close()
         await self.housekeeping.stop()
         await self.engine.stop()
@@ -85,6 +88,9 @@ class Subsystems:
             await asyncio.gather(self._warming, return_exceptions=True)
         await self.server_tools.close()
         await self.registry.close()
+
+    async def _stop_following(self) -> None:
+        """Stop looking for events of other processes: a worker has no readers to show them to."""
 
 
 class ServerSubsystems(Subsystems):
@@ -95,10 +101,8 @@ class ServerSubsystems(Subsystems):
         self.watchers = Watchers(store, poll=self.hub.poll)
         super().__init__(config, store, registry, kind="server", hub=self.hub)
 
-    async def stop(self) -> None:
-        """Stop the readers first."""
+    async def _stop_following(self) -> None:
         await self.hub.stop()
-        await super().stop()
 
 
 def _make_engine(services: RunServices, kind: HolderKind) -> Engine:

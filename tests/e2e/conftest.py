@@ -1,4 +1,4 @@
-"""One browser, one server for each kind of page, and for each test notebooks of its own.
+"""One browser profile, one server for each kind of page, and for each test notebooks of its own.
 
 After each test its pages are asked what they did that nobody wanted: errors of ours in the
 console, dialogs, requests that leave this machine.

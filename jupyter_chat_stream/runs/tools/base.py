@@ -119,7 +119,7 @@ class ToolListing:
 
 
 class ToolSource(Protocol):
-    """A part of the process with tools that are known only on request, such as MCP servers.
+    """A source of tools that are known only on request, such as MCP servers.
 
     A source does nothing before a request, and then only the necessary work.
     """
