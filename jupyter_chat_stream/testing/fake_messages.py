@@ -8,7 +8,7 @@ from ..shared.json_objects import JsonView
 from . import answers
 from .answers import Answer
 from .fake_anthropic import FakeAnthropic
-from .fake_server import Request
+from .fake_server import Request, Rule
 from .http_server import HttpConnection, HttpRequest
 from .tool_content import wrongs_of_messages
 
@@ -20,6 +20,8 @@ class FakeMessages(FakeAnthropic):
 
     Args:
         queue: answers for the next requests, in order; `add` appends more.
+        default: the answer when the queue is empty, or a function that makes it.
+        port: 0 for a free one.
         models: the list of ``GET /v1/models``, as names or whole entries; a message for another
             model is refused.
         pages: JSON by path, sent instead of this class's own answer.
@@ -33,11 +35,13 @@ class FakeMessages(FakeAnthropic):
     def __init__(
         self,
         *queue: Answer,
+        default: Answer | Rule | None = None,
+        port: int = 0,
         models: Sequence[str | JsonView] = (DEFAULT_MODEL,),
         pages: JsonView | None = None,
         needs_key: bool = False,
     ) -> None:
-        super().__init__(*queue)
+        super().__init__(*queue, default=default, port=port)
         self.models = [{"id": entry} if isinstance(entry, str) else entry for entry in models]
         self.pages = {"/v1/models": {"data": self.models, "has_more": False}, **(pages or {})}
         self.needs_key = needs_key

@@ -29,6 +29,7 @@ class FakeOpenAI(FakeServer):
     Args:
         queue: answers for the next requests, in order; `add` appends more.
         default: the answer when the queue is empty, or a function that makes it.
+        port: 0 for a free one.
         models: the list of ``GET /v1/models``, as names or whole entries; a request for another
             model is refused.
         list_answer: the answer to ``GET /v1/models`` instead of the list.
@@ -48,13 +49,14 @@ class FakeOpenAI(FakeServer):
         self,
         *queue: Answer,
         default: Answer | Rule | None = None,
+        port: int = 0,
         models: Sequence[str | Mapping[str, object]] = (DEFAULT_MODEL,),
         list_answer: Answer | None = None,
         pages: Mapping[str, JsonPage] | None = None,
         needs_key: bool = False,
         refuses: Sequence[str] = (),
     ) -> None:
-        super().__init__(*queue, default=default)
+        super().__init__(*queue, default=default, port=port)
         self.models = [_entry(model) for model in models]
         self.list_answer = list_answer
         self.pages = dict(pages or {})
