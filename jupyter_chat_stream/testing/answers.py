@@ -244,6 +244,8 @@ def refusal_of(body: JsonObject, *, has_key: bool) -> Answer | None:
     """Refuse invalid requests like the real API, so that no test passes with one."""
     if not has_key:
         return refuse(401, "authentication_error", "x-api-key header is required")
+    if not _has_form(body):
+        return refuse(400, "invalid_request_error", _FORM)
     if not str(body.get("model", "")).startswith("claude-"):
         return refuse(404, "not_found_error", f"model: {body.get('model')}")
     return refuse_first(chain(_wrongs(body), _wrongs_of_claude(body)))
@@ -255,6 +257,8 @@ def refusal_elsewhere(body: JsonObject, models: Collection[str]) -> Answer | Non
     Args:
         models: the names of the models that the server has.
     """
+    if not _has_form(body):
+        return refuse(400, "invalid_request_error", _FORM)
     if body.get("model") not in models:
         return refuse(404, "not_found_error", f"model {body.get('model')!r} not found")
     return refuse_first(_wrongs(body))
@@ -265,10 +269,15 @@ def cache_marks(body: JsonObject) -> int:
     return json.dumps(body).count('"cache_control"')
 
 
+_FORM = "messages and max_tokens are required"
+
+
+def _has_form(body: JsonObject) -> bool:
+    """Whether a body has what every request needs; checked before its model."""
+    return bool(body.get("messages") and body.get("max_tokens"))
+
+
 def _wrongs(body: JsonObject) -> Iterator[str]:
-    if not body.get("messages") or not body.get("max_tokens"):
-        yield "messages and max_tokens are required"
-        return
     messages = body["messages"]
     if messages[-1].get("role") != "user" and not _has_paused(messages[-1]):
         yield "This model does not support assistant message prefill."

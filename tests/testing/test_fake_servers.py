@@ -41,3 +41,12 @@ def test_each_fake_server_takes_a_port(kind: Any) -> None:
         port = urlsplit(first.url).port
     with kind(port=port) as second:
         assert urlsplit(second.url).port == port
+
+
+@pytest.mark.parametrize("kind", [FakeAnthropic, FakeMessages])
+@pytest.mark.parametrize("body", [b"no JSON", b"[]", b"{}", b'{"model": "?", "max_tokens": 9}'])
+def test_the_form_of_a_body_is_checked_before_its_model(kind: Any, body: bytes) -> None:
+    with kind() as server:
+        status, error = ask(server, body)
+    assert status == 400
+    assert "messages and max_tokens are required" in error
