@@ -27,7 +27,7 @@ def saved_copy(thread: WholeThread, extent: CopyExtent, run_id: str | None = Non
     else:
         unsent = {entry.id for entry in thread.entries if _is_unsent(entry)}
         sent = [entry for entry in thread.entries if entry.parent_id not in unsent]
-        entries = sent if extent == "all" else _last_exchange(sent)
+        entries = sent if extent == "all" else _last_exchange(thread, sent)
     messages = thread.messages(entries[::-1], page_messages=PAGE_MESSAGES)
     for_markdown, for_plain = tee(messages)  # each message is read once
     return {
@@ -79,19 +79,22 @@ def _shown_try(
     return entry, message
 
 
-def _last_exchange(entries: Sequence[MessageEntry]) -> list[MessageEntry]:
+def _last_exchange(thread: WholeThread, entries: Sequence[MessageEntry]) -> list[MessageEntry]:
     """Return the newest reply and its question; without a reply, the newest message.
 
     The reply of a build is below another reply: then the replies up to the question are shown, too.
+    The other builds of the answer to the question may stand beside them, and are shown as well.
     """
     by_id = {entry.id: entry for entry in entries}
     replies = (entry for entry in reversed(entries) if entry.role == "assistant")
     entry = next(replies, entries[-1] if entries else None)
-    shown: set[str] = set()
-    while entry is not None and entry.id not in shown:
-        shown.add(entry.id)
+    path: dict[str, MessageEntry] = {}
+    while entry is not None and entry.id not in path:
+        path[entry.id] = entry
         entry = by_id.get(entry.parent_id or "") if entry.role == "assistant" else None
-    return [entry for entry in entries if entry.id in shown]
+    answers = [entry for entry in path.values() if entry.role == "assistant"]
+    builds = {build for answer in thread.messages(answers[-1:]) for build in _builds_of(answer)}
+    return [entry for entry in entries if entry.id in path or entry.run_id in builds]
 
 
 def _is_unsent(entry: MessageEntry) -> bool:

@@ -194,6 +194,8 @@ def test_a_copy_shows_the_messages_that_the_cases_name(case: dict[str, Any]) -> 
         assert shown(messages, "all", run_id) == ids
         assert shown(messages, "last", run_id) == ids
     assert shown(messages) == case.get("all", [message["id"] for message in messages])
+    if "last" in case:
+        assert shown(messages, "last") == case["last"]
 
 
 def test_the_last_exchange_has_its_question_also_if_builds_stand_below_the_answer() -> None:
