@@ -17,7 +17,10 @@ PAGE_MESSAGES = 4  # a few long messages fill a copy
 
 
 def saved_copy(thread: WholeThread, extent: CopyExtent, run_id: str | None = None) -> SavedCopy:
-    """Write the copy of all messages or of the last exchange; of the exchange of a run if named.
+    """Write the copy of all messages or of the last exchange.
+
+    With ``run_id``, ``extent`` has no effect: the copy has the question and the answer of this run,
+    and the replies of its builds.
 
     Raises:
         RunNotFound: the thread has no such run.
