@@ -100,24 +100,25 @@ class PagedList(list[T]):
 
 
 def _whole_list_method(name: str) -> Callable[..., Any]:
-    """Make a list's method that fetches the whole list first, and all of its arguments."""
+    """Make a list's method that fetches the whole list first; one of `_OF_TWO`, both lists."""
     original = getattr(list, name)
 
     @functools.wraps(original)
-    def method(*args: Any, **options: Any) -> Any:
-        for paged_list in args:
-            if isinstance(paged_list, PagedList):
-                paged_list._ask_all()
-        return original(*args, **options)
+    def method(self: PagedList[Any], *args: Any, **options: Any) -> Any:
+        self._ask_all()
+        for other in args if name in _OF_TWO else ():
+            if isinstance(other, PagedList):
+                other._ask_all()
+        return original(self, *args, **options)
 
     return method
 
 
 # The methods that work at a list's end, `append`, `extend` and `+=`, need no beginning.
-_NEED_ALL = ("clear", "count", "index", "insert", "pop", "remove", "reverse", "sort")
-_OPERATORS = (
-    "add", "delitem", "eq", "ge", "gt", "imul", "le", "lt", "mul", "ne", "rmul", "setitem",
-    "reduce_ex",
+_OF_ONE = (
+    "clear", "count", "index", "insert", "pop", "remove", "reverse", "sort",
+    "__delitem__", "__imul__", "__mul__", "__reduce_ex__", "__rmul__", "__setitem__",
 )  # fmt: skip
-for _name in (*_NEED_ALL, *(f"__{name}__" for name in _OPERATORS)):
+_OF_TWO = ("__add__", "__eq__", "__ge__", "__gt__", "__le__", "__lt__", "__ne__")
+for _name in (*_OF_ONE, *_OF_TWO):
     setattr(PagedList, _name, _whole_list_method(_name))

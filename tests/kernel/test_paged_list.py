@@ -40,6 +40,20 @@ def test_the_end_of_a_paged_list_asks_for_no_more_than_it_needs() -> None:
     assert found.here() == [3, 4, 5]
 
 
+def test_a_paged_list_that_becomes_an_item_is_not_fetched() -> None:
+    inserted, placed = paged(), paged()
+    items = PagedList[object]([0])
+    items.insert(0, inserted)
+    items[1] = placed
+    assert [inserted.here(), placed.here()] == [[5], [5]]
+
+
+def test_a_paged_list_in_place_of_a_slice_is_whole() -> None:
+    items = PagedList([0])
+    items[:] = paged()
+    assert items == [1, 2, 3, 4, 5]
+
+
 def _done(act: Callable[[list[int]], object]) -> Callable[[list[int]], object]:
     """Make of an act on a list one that gives the list after it."""
     return lambda items: (act(items), list(items))
