@@ -73,7 +73,15 @@ class SocketOffers:
 
     async def put(self, service: Service, owner: str, offer: Offer) -> None:
         """Write an offer, and renew all offers of this socket from now on."""
-        await service.offer(owner, **vars(offer), socket=self._socket)
+        await service.offer(
+            owner,
+            offer.thread_id,
+            executor=offer.executor,
+            label=offer.label,
+            where=offer.where,
+            tools=offer.tools,
+            socket=self._socket,
+        )
         self._service = service
         if self._has_ended:  # the socket closed while the offer was written
             await self._try(service.end_offers(self._socket))
