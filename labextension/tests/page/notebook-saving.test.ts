@@ -45,6 +45,8 @@ describe('a fresh chat output', () => {
     'the file cannot be written': () => (notebook.context.contentsModel.writable = false),
     'others write it too': () => (notebook.model.collaborative = true),
     'it changed on disk': () => (notebook.onDisk = { last_modified: '2', writable: true }),
+    'it became read-only on disk': () =>
+      (notebook.onDisk = { last_modified: '1', writable: false }),
     'it is gone from disk': () => (notebook.onDisk = null)
   };
   for (const [reason, make] of Object.entries(reasons)) {
@@ -82,6 +84,24 @@ describe('a fresh chat output', () => {
     await passes(60_000);
     await passes(5_000);
     expect(notebook.saves).toBe(1);
+  });
+
+  it('leaves no timer behind when the notebook is closed during the delay', async () => {
+    const before = page.network.clock.pending;
+    notebook.outputs.add(chatOutput());
+    notebook.saveState.emit('started');
+    await flushPromises();
+    expect(page.network.clock.pending).toBe(before + 2);
+    notebook.close();
+    expect(page.network.clock.pending).toBe(before);
+  });
+
+  it('is not saved if the notebook is closed during the request for its file', async () => {
+    notebook.outputs.add(chatOutput());
+    page.network.clock.turn(1_000); // the request has begun, and its answer comes later
+    notebook.close();
+    await flushPromises();
+    expect(notebook.saves).toBe(0);
   });
 
   it('of another kind is not our business', async () => {

@@ -79,6 +79,11 @@ class FakeOpenNotebook {
       this.saveState.emit('completed');
     }
   };
+
+  close(): void {
+    this.context.isDisposed = true;
+    this.disposed.emit();
+  }
 }
 
 /** The request for the copy of the thread. */
