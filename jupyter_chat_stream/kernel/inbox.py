@@ -105,7 +105,8 @@ class Inbox:
             try:
                 self._loop.call_soon_threadsafe(function, context=self._context.copy())
             except RuntimeError:
-                self._loop = None  # the loop was closed; the next wait or read does the work
+                # The loop was closed: `watch` or a read applies changes, and `watch` runs jobs.
+                self._loop = None
 
     def _drain_in_loop(self) -> None:
         try:

@@ -304,7 +304,10 @@ class Provider(Protocol):
         ...
 
     async def warm(self) -> None:
-        """Do the heavy imports beforehand; may be called more than once."""
+        """Do the heavy imports beforehand, without blocking the event loop.
+
+        It may be called more than once.
+        """
         return  # a statement: type checkers take an empty method of a protocol for abstract
 
     def stream(self, prompt: Prompt) -> AsyncGenerator[Chunk, None]:

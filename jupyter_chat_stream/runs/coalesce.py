@@ -258,7 +258,7 @@ class Coalescer:
 
 
 def started_event(chunk: ToolCallChunk, part: int, facts: CallFacts | None) -> ToolStarted:
-    """Return the event of a tool call.
+    """Return the event of the start of a tool call.
 
     Args:
         facts: None for a call that no executor makes.

@@ -27,7 +27,7 @@ def completion(parts: Sequence[Part], usage: Usage | None, stop_reason: str) -> 
 
 
 class LastEvents:
-    """Ends the work on one run, except for an answer that is complete."""
+    """Ends the work on one run whose answer is not complete; else `completion` has the events."""
 
     def __init__(
         self, services: RunServices, claimed: Claimed, stopping: Stopping, spent: SpentTokens
