@@ -27,6 +27,16 @@ from .runs import RunWatch
 log = logging.getLogger("jupyter_chat_stream.metrics")
 
 SAMPLE_S = 5.0
+# The counts of housekeeping that the meter has.
+HOUSEKEEPING_COUNTS = (
+    "expired_threads",
+    "purged_threads",
+    "deleted_attachments",
+    "compacted_runs",
+    "compacted_deltas",
+    "compacted_bytes",
+    "freed_bytes",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +129,8 @@ class ServiceWatch:
         if isinstance(self.engine, ExecutingEngine):
             totals["schedule_ticks"] = self.engine.sweep.ticks
         if self.housekeeping is not None:
-            totals.update(vars(self.housekeeping.counts))  # the metrics need not show all
+            counts = vars(self.housekeeping.counts)
+            totals.update({name: counts[name] for name in HOUSEKEEPING_COUNTS})
             totals["housekeeping_rounds"] = self.housekeeping.rounds
         return totals
 

@@ -163,3 +163,8 @@ async def test_each_process_has_its_engine(make: Make, prepared_postgres_url: st
         assert engine._kind == kind
     assert type(make("server", prepared_postgres_url).engine) is LocalEngine
     assert type(make("worker", prepared_postgres_url).engine) is QueueWorker
+
+
+async def test_each_count_of_a_server_has_its_metric_and_no_other(make: Make) -> None:
+    """A count that was renamed in one place only would be served as 0."""
+    assert set(make("server").watch.counts()) == set(collector.COUNT_HELP)
